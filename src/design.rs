@@ -1,0 +1,1 @@
+//! Design: one case, from its files to checked G-code.

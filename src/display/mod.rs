@@ -1,0 +1,1 @@
+//! Display: the LCD's screens; no state of its own.

@@ -1,0 +1,1 @@
+//! Evaluate: how good a prediction is, by the field's measures.

@@ -1,0 +1,1 @@
+//! Implant: probability becomes the bone that is missing, and a solid that fits.

@@ -1,0 +1,1 @@
+//! Intake: files become one CT volume with its facts, or a named refusal.

@@ -1,0 +1,1 @@
+//! Network: the frame's bone fractions become the probability of missing bone.

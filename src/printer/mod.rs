@@ -1,0 +1,1 @@
+//! Printer: checked G-code goes over the wire, exactly once.

@@ -1,0 +1,1 @@
+//! Skull: a CT in HU becomes the network's input, and the way back.

@@ -1,0 +1,1 @@
+//! Slicer: a mesh in patient millimetres becomes placed toolpaths and G-code.

@@ -1,0 +1,1 @@
+//! Web: the page and the API; no state of its own.
