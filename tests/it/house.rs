@@ -1,0 +1,83 @@
+//! The house keeps its floors: a room names rooms below it, never one above or beside it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Rooms by floor, from the ground up. A room may name rooms of lower floors, and those listed beside it.
+const FLOORS: &[&[&str]] = &[
+    &["space", "status"],
+    &["volume", "gcode"],
+    &["mesh"],
+    &["phantom", "intake", "skull", "network", "implant", "slicer", "printer", "evaluate"],
+    &["design"],
+    &["station", "web", "display"],
+    &["cli"],
+];
+
+/// What people see draws from `status` alone.
+const ONLY_STATUS: &[&str] = &["web", "display"];
+
+fn floor(room: &str) -> Option<usize> {
+    FLOORS.iter().position(|rooms| rooms.contains(&room))
+}
+
+fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, into);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            into.push(path);
+        }
+    }
+}
+
+/// Names of rooms that follow `crate::` in `text`, comments left out.
+fn named(text: &str) -> Vec<String> {
+    let code = text.lines().filter(|l| !l.trim_start().starts_with("//"));
+    let mut rooms = Vec::new();
+    for line in code {
+        for part in line.split("crate::").skip(1) {
+            if let Some(group) = part.strip_prefix('{') {
+                for item in group.split([',', '}']) {
+                    rooms.push(word(item.trim()));
+                }
+            } else {
+                rooms.push(word(part));
+            }
+        }
+    }
+    rooms.retain(|r| floor(r).is_some());
+    rooms
+}
+
+fn word(text: &str) -> String {
+    text.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
+}
+
+#[test]
+fn arrows_point_down() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&src, &mut files);
+    assert!(files.len() > 20, "only {} sources found", files.len());
+    let mut wrong = Vec::new();
+    for file in files {
+        let inside = file.strip_prefix(&src).unwrap().to_string_lossy().replace('\\', "/");
+        let room = word(&inside);
+        let Some(own) = floor(&room) else { continue };
+        for other in named(&fs::read_to_string(&file).unwrap()) {
+            let below = floor(&other).is_some_and(|f| f < own);
+            let allowed = !ONLY_STATUS.contains(&room.as_str()) || other == "status";
+            if other != room && !(below && allowed) {
+                wrong.push(format!("src/{inside} names {other}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "arrows that point up or sideways:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_arrow_test_sees_groups_and_paths() {
+    assert_eq!(named("use crate::{volume::Volume, space};\ncrate::web::x();\n// crate::cli"), ["volume", "space", "web"]);
+}

@@ -1,0 +1,3 @@
+//! The line as a user runs it: real files, real processes. One module a room.
+
+mod house;
