@@ -8,7 +8,9 @@ const FLOORS: &[&[&str]] = &[
     &["space", "status"],
     &["volume", "gcode"],
     &["mesh"],
-    &["phantom", "intake", "skull", "network", "implant", "slicer", "printer", "evaluate"],
+    &[
+        "phantom", "intake", "skull", "network", "implant", "slicer", "printer", "evaluate",
+    ],
     &["design"],
     &["station", "web", "display"],
     &["cli"],
@@ -52,7 +54,9 @@ fn named(text: &str) -> Vec<String> {
 }
 
 fn word(text: &str) -> String {
-    text.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
+    text.chars()
+        .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+        .collect()
 }
 
 #[test]
@@ -63,7 +67,11 @@ fn arrows_point_down() {
     assert!(files.len() > 20, "only {} sources found", files.len());
     let mut wrong = Vec::new();
     for file in files {
-        let inside = file.strip_prefix(&src).unwrap().to_string_lossy().replace('\\', "/");
+        let inside = file
+            .strip_prefix(&src)
+            .unwrap()
+            .to_string_lossy()
+            .replace('\\', "/");
         let room = word(&inside);
         let Some(own) = floor(&room) else { continue };
         for other in named(&fs::read_to_string(&file).unwrap()) {
@@ -74,10 +82,17 @@ fn arrows_point_down() {
             }
         }
     }
-    assert!(wrong.is_empty(), "arrows that point up or sideways:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "arrows that point up or sideways:\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]
 fn the_arrow_test_sees_groups_and_paths() {
-    assert_eq!(named("use crate::{volume::Volume, space};\ncrate::web::x();\n// crate::cli"), ["volume", "space", "web"]);
+    assert_eq!(
+        named("use crate::{volume::Volume, space};\ncrate::web::x();\n// crate::cli"),
+        ["volume", "space", "web"]
+    );
 }
