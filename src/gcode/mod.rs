@@ -3,6 +3,14 @@
 //! In:    bytes of a G-code file and a [`Printer`] profile.
 //! Out:   parsed commands, planned moves with durations, or the first line that breaks a limit.
 //! Never: makes toolpaths (that is `slicer`) or talks to a port (that is `printer`).
+//!
+//! [`parse`] reads a line, [`Machine`] carries commands out, [`moves`] does both for a whole text.
 
+mod grammar;
+mod motion;
+mod number;
 mod profile;
+pub use grammar::{Command, GrammarError, WORDS_MAX, Word, commands, parse, strip};
+pub use motion::{AXES, Effect, Machine, MotionError, Move, moves};
+pub use number::{DIGITS_MAX, Number, NumberError};
 pub use profile::{Feeds, Limits, Link, Material, Printer, ProfileError};
