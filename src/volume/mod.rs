@@ -5,6 +5,17 @@
 
 use crate::space::{Ijk, Lps, Map, Point};
 
+pub mod axes;
+pub mod components;
+pub mod crop;
+pub mod distance;
+pub mod gaussian;
+pub mod morphology;
+mod rows;
+pub mod sample;
+#[cfg(test)]
+pub(crate) mod testing;
+
 /// One Hounsfield unit value. Air is -1000, water 0, dense bone above 1000.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Hu(pub i16);
