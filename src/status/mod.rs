@@ -5,10 +5,12 @@
 
 use serde::{Deserialize, Serialize};
 
+mod designer;
 mod finding;
 mod job;
 mod snapshot;
 
+pub use designer::{DesignOutcome, DesignSummary, DesignerLine, Reason};
 pub use finding::{Finding, Severity};
 pub use job::{JobState, Progress, Stage};
 pub use snapshot::{Heater, JobView, PrinterState, PrinterView, Snapshot, StationView};
@@ -44,6 +46,8 @@ pub enum Request {
     Retry(Act),
     /// Back to awaiting release after a stopped print.
     PrintAgain(Act),
+    /// Show who the patient is: asks for the PIN and is written into the record, changes nothing else.
+    SignIn(Act),
     /// Stop the printer now. Needs nothing.
     EmergencyStop,
 }

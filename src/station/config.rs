@@ -1,0 +1,428 @@
+//! The station's configuration: TOML, every key optional, unknown keys refused with the nearest known one.
+
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Everything a person may set. `Config::default()` is what DESIGN says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// Folder of store, cases and sockets.
+    pub data: PathBuf,
+    /// What is kept of who the patient is.
+    pub privacy: Privacy,
+    /// The drop folder.
+    pub drop: Drop,
+    /// The page.
+    pub web: Web,
+    /// The printer.
+    pub printer: Printer,
+    /// Materials.
+    pub material: Material,
+    /// The designer.
+    pub design: Design,
+    /// The LCD.
+    pub display: Display,
+}
+
+/// What is kept of who the patient is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Privacy {
+    /// In one file of the case, mode 0600.
+    #[default]
+    Case,
+    /// Nowhere; the hospital keeps the list of codes.
+    Strict,
+}
+
+/// The drop folder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Drop {
+    /// Where studies are dropped; empty: `DATA/drop`.
+    pub folder: PathBuf,
+    /// A drop is complete when nothing changed for this long, seconds.
+    pub quiet_s: f64,
+    /// The folder is looked through this often, seconds.
+    pub rescan_s: f64,
+}
+
+/// The page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Web {
+    /// Where the page listens.
+    pub listen: SocketAddr,
+}
+
+/// The printer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Printer {
+    /// `virtual`, `/dev/serial/by-id/…` or `pty:PATH`.
+    pub port: String,
+    /// Bits per second.
+    pub baud: u32,
+    /// Name of the machine's profile.
+    pub profile: String,
+}
+
+/// Materials.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Material {
+    /// Name of the material that is sliced for.
+    #[serde(rename = "default")]
+    pub name: String,
+}
+
+/// The designer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Design {
+    /// `auto`, `cpu` or `cuda:N`.
+    pub device: String,
+    /// A designer above this resident memory is ended, MiB.
+    pub memory_mib: u64,
+    /// A designer above this time is ended, seconds.
+    pub time_s: u64,
+}
+
+/// The LCD.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Display {
+    /// `none`, `/dev/fb0` or `png:DIR`.
+    pub output: String,
+    /// Width and height in pixels, `800x480` or `320x240`.
+    pub size: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data: "/var/lib/calvaria".into(),
+            privacy: Privacy::Case,
+            drop: Drop::default(),
+            web: Web::default(),
+            printer: Printer::default(),
+            material: Material::default(),
+            design: Design::default(),
+            display: Display::default(),
+        }
+    }
+}
+impl Default for Drop {
+    fn default() -> Self {
+        Self {
+            folder: PathBuf::new(),
+            quiet_s: 10.0,
+            rescan_s: 30.0,
+        }
+    }
+}
+impl Default for Web {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+        }
+    }
+}
+impl Default for Printer {
+    fn default() -> Self {
+        Self {
+            port: "virtual".into(),
+            baud: 115_200,
+            profile: "virtual".into(),
+        }
+    }
+}
+impl Default for Material {
+    fn default() -> Self {
+        Self { name: "pla".into() }
+    }
+}
+impl Default for Design {
+    fn default() -> Self {
+        Self {
+            device: "auto".into(),
+            memory_mib: 6000,
+            time_s: 1800,
+        }
+    }
+}
+impl Default for Display {
+    fn default() -> Self {
+        Self {
+            output: "none".into(),
+            size: "800x480".into(),
+        }
+    }
+}
+
+/// Why a configuration is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file can not be read.
+    #[error("{}: {source}. Check the path given with --config.", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Not TOML, or a value of the wrong type.
+    #[error("{}: {text}", path.display())]
+    Parse {
+        /// Which file.
+        path: PathBuf,
+        /// The parser's words, with line and column.
+        text: String,
+    },
+    /// A key that nobody reads.
+    #[error("{}: unknown key `{key}`; did you mean `{nearest}`?", path.display())]
+    UnknownKey {
+        /// Which file.
+        path: PathBuf,
+        /// The key, dotted.
+        key: String,
+        /// The known key that is spelled most like it.
+        nearest: String,
+    },
+    /// A value that can not be meant.
+    #[error("{}: {key} = {value}: {want}.", path.display())]
+    Value {
+        /// Which file.
+        path: PathBuf,
+        /// The key, dotted.
+        key: &'static str,
+        /// What it says.
+        value: String,
+        /// What it may say.
+        want: &'static str,
+    },
+}
+
+impl Config {
+    /// Reads `path`; relative paths inside it are taken from the working directory.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.into(),
+            source,
+        })?;
+        Self::parse(&text, path)
+    }
+
+    /// Parses `text`; `path` is named in errors.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let parse = |e: toml::de::Error| ConfigError::Parse {
+            path: path.into(),
+            text: e.to_string(),
+        };
+        let table: toml::Table = text.parse().map_err(parse)?;
+        if let Some((key, nearest)) = unknown_key(&table) {
+            return Err(ConfigError::UnknownKey {
+                path: path.into(),
+                key,
+                nearest,
+            });
+        }
+        let config: Self = toml::from_str(text).map_err(parse)?;
+        config.check(path)?;
+        Ok(config)
+    }
+
+    /// The drop folder, `DATA/drop` when the config does not say.
+    pub fn drop_folder(&self) -> PathBuf {
+        if self.drop.folder.as_os_str().is_empty() {
+            self.data.join("drop")
+        } else {
+            self.drop.folder.clone()
+        }
+    }
+
+    /// Width and height of the LCD in pixels.
+    pub fn display_px(&self) -> Option<(u32, u32)> {
+        let (w, h) = self.display.size.split_once('x')?;
+        let px = (w.parse().ok()?, h.parse().ok()?);
+        matches!(px, (320..=1920, 240..=1080)).then_some(px)
+    }
+
+    /// The configuration as TOML, every key written out.
+    pub fn to_toml(&self) -> String {
+        let mut full = self.clone();
+        full.drop.folder = self.drop_folder();
+        toml::to_string(&full).unwrap_or_else(|e| format!("# can not be written: {e}\n"))
+    }
+
+    fn check(&self, path: &Path) -> Result<(), ConfigError> {
+        let wrong = |key, value: String, want| {
+            Err(ConfigError::Value {
+                path: path.into(),
+                key,
+                value,
+                want,
+            })
+        };
+        if self.display_px().is_none() {
+            let want = "write WIDTHxHEIGHT, from 320x240 to 1920x1080";
+            return wrong("display.size", self.display.size.clone(), want);
+        }
+        let output = self.display.output.as_str();
+        if !(output == "none" || output.starts_with("/dev/") || output.starts_with("png:")) {
+            let want = "write none, /dev/fb0 or png:DIR";
+            return wrong("display.output", output.into(), want);
+        }
+        let port = self.printer.port.as_str();
+        if !(port == "virtual" || port.starts_with("/dev/") || port.starts_with("pty:")) {
+            let want = "write virtual, /dev/serial/by-id/NAME or pty:PATH";
+            return wrong("printer.port", port.into(), want);
+        }
+        if !(0.2..=3600.0).contains(&self.drop.quiet_s) {
+            let want = "write seconds from 0.2 to 3600";
+            return wrong("drop.quiet_s", self.drop.quiet_s.to_string(), want);
+        }
+        if !(0.2..=3600.0).contains(&self.drop.rescan_s) {
+            let want = "write seconds from 0.2 to 3600";
+            return wrong("drop.rescan_s", self.drop.rescan_s.to_string(), want);
+        }
+        if !(64..=1_000_000).contains(&self.design.memory_mib) {
+            let want = "write MiB from 64 to 1000000";
+            return wrong(
+                "design.memory_mib",
+                self.design.memory_mib.to_string(),
+                want,
+            );
+        }
+        if !(1..=86_400).contains(&self.design.time_s) {
+            let want = "write seconds from 1 to 86400";
+            return wrong("design.time_s", self.design.time_s.to_string(), want);
+        }
+        Ok(())
+    }
+}
+
+/// The first key of `table` that no section has, dotted, and the known key spelled most like it.
+fn unknown_key(table: &toml::Table) -> Option<(String, String)> {
+    let known: Vec<String> = known_keys();
+    for (key, value) in table {
+        let inner: Vec<String> = match value {
+            toml::Value::Table(section) if !section.is_empty() => {
+                section.keys().map(|k| format!("{key}.{k}")).collect()
+            }
+            // An empty section is known by any of its keys.
+            toml::Value::Table(_) if known.iter().any(|k| k.starts_with(&format!("{key}."))) => {
+                continue;
+            }
+            _ => vec![key.clone()],
+        };
+        for dotted in inner {
+            if !known.contains(&dotted) {
+                let nearest = known
+                    .iter()
+                    .max_by(|a, b| alike(&dotted, a).total_cmp(&alike(&dotted, b)))
+                    .cloned()
+                    .unwrap_or_default();
+                return Some((dotted, nearest));
+            }
+        }
+    }
+    None
+}
+
+/// How much a dotted key looks like a known one; the part after the dot weighs as much as the whole.
+fn alike(key: &str, known: &str) -> f64 {
+    let leaf = |s: &str| s.rsplit('.').next().unwrap_or_default().to_string();
+    strsim::jaro_winkler(key, known) + strsim::jaro_winkler(&leaf(key), &leaf(known))
+}
+
+/// Every key there is, dotted, taken from the defaults, so that no list can fall behind the struct.
+fn known_keys() -> Vec<String> {
+    let Ok(table) = toml::Table::try_from(Config::default()) else {
+        return Vec::new();
+    };
+    let mut keys = Vec::new();
+    for (key, value) in &table {
+        match value {
+            toml::Value::Table(section) => {
+                keys.extend(section.keys().map(|k| format!("{key}.{k}")))
+            }
+            _ => keys.push(key.clone()),
+        }
+    }
+    keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, ConfigError> {
+        Config::parse(text, Path::new("calvaria.toml"))
+    }
+
+    #[test]
+    fn an_empty_file_is_the_default() {
+        assert_eq!(parse("").unwrap(), Config::default());
+        assert_eq!(
+            Config::default().drop_folder(),
+            Path::new("/var/lib/calvaria/drop")
+        );
+    }
+
+    #[test]
+    fn what_is_printed_can_be_read_back() {
+        let mut config =
+            parse("data = '/srv/c'\nprivacy = 'strict'\n[web]\nlisten = '127.0.0.1:0'").unwrap();
+        config.drop.folder = config.drop_folder();
+        assert_eq!(parse(&config.to_toml()).unwrap(), config);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_the_nearest_known_one() {
+        for (text, key, nearest) in [
+            ("dat = '/srv'", "dat", "data"),
+            (
+                "[design]\nmemory_mb = 5",
+                "design.memory_mb",
+                "design.memory_mib",
+            ),
+            (
+                "[printer]\nbaudrate = 5",
+                "printer.baudrate",
+                "printer.baud",
+            ),
+            ("[desing]\ntime_s = 5", "desing.time_s", "design.time_s"),
+            ("listen = 'x'", "listen", "web.listen"),
+        ] {
+            match parse(text) {
+                Err(ConfigError::UnknownKey {
+                    key: k, nearest: n, ..
+                }) => {
+                    assert_eq!((k.as_str(), n.as_str()), (key, nearest));
+                }
+                other => panic!("{text}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_that_can_not_be_meant_is_refused_by_key() {
+        for (text, key) in [
+            ("[display]\nsize = 'big'", "display.size"),
+            ("[display]\noutput = 'hdmi'", "display.output"),
+            ("[printer]\nport = 'COM3'", "printer.port"),
+            ("[drop]\nquiet_s = 0.0", "drop.quiet_s"),
+            ("[design]\nmemory_mib = 1", "design.memory_mib"),
+        ] {
+            let text = parse(text).unwrap_err().to_string();
+            assert!(text.contains(key), "{text}");
+        }
+        assert!(matches!(
+            parse("privacy = 'none'"),
+            Err(ConfigError::Parse { .. })
+        ));
+    }
+}

@@ -1,0 +1,73 @@
+//! What the designer process says on its standard output: one JSON object a line.
+//!
+//! The station reads these lines and nothing else from a designer. An unknown or over-long line ends the case,
+//! not the station.
+
+use super::{Finding, Progress, Side};
+use serde::{Deserialize, Serialize};
+
+/// One line of the designer's standard output.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DesignerLine {
+    /// How far it is.
+    Progress(Progress),
+    /// A named fact, as soon as it is known.
+    Finding(Finding),
+    /// The last line: how the case ended.
+    Outcome(DesignOutcome),
+}
+
+/// How a case ended. A designer that exits without having said so has died.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DesignOutcome {
+    /// Designed and proved.
+    Designed(DesignSummary),
+    /// The input is not something this station may print.
+    Refused(Reason),
+    /// Something broke that a person may mend.
+    Failed(Reason),
+}
+
+/// What a person needs to know to release a design.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DesignSummary {
+    /// SHA-256 of the checked G-code, lower-case hex.
+    pub gcode_sha256: String,
+    /// Side of the defect.
+    pub side: Side,
+    /// Where the hole is, in words, e.g. "patient's LEFT, fronto-temporal".
+    #[serde(default)]
+    pub place: String,
+    /// Print time by plan, seconds.
+    pub print_s: f64,
+    /// Filament, grams.
+    pub filament_g: f64,
+    /// Layers of the print.
+    #[serde(default)]
+    pub layers: u32,
+    /// Name, quality and licence of the weights, one line.
+    #[serde(default)]
+    pub weights: String,
+}
+
+/// Why something ended as it did, and what to do about it; both in plain language, without names or paths.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// What happened.
+    pub text: String,
+    /// What to do next.
+    #[serde(rename = "do")]
+    pub next: String,
+}
+
+impl Reason {
+    /// From its two parts.
+    pub fn new(text: impl Into<String>, next: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            next: next.into(),
+        }
+    }
+}
