@@ -1,9 +1,94 @@
-//! `calvaria check`.
+//! `calvaria check`: the validator alone.
 
-/// (in work)
+use super::{Failure, Outcome};
+use crate::gcode::{Checked, Printer, Violation, check_reader};
+use std::io::{BufReader, Write};
+use std::path::PathBuf;
+
+/// Prove a G-code file against a printer's limits: every move, temperature, feed, flow and extrusion.
+///
+/// Exit code 0: proved. 3: refused, with line, limit and what to do.
+///
+/// Example: calvaria check implant.gcode --printer prusa-mk3s
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+#[command(verbatim_doc_comment)]
+pub(super) struct Args {
+    /// The G-code file.
+    file: PathBuf,
+    /// Printer profile.
+    #[arg(long, value_name = "P", default_value = "virtual")]
+    printer: String,
+    /// Print the verdict as JSON on stdout.
+    #[arg(long)]
+    json: bool,
+}
 
-pub(super) fn run(_args: Args) -> super::Outcome {
-    Err(super::Failure::failed("this command is still in work"))
+/// The verdict as scripts see it.
+#[derive(serde::Serialize)]
+struct Verdict<'a> {
+    ok: bool,
+    printer: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checked: Option<&'a Checked>,
+    violations: &'a [Violation],
+}
+
+pub(super) fn run(args: Args) -> Outcome {
+    let printer = Printer::load(&args.printer).map_err(Failure::usage)?;
+    let name = args.file.display();
+    let unreadable = |e| Failure::failed(format!("{name} can not be read: {e}"));
+    let file = std::fs::File::open(&args.file).map_err(unreadable)?;
+    let verdict = check_reader(BufReader::new(file), &printer).map_err(unreadable)?;
+    let mut out = std::io::stdout().lock();
+    let written = if args.json {
+        let report = Verdict {
+            ok: verdict.is_ok(),
+            printer: &printer.name,
+            checked: verdict.as_ref().ok(),
+            violations: verdict.as_ref().err().map_or(&[], Vec::as_slice),
+        };
+        let text = serde_json::to_string_pretty(&report).map_err(Failure::failed)?;
+        writeln!(out, "{text}")
+    } else {
+        match &verdict {
+            Ok(checked) => writeln!(out, "{}", summary(checked, &printer)),
+            Err(violations) => violations.iter().try_for_each(|v| writeln!(out, "{v}")),
+        }
+    };
+    written.map_err(Failure::failed)?;
+    match verdict {
+        Ok(_) => Ok(()),
+        Err(violations) => Err(Failure::refused(format!(
+            "{name} must not be printed on {}: {}",
+            printer.title,
+            violations
+                .first()
+                .map_or_else(String::new, ToString::to_string)
+        ))),
+    }
+}
+
+fn summary(c: &Checked, printer: &Printer) -> String {
+    format!(
+        "proved for {}: {} lines, {} moves, {:.1} m filament, hotend {} C, bed {} C, \
+         up to {:.0} mm/s and {:.1} mm3/s, X {:.1} to {:.1}, Y {:.1} to {:.1}, Z to {:.1} mm{}",
+        printer.title,
+        c.lines,
+        c.moves,
+        c.filament_mm / 1000.0,
+        c.hotend_c,
+        c.bed_c,
+        c.speed_mm_s,
+        c.flow_mm3_s,
+        c.low_mm[0],
+        c.high_mm[0],
+        c.low_mm[1],
+        c.high_mm[1],
+        c.high_mm[2],
+        if c.sealed {
+            ""
+        } else {
+            " (not made here: no seal)"
+        }
+    )
 }

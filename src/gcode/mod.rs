@@ -4,13 +4,22 @@
 //! Out:   parsed commands, planned moves with durations, or the first line that breaks a limit.
 //! Never: makes toolpaths (that is `slicer`) or talks to a port (that is `printer`).
 //!
-//! [`parse`] reads a line, [`Machine`] carries commands out, [`moves`] does both for a whole text.
+//! [`parse`] reads a line, [`Machine`] carries commands out, [`moves`] does both for a whole text. [`check`] proves
+//! a file, [`seal`] ends one, [`Planner`] says how long each move takes.
 
+mod check;
 mod grammar;
 mod motion;
 mod number;
 mod profile;
+mod seal;
+mod time;
+pub use check::{
+    Checked, Checker, LINE_BYTES_MAX, LINES_MAX, VIOLATIONS_MAX, Violation, check, check_reader,
+};
 pub use grammar::{Command, GrammarError, WORDS_MAX, Word, commands, parse, strip};
 pub use motion::{AXES, Effect, Machine, MotionError, Move, moves};
 pub use number::{DIGITS_MAX, Number, NumberError};
 pub use profile::{Feeds, Limits, Link, Material, Printer, ProfileError};
+pub use seal::{MAKER, seal};
+pub use time::{Planner, Timed, durations};

@@ -33,15 +33,15 @@ pub struct Move {
 impl Move {
     /// X, Y, Z, E of the start, mm.
     pub fn from_mm(&self) -> [f64; 4] {
-        self.from_nm.map(|v| v as f64 * 1e-6)
+        self.from_nm.map(|v| v as f64 / 1e6)
     }
     /// X, Y, Z, E of the end, mm.
     pub fn to_mm(&self) -> [f64; 4] {
-        self.to_nm.map(|v| v as f64 * 1e-6)
+        self.to_nm.map(|v| v as f64 / 1e6)
     }
     /// Change of X, Y, Z, E, mm.
     pub fn delta_mm(&self) -> [f64; 4] {
-        [0, 1, 2, 3].map(|a| (self.to_nm[a] - self.from_nm[a]) as f64 * 1e-6)
+        [0, 1, 2, 3].map(|a| (self.to_nm[a] - self.from_nm[a]) as f64 / 1e6)
     }
     /// Length of the path in space, mm.
     pub fn length_mm(&self) -> f64 {

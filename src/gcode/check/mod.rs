@@ -1,0 +1,312 @@
+//! The validator: proves every command of a file against a printer's limits, or names the lines that break one.
+//!
+//! In:    the file's bytes and a [`Printer`].
+//! Out:   [`Checked`] with the extremes that were reached, or [`Violation`]s with line, limit and what to do.
+//! Holds: no move of an accepted file leaves the volume, touches the bed, moves before homing, goes faster,
+//!        hotter or melts more than the profile allows, pushes cold filament, drives into what is printed, or
+//!        leaves a heater on; no line is longer than the firmware's buffer; no command is off the allow-list.
+//! Never: trusts the slicer. The link runs the same function on the released file before the first line.
+//! Cost:  one pass, memory independent of the file's length.
+
+use crate::gcode::Printer;
+use crate::gcode::grammar::{Command, parse, strip};
+use crate::gcode::motion::{Effect, Machine, MotionError};
+use crate::gcode::seal::{Seal, Verdict};
+use serde::{Deserialize, Serialize};
+use std::io::{BufRead, Read};
+
+mod allow;
+mod moves;
+
+/// Violations that are told; more say nothing new.
+pub const VIOLATIONS_MAX: usize = 20;
+
+/// Longest line that is read at all, with its comment.
+pub const LINE_BYTES_MAX: usize = 4096;
+
+/// Most lines of a file.
+pub const LINES_MAX: usize = 20_000_000;
+
+/// One broken limit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Violation {
+    /// Line of the file, from 1.
+    pub line: usize,
+    /// Stable name of the limit, e.g. `outside_volume`.
+    pub limit: String,
+    /// What is wrong, with the numbers.
+    pub text: String,
+    /// What to do about it.
+    #[serde(rename = "do")]
+    pub next: String,
+}
+
+impl std::fmt::Display for Violation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            line,
+            limit,
+            text,
+            next,
+        } = self;
+        write!(f, "line {line}: {limit}: {text}. {next}")
+    }
+}
+
+/// What an accepted file does at most.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Checked {
+    /// Lines of the file.
+    pub lines: usize,
+    /// Commands among them.
+    pub commands: usize,
+    /// Moves among them.
+    pub moves: usize,
+    /// `true`: made here and whole, by its seal. `false`: made by another slicer, judged by its commands alone.
+    pub sealed: bool,
+    /// Lowest corner of all extrusion, bed mm.
+    pub low_mm: [f64; 3],
+    /// Highest corner of all extrusion, bed mm.
+    pub high_mm: [f64; 3],
+    /// Filament pushed, mm.
+    pub filament_mm: f64,
+    /// Highest hotend target, C.
+    pub hotend_c: f64,
+    /// Highest bed target, C.
+    pub bed_c: f64,
+    /// Highest speed of X and Y, mm/s.
+    pub speed_mm_s: f64,
+    /// Highest flow, mm3/s.
+    pub flow_mm3_s: f64,
+    /// Thickest line, mm3 per mm.
+    pub section_mm2: f64,
+    /// Longest line as it goes over the wire, bytes.
+    pub line_bytes: usize,
+}
+
+/// Proves a whole file.
+///
+/// # Errors
+/// The first [`VIOLATIONS_MAX`] violations, in the file's order.
+pub fn check(bytes: &[u8], printer: &Printer) -> Result<Checked, Vec<Violation>> {
+    let mut checker = Checker::new(printer);
+    for line in bytes.split_inclusive(|&b| b == b'\n') {
+        if !checker.line(line) {
+            break;
+        }
+    }
+    checker.finish()
+}
+
+/// Proves a file while it is read, in bounded memory.
+///
+/// # Errors
+/// `Err` when reading fails; `Ok(Err(_))` when the file breaks a limit.
+pub fn check_reader(
+    mut reader: impl BufRead,
+    printer: &Printer,
+) -> std::io::Result<Result<Checked, Vec<Violation>>> {
+    let mut checker = Checker::new(printer);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = (&mut reader)
+            .take(LINE_BYTES_MAX as u64 + 1)
+            .read_until(b'\n', &mut line)?;
+        if read == 0 || !checker.line(&line) {
+            return Ok(checker.finish());
+        }
+    }
+}
+
+/// The proof in progress: feed it every line, then ask for the verdict.
+#[derive(Debug)]
+pub struct Checker<'a> {
+    printer: &'a Printer,
+    machine: Machine,
+    seal: Seal,
+    checked: Checked,
+    violations: Vec<Violation>,
+    /// Hotend temperature that is certain to be reached, C.
+    assured_c: f64,
+    hotend_target_c: f64,
+    bed_target_c: f64,
+    /// Most filament ever pushed, nm: below it a forward push only undoes a retraction.
+    peak_nm: i64,
+    /// Highest Z of an extrusion, nm.
+    printed_nm: i64,
+    stopped: bool,
+}
+
+impl<'a> Checker<'a> {
+    /// Begins a proof.
+    pub fn new(printer: &'a Printer) -> Self {
+        Self {
+            printer,
+            machine: Machine::default(),
+            seal: Seal::default(),
+            checked: Checked {
+                low_mm: [f64::INFINITY; 3],
+                high_mm: [f64::NEG_INFINITY; 3],
+                ..Checked::default()
+            },
+            violations: Vec::new(),
+            assured_c: 0.0,
+            hotend_target_c: 0.0,
+            bed_target_c: 0.0,
+            peak_nm: 0,
+            printed_nm: 0,
+            stopped: false,
+        }
+    }
+
+    /// Takes the next line, with its line end. `false`: enough is wrong, the rest need not be read.
+    pub fn line(&mut self, bytes: &[u8]) -> bool {
+        if self.stopped {
+            return false;
+        }
+        self.checked.lines += 1;
+        self.seal.add(bytes);
+        if bytes.len() > LINE_BYTES_MAX || self.checked.lines > LINES_MAX {
+            self.violate(
+                "line_length",
+                format!("a line has more than {LINE_BYTES_MAX} bytes, or the file more than {LINES_MAX} lines"),
+                "This is no G-code for this printer; slice the part again.",
+            );
+            self.stopped = true;
+            return false;
+        }
+        // Comments may hold any bytes, they stay here; the code itself is ASCII or refused by the grammar.
+        let text = String::from_utf8_lossy(bytes);
+        match parse(&text) {
+            Err(error) => self.violate(
+                "grammar",
+                format!("the line {error}"),
+                "The file is damaged or not for this printer; slice the part again.",
+            ),
+            Ok(None) => {}
+            Ok(Some(command)) => self.command(&command, strip(&text).len()),
+        }
+        self.stopped = self.violations.len() >= VIOLATIONS_MAX;
+        !self.stopped
+    }
+
+    fn command(&mut self, command: &Command, bytes: usize) {
+        self.checked.commands += 1;
+        // N, number, space, star, three digits of checksum.
+        let framed = bytes + 6 + self.checked.commands.to_string().len();
+        self.checked.line_bytes = self.checked.line_bytes.max(framed);
+        let limit = self.printer.link.line_max_bytes.saturating_sub(1);
+        if framed > limit {
+            self.violate(
+                "line_length",
+                format!("the line is {framed} bytes on the wire, the firmware takes {limit}"),
+                "Shorten it: the firmware drops the rest and asks for the line for ever.",
+            );
+        }
+        if let Err(denied) = allow::judge(command, self.printer) {
+            self.violate(denied.limit, denied.text, denied.next);
+            return;
+        }
+        self.heat(command);
+        match self.machine.apply(self.checked.lines, command) {
+            Ok(Effect::Move(one)) => self.moved(&one),
+            Ok(Effect::Home(_) | Effect::Dwell(_) | Effect::None) => {}
+            Err(error @ MotionError::TooLarge(_)) => self.violate(
+                "outside_volume",
+                error.to_string(),
+                "Slice the part again; the file is damaged.",
+            ),
+            Err(error) => self.violate(
+                "unknown_command",
+                error.to_string(),
+                "Slice the part again for this printer.",
+            ),
+        }
+    }
+
+    /// Follows what the heaters are told.
+    fn heat(&mut self, command: &Command) {
+        let target = command
+            .value('S')
+            .or(command.value('R'))
+            .map_or(0.0, |v| v.value());
+        match (command.letter, command.number) {
+            ('M', 104) => {
+                self.hotend_target_c = target;
+                // Not waited for: a higher target promises nothing, a lower one takes away.
+                self.assured_c = self.assured_c.min(target);
+            }
+            ('M', 109) => {
+                self.hotend_target_c = target;
+                self.assured_c = target;
+            }
+            ('M', 140 | 190) => self.bed_target_c = target,
+            _ => {}
+        }
+        self.checked.hotend_c = self.checked.hotend_c.max(self.hotend_target_c);
+        self.checked.bed_c = self.checked.bed_c.max(self.bed_target_c);
+    }
+
+    fn violate(&mut self, limit: &str, text: String, next: &str) {
+        if self.violations.len() < VIOLATIONS_MAX {
+            self.violations.push(Violation {
+                line: self.checked.lines,
+                limit: limit.into(),
+                text,
+                next: next.into(),
+            });
+        }
+    }
+
+    /// The verdict, after the last line.
+    ///
+    /// # Errors
+    /// All violations found, in the file's order.
+    pub fn finish(mut self) -> Result<Checked, Vec<Violation>> {
+        if !self.stopped {
+            self.judge_end();
+        }
+        if self.violations.is_empty() {
+            Ok(self.checked)
+        } else {
+            Err(self.violations)
+        }
+    }
+
+    fn judge_end(&mut self) {
+        for (name, target) in [("hotend", self.hotend_target_c), ("bed", self.bed_target_c)] {
+            if target > 0.0 {
+                self.violate(
+                    "heaters_off",
+                    format!("the file ends with the {name} at {target} C"),
+                    "The end code is missing or the file is cut; slice the part again.",
+                );
+            }
+        }
+        if self.checked.filament_mm <= 0.0 {
+            self.violate(
+                "empty",
+                "the file prints nothing".into(),
+                "Slice the part again; the file is empty or cut.",
+            );
+        }
+        match self.seal.verdict() {
+            Verdict::Whole => self.checked.sealed = true,
+            Verdict::Foreign => {}
+            Verdict::Cut => self.violate(
+                "cut_file",
+                "the file's last line is missing".into(),
+                "The file is cut; copy it again or slice the part again.",
+            ),
+            Verdict::Changed => self.violate(
+                "changed_file",
+                "the file is not as it was written: its count or checksum differ".into(),
+                "Copy it again or slice the part again.",
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

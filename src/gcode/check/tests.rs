@@ -1,0 +1,159 @@
+use super::*;
+use crate::gcode::{MAKER, seal};
+
+fn printer() -> Printer {
+    Printer::load("virtual").unwrap()
+}
+
+/// A small good file: three square layers of 20 mm, made by hand, sealed.
+fn good() -> String {
+    let mut body = format!("{MAKER} 0\nM140 S60\nG28\nM190 S60\nM109 S210\nG90\nM82\nG92 E0\n");
+    for layer in 1..=3 {
+        let z = 0.2 * f64::from(layer);
+        body += &format!("G1 Z{z:.2} F600\nG92 E0\nG1 X50 Y50 F7200\n");
+        for (corner, (x, y)) in [(70, 50), (70, 70), (50, 70), (50, 50)]
+            .into_iter()
+            .enumerate()
+        {
+            body += &format!("G1 X{x} Y{y} E{:.5} F1800\n", 0.677 * (corner + 1) as f64);
+        }
+        body += "G1 E1.9 F2100\nG1 E2.708 F2100\n";
+    }
+    body += "M107\nM104 S0\nM140 S0\nG1 X10 Y200 F6000\nM84\n";
+    seal_it(&body)
+}
+
+fn seal_it(body: &str) -> String {
+    format!("{body}{}", seal(body))
+}
+
+/// The same change in a file that is sealed anew, so that the limit itself has to speak.
+fn resealed(from: &str, to: &str) -> String {
+    let good = good();
+    assert!(good.contains(from), "{from}");
+    let body = good.replacen(from, to, 1);
+    seal_it(body.split_once("; end of").unwrap().0)
+}
+
+#[track_caller]
+fn refused(text: &str, limit: &str, line: usize) {
+    let violations = check(text.as_bytes(), &printer()).unwrap_err();
+    assert!(
+        violations
+            .iter()
+            .any(|v| v.limit == limit && v.line == line),
+        "wanted {limit} in line {line}, got {violations:#?}"
+    );
+}
+
+#[test]
+fn a_good_file_is_accepted_with_its_extremes() {
+    let checked = check(good().as_bytes(), &printer()).unwrap();
+    assert!(checked.sealed);
+    assert_eq!((checked.hotend_c, checked.bed_c), (210.0, 60.0));
+    assert!(
+        (checked.filament_mm - 3.0 * 2.708).abs() < 1e-9,
+        "{checked:?}"
+    );
+    assert_eq!(checked.low_mm, [50.0, 50.0, 0.2]);
+    assert!((checked.high_mm[2] - 0.6).abs() < 1e-9);
+    assert!((checked.section_mm2 - 0.0814).abs() < 1e-3, "{checked:?}");
+    assert_eq!(checked.lines, 41);
+}
+
+#[test]
+fn each_limit_speaks_for_itself() {
+    for (from, to, limit, line) in [
+        (
+            "G1 X70 Y50 E0.67700",
+            "G1 X270 Y50 E0.67700",
+            "outside_volume",
+            12,
+        ),
+        (
+            "G1 X50 Y50 F7200",
+            "G1 X-0.001 Y50 F7200",
+            "outside_volume",
+            11,
+        ),
+        ("G1 Z0.20", "G1 Z-0.20", "below_bed", 9),
+        ("G1 Z0.20", "G1 Z0.00", "below_bed", 12),
+        ("M109 S210", "M109 S290", "hotend_max_c", 5),
+        ("M190 S60", "M190 S130", "bed_max_c", 4),
+        ("G1 X50 Y50 F7200", "G1 X50 Y50 F72000", "too_fast", 11),
+        ("G1 Z0.20 F600", "G1 Z0.20 F6000", "too_fast", 9),
+        ("M109 S210", "M104 S210", "cold_extrusion", 12),
+        ("M109 S210", "M109 S160", "cold_extrusion", 12),
+        ("E0.67700", "E50.67700", "e_jump", 12),
+        ("G1 E1.9", "G1 E-17.9", "e_jump", 16),
+        ("G1 E2.708", "G1 E22.708", "e_jump", 17),
+        ("E0.67700", "E4.67700", "over_extrusion", 12),
+        ("E0.67700 F1800", "E1.67700 F9000", "flow_max_mm3_s", 12),
+        ("X70 Y50 E0.67700", "XNaN Y50 E0.67700", "grammar", 12),
+        ("X70 Y50 E0.67700", "X7-0 Y50 E0.67700", "grammar", 12),
+        ("G28\n", "", "home_first", 8),
+        ("G28\n", "G28 X Y\n", "home_first", 9),
+        ("G28\n", "G29\n", "unknown_command", 3),
+        ("M82\n", "M112\n", "forbidden_command", 7),
+        ("M82\n", "M302 S0\n", "forbidden_command", 7),
+        ("G92 E0\n", "G92 Z-5\n", "unknown_word", 8),
+        ("M104 S0\n", "", "heaters_off", 40),
+        ("M140 S0\n", "", "heaters_off", 40),
+        ("G1 Z0.60", "G1 Z0.02", "into_part", 30),
+    ] {
+        refused(&resealed(from, to), limit, line);
+    }
+}
+
+#[test]
+fn a_line_too_long_for_the_firmware_is_refused() {
+    let text = format!("M117 {}\nM82\n", "x".repeat(85));
+    refused(&resealed("M82\n", &text), "line_length", 7);
+    let comment = format!("M82 ; {}\n", "x".repeat(500));
+    assert!(check(resealed("M82\n", &comment).as_bytes(), &printer()).is_ok());
+    let endless = "x".repeat(10_000);
+    refused(&resealed("M82\n", &endless), "line_length", 7);
+}
+
+#[test]
+fn a_cut_or_changed_file_is_refused_by_its_seal() {
+    let good = good();
+    let mut body = good.split_once("; end of").unwrap().0.to_owned();
+    refused(&body, "cut_file", 40);
+    body.truncate(good.find("G1 Z0.60").unwrap());
+    refused(&body, "cut_file", 26);
+    refused(&body, "heaters_off", 26);
+    refused(&good.replacen("X70 Y70", "X70 Y69", 1), "changed_file", 41);
+}
+
+#[test]
+fn a_cut_file_of_another_slicer_shows_in_its_heaters() {
+    let foreign = good().replacen("calvaria", "another", 1);
+    let body = foreign.split_once("; end of").unwrap().0;
+    assert!(!check(body.as_bytes(), &printer()).unwrap().sealed);
+    refused(&body[..body.find("M104 S0").unwrap()], "heaters_off", 36);
+}
+
+#[test]
+fn violations_are_bounded_and_reading_equals_the_whole() {
+    let many = "G1 X1\nG1 X2\n".repeat(500);
+    assert_eq!(
+        check(many.as_bytes(), &printer()).unwrap_err().len(),
+        VIOLATIONS_MAX
+    );
+    for text in [good(), many] {
+        let read = check_reader(text.as_bytes(), &printer()).unwrap();
+        assert_eq!(read, check(text.as_bytes(), &printer()));
+    }
+}
+
+#[test]
+fn any_flipped_byte_of_a_sealed_file_is_refused() {
+    let good = good().into_bytes();
+    let printer = printer();
+    for at in 0..good.len() {
+        let mut bad = good.clone();
+        bad[at] ^= 0x04;
+        assert!(check(&bad, &printer).is_err(), "byte {at}");
+    }
+}
