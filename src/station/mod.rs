@@ -7,8 +7,14 @@
 //!        event appended, and the effect comes after the commit and may be repeated without harm.
 //! Never: a second print beside a running one; a print without a release; a patient's name in log, store or page.
 
+mod codes;
 pub mod config;
+mod folders;
 mod step;
+pub mod store;
 
+pub use codes::is_code;
 pub use config::Config;
+pub use folders::Folders;
 pub use step::{Action, DEATHS_MAX, Event, Place, RESTARTS_MAX, Release, step};
+pub use store::{Job, Store, StoreError};

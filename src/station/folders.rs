@@ -1,0 +1,312 @@
+//! Folders: what lies where under DATA, and moves that a power cut can interrupt at any point.
+//!
+//! Holds: a drop is in exactly one of `drop/`, `work/CODE/`, `done/CODE/`, `quarantine/CODE/`; moving it again to
+//!        where it is does nothing. Files are written beside, synced, renamed.
+//! Never: changes or deletes an original; follows a link out of the drop folder; keeps the name a drop had (it may
+//!        be a patient's): it is called `input` from then on.
+
+use super::step::Place;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Endings that readers go by; any other is dropped with the name.
+const ENDINGS: [&str; 7] = [".nii.gz", ".nii", ".nrrd", ".nhdr", ".zip", ".dcm", ".gz"];
+
+/// Paths under the data folder.
+#[derive(Clone, Debug)]
+pub struct Folders {
+    data: PathBuf,
+    drop: PathBuf,
+}
+
+impl Folders {
+    /// Makes what is missing.
+    pub fn make(data: &Path, drop: &Path) -> io::Result<Self> {
+        private_dir(data)?;
+        for name in ["cases", "work", "done", "quarantine", "run", "upload"] {
+            private_dir(&data.join(name))?;
+        }
+        // The drop folder may be a share with rights of its own: made if missing, never changed.
+        fs::create_dir_all(drop)?;
+        // What an interrupted upload left behind was never in the drop folder.
+        for entry in fs::read_dir(data.join("upload"))?.flatten() {
+            let _ = fs::remove_file(entry.path());
+        }
+        Ok(Self {
+            data: fs::canonicalize(data)?,
+            drop: fs::canonicalize(drop)?,
+        })
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The drop folder.
+    pub fn drop_folder(&self) -> &Path {
+        &self.drop
+    }
+
+    /// Files of a case.
+    pub fn case(&self, code: &str) -> PathBuf {
+        self.data.join("cases").join(code)
+    }
+
+    /// The folder of all cases.
+    pub fn cases(&self) -> PathBuf {
+        self.data.join("cases")
+    }
+
+    /// Where uploads grow before they are dropped.
+    pub fn uploads(&self) -> PathBuf {
+        self.data.join("upload")
+    }
+
+    /// The link's socket.
+    pub fn printer_socket(&self) -> PathBuf {
+        self.data.join("run").join("printer.sock")
+    }
+
+    /// The drop of `code`, wherever it lies now.
+    pub fn input(&self, code: &str) -> Option<PathBuf> {
+        [Place::Work, Place::Done, Place::Quarantine]
+            .into_iter()
+            .find_map(|place| input_in(&self.place(place, code)))
+    }
+
+    /// Moves the drop of `code` to `place`. `source` is its name in the drop folder while it has not been taken.
+    /// Doing it again does nothing. `false`: there is no such drop any more.
+    pub fn move_to(&self, place: Place, code: &str, source: &str) -> io::Result<bool> {
+        let from = match self.input(code) {
+            Some(path) => path,
+            None if source.is_empty() => return Ok(false),
+            None => self.drop.join(source),
+        };
+        let target = self.place(place, code);
+        if from.parent() == Some(&target) {
+            return Ok(true);
+        }
+        if fs::symlink_metadata(&from).is_err() {
+            return Ok(false);
+        }
+        private_dir(&target)?;
+        let name = format!("input{}", ending(&from));
+        move_path(&from, &target.join(name))?;
+        if let Some(old) = from.parent().filter(|p| *p != self.drop) {
+            let _ = fs::remove_file(old.join("REASON.txt"));
+            // Goes only when it is empty, as it should be.
+            let _ = fs::remove_dir(old);
+        }
+        Ok(true)
+    }
+
+    /// Writes `REASON.txt` beside a drop in quarantine.
+    pub fn write_reason(&self, code: &str, text: &str) -> io::Result<()> {
+        let folder = self.place(Place::Quarantine, code);
+        private_dir(&folder)?;
+        write_private(&folder.join("REASON.txt"), |f| f.write_all(text.as_bytes()))
+    }
+
+    /// Names of the files of a case that people may fetch, sorted.
+    pub fn files(&self, code: &str) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.case(code)) else {
+            return Vec::new();
+        };
+        let mut names: Vec<String> = entries
+            .flatten()
+            .filter(|e| e.file_type().is_ok_and(|t| t.is_file()))
+            .filter_map(|e| e.file_name().into_string().ok())
+            .filter(|n| !n.starts_with('.') && n != "identity.json" && !n.ends_with(".part"))
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Free space where the cases lie, MiB.
+    pub fn free_mib(&self) -> io::Result<u64> {
+        let space = rustix::fs::statvfs(&self.data)?;
+        Ok(space.f_bavail.saturating_mul(space.f_frsize) >> 20)
+    }
+
+    fn place(&self, place: Place, code: &str) -> PathBuf {
+        let folder = match place {
+            Place::Work => "work",
+            Place::Done => "done",
+            Place::Quarantine => "quarantine",
+        };
+        self.data.join(folder).join(code)
+    }
+}
+
+/// Makes a folder that only its owner may enter. One that exists keeps its rights unless it is ours alone.
+pub(super) fn private_dir(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(path)?;
+    fs::set_permissions(path, Permissions::from_mode(0o700))
+}
+
+/// Only the owner may read the file.
+pub(super) fn private_file(path: &Path) -> io::Result<()> {
+    fs::set_permissions(path, Permissions::from_mode(0o600))
+}
+
+/// Writes a file of mode 0600 beside, syncs it, renames it, syncs the folder.
+pub(super) fn write_private(
+    path: &Path,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&part)?;
+    fill(&mut file)?;
+    file.sync_all()?;
+    fs::rename(&part, path)?;
+    sync_dir(path.parent())
+}
+
+fn sync_dir(folder: Option<&Path>) -> io::Result<()> {
+    match folder {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+fn input_in(folder: &Path) -> Option<PathBuf> {
+    fs::read_dir(folder)
+        .ok()?
+        .flatten()
+        .map(|e| e.path())
+        .find(|p| {
+            let name = p.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+            name.starts_with("input") && !name.ends_with(".part")
+        })
+}
+
+fn ending(path: &Path) -> &'static str {
+    if fs::symlink_metadata(path).is_ok_and(|m| m.is_dir()) {
+        return "";
+    }
+    let name = path.to_string_lossy().to_lowercase();
+    ENDINGS
+        .into_iter()
+        .find(|e| name.ends_with(e))
+        .unwrap_or("")
+}
+
+/// Renames; across file systems copies beside the target, syncs, renames, then removes the source.
+fn move_path(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::rename(from, to) {
+        Err(e) if e.kind() == io::ErrorKind::CrossesDevices => {}
+        Err(e) => return Err(e),
+        Ok(()) => {
+            sync_dir(to.parent())?;
+            return sync_dir(from.parent());
+        }
+    }
+    let mut part = to.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    // Left by an interrupted copy.
+    remove(&part)?;
+    copy(from, &part)?;
+    fs::rename(&part, to)?;
+    sync_dir(to.parent())?;
+    remove(from)?;
+    sync_dir(from.parent())
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(m) if m.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Copies folders and plain files; links, sockets and devices are left out.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let kind = fs::symlink_metadata(from)?.file_type();
+    if kind.is_dir() {
+        fs::create_dir(to)?;
+        for entry in fs::read_dir(from)? {
+            let entry = entry?;
+            copy(&entry.path(), &to.join(entry.file_name()))?;
+        }
+        File::open(to)?.sync_all()
+    } else if kind.is_file() {
+        fs::copy(from, to)?;
+        File::open(to)?.sync_all()
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folders() -> (tempfile::TempDir, Folders) {
+        let dir = tempfile::tempdir().unwrap();
+        let folders = Folders::make(&dir.path().join("data"), &dir.path().join("drop")).unwrap();
+        (dir, folders)
+    }
+
+    #[test]
+    fn a_drop_is_in_one_place_and_loses_its_name() {
+        let (_dir, f) = folders();
+        let source = "DOE^JOHN.nii.gz";
+        fs::write(f.drop_folder().join(source), b"x").unwrap();
+        for place in [
+            Place::Work,
+            Place::Work,
+            Place::Quarantine,
+            Place::Work,
+            Place::Done,
+        ] {
+            assert!(f.move_to(place, "A0-0000", source).unwrap());
+            assert_eq!(
+                f.input("A0-0000").unwrap(),
+                f.place(place, "A0-0000").join("input.nii.gz")
+            );
+            if place == Place::Quarantine {
+                f.write_reason("A0-0000", "because").unwrap();
+            }
+        }
+        assert!(!f.data().join("quarantine/A0-0000").exists());
+        assert!(!f.drop_folder().join(source).exists());
+        assert!(!f.move_to(Place::Work, "A0-0001", "gone").unwrap());
+    }
+
+    #[test]
+    fn identity_and_half_written_files_are_not_listed() {
+        let (_dir, f) = folders();
+        private_dir(&f.case("A0-0000")).unwrap();
+        for name in ["identity.json", "implant.stl", "x.part", ".hidden"] {
+            fs::write(f.case("A0-0000").join(name), b"x").unwrap();
+        }
+        assert_eq!(f.files("A0-0000"), ["implant.stl"]);
+    }
+
+    #[test]
+    fn a_copy_across_file_systems_leaves_links_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let from = dir.path().join("a");
+        fs::create_dir(&from).unwrap();
+        fs::write(from.join("1.dcm"), b"x").unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", from.join("2.dcm")).unwrap();
+        copy(&from, &dir.path().join("b")).unwrap();
+        assert!(dir.path().join("b/1.dcm").exists());
+        assert!(fs::symlink_metadata(dir.path().join("b/2.dcm")).is_err());
+    }
+}

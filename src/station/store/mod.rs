@@ -1,0 +1,423 @@
+//! Store: jobs, findings, operators and the record, in one SQLite file that survives a power cut.
+//!
+//! In:    [`Event`]s for jobs, findings, names and PINs, and the time (RFC 3339) as an argument.
+//! Out:   [`Job`]s, and the [`Action`]s to carry out after the commit.
+//! Holds: a job's state and the event that changed it are committed in one transaction, synced to disk (WAL,
+//!        `synchronous=FULL`). Events are chained by hash and never changed (triggers). At most one job prints.
+//! Never: a file name that people see, a patient's name (the drop's own name is emptied once the drop is taken).
+
+use super::step::{Action, Event, step};
+use crate::status::{DesignSummary, Finding, JobState, Reason};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use std::path::Path;
+
+mod operators;
+mod record;
+
+pub use operators::{PinCheck, WRONG_MAX};
+pub use record::Entry;
+
+/// Version of the schema that this program writes.
+const VERSION: i64 = 1;
+/// Findings kept of one case.
+const FINDINGS_MAX: i64 = 200;
+
+/// Why the store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// SQLite says no.
+    #[error("the store: {0}. Check that the disk is neither full nor broken.")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The file can not be made or protected.
+    #[error("the store's folder: {0}. Check its owner and rights.")]
+    Io(#[from] std::io::Error),
+    /// Written by a later program.
+    #[error(
+        "the store is of version {found}, this program knows {VERSION}. Install the newer program."
+    )]
+    Newer {
+        /// What the file says.
+        found: i64,
+    },
+    /// The file is damaged.
+    #[error("the store is damaged: {0}. Keep the file and restore a copy.")]
+    Damaged(String),
+    /// There is no such job.
+    #[error("there is no case {0}. Look at the list for its code.")]
+    NoJob(String),
+    /// The act is not allowed in the job's state.
+    #[error("{code} is {}, so `{event}` can not be done.", state.word())]
+    NotAllowed {
+        /// Which job.
+        code: String,
+        /// Its state.
+        state: JobState,
+        /// What was asked.
+        event: &'static str,
+    },
+    /// Another job is on the printer.
+    #[error("another case is on the printer. Wait until it is done.")]
+    SecondPrint,
+    /// The hash of a PIN could not be made.
+    #[error("the PIN could not be hashed: {0}.")]
+    Pin(String),
+}
+
+/// A job as the store has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Job {
+    /// Case code.
+    pub code: String,
+    /// Where it stands.
+    pub state: JobState,
+    /// Name in the drop folder; empty once the drop is taken. Never shown.
+    pub source: String,
+    /// Why it stands there, and what to do.
+    pub reason: Reason,
+    /// What was designed.
+    pub design: Option<DesignSummary>,
+    /// How often its designer died.
+    pub deaths: u32,
+    /// How often the station was restarted while it was read or designed.
+    pub restarts: u32,
+    /// Who released it.
+    pub operator: String,
+    /// When it was received, RFC 3339.
+    pub received: String,
+    /// When its state last changed, RFC 3339.
+    pub changed: String,
+}
+
+/// What a committed event did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Applied {
+    /// The job after it.
+    pub job: Job,
+    /// State before it.
+    pub from: JobState,
+    /// What has to be done now.
+    pub actions: Vec<Action>,
+}
+
+/// The open store. One writer: the station.
+#[derive(Debug)]
+pub struct Store {
+    db: Connection,
+    seed: u64,
+    pepper: Vec<u8>,
+}
+
+impl Store {
+    /// Opens `DATA/store.db`, making it if it is not there. `seed` makes the case codes of a new store.
+    pub fn open(data: &Path, seed: u64) -> Result<Self, StoreError> {
+        super::folders::private_dir(data)?;
+        let path = data.join("store.db");
+        let mut db = Connection::open(&path)?;
+        super::folders::private_file(&path)?;
+        db.execute_batch(
+            "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+             PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA secure_delete = ON;
+             PRAGMA journal_size_limit = 4194304; PRAGMA cache_size = -1024;",
+        )?;
+        let found: i64 = db.query_row("PRAGMA user_version", [], |r| r.get(0))?;
+        match found {
+            0 => create(&mut db, seed)?,
+            VERSION => {
+                let check: String = db.query_row("PRAGMA quick_check(1)", [], |r| r.get(0))?;
+                if check != "ok" {
+                    return Err(StoreError::Damaged(check));
+                }
+            }
+            found => return Err(StoreError::Newer { found }),
+        }
+        let seed: i64 = db.query_row("SELECT value FROM meta WHERE key = 'seed'", [], |r| {
+            r.get(0)
+        })?;
+        let pepper = operators::pepper(data)?;
+        Ok(Self {
+            db,
+            seed: seed.cast_unsigned(),
+            pepper,
+        })
+    }
+
+    /// A new job for the drop called `source`.
+    pub fn add(&mut self, source: &str, now: &str) -> Result<Job, StoreError> {
+        let tx = self.db.transaction()?;
+        let number: i64 =
+            tx.query_row("SELECT coalesce(max(number), 0) + 1 FROM job", [], |r| {
+                r.get(0)
+            })?;
+        let code = super::codes::code(number.unsigned_abs(), self.seed);
+        tx.execute(
+            "INSERT INTO job (number, code, state, source, received, changed) VALUES (?1, ?2, 'received', ?3, ?4, ?4)",
+            params![number, code, source, now],
+        )?;
+        record::append(
+            &tx,
+            now,
+            "station",
+            &code,
+            "received",
+            &serde_json::json!({}),
+        )?;
+        let job = get(&tx, &code)?;
+        tx.commit()?;
+        Ok(job)
+    }
+
+    /// The drop of `code` has been taken: its own name is forgotten.
+    pub fn taken(&mut self, code: &str) -> Result<(), StoreError> {
+        self.db
+            .execute("UPDATE job SET source = '' WHERE code = ?1", [code])?;
+        Ok(())
+    }
+
+    /// One step of one job, with its event, in one transaction. `actor` is an operator, `station`, `designer` or
+    /// `link`. An event without consequence is not recorded.
+    pub fn apply(
+        &mut self,
+        code: &str,
+        event: &Event,
+        actor: &str,
+        now: &str,
+    ) -> Result<Applied, StoreError> {
+        let tx = self.db.transaction()?;
+        let before = get(&tx, code)?;
+        let from = before.state;
+        let Some((to, actions)) = step(from, event) else {
+            return Err(StoreError::NotAllowed {
+                code: code.into(),
+                state: from,
+                event: event.kind(),
+            });
+        };
+        let quiet =
+            from == to && (actions.is_empty() || matches!(event, Event::StationStarted { .. }));
+        if quiet {
+            return Ok(Applied {
+                job: before,
+                from,
+                actions,
+            });
+        }
+        write_state(&tx, &before, to, event, now).map_err(|e| match e {
+            StoreError::Sqlite(rusqlite::Error::SqliteFailure(f, _))
+                if f.code == rusqlite::ErrorCode::ConstraintViolation =>
+            {
+                StoreError::SecondPrint
+            }
+            other => other,
+        })?;
+        let body = record::body(from, to, event);
+        record::append(&tx, now, actor, code, event.kind(), &body)?;
+        let job = get(&tx, code)?;
+        tx.commit()?;
+        Ok(Applied { job, from, actions })
+    }
+
+    /// One job.
+    pub fn job(&self, code: &str) -> Result<Job, StoreError> {
+        get(&self.db, code)
+    }
+
+    /// The newest `limit` jobs and every one that is not over, newest first.
+    pub fn jobs(&self, limit: u32) -> Result<Vec<Job>, StoreError> {
+        let over = "('printed', 'refused', 'failed', 'cancelled', 'stopped')";
+        self.list(&format!(
+            "WHERE state NOT IN {over} OR number > (SELECT coalesce(max(number), 0) FROM job) - {limit} ORDER BY number DESC"
+        ))
+    }
+
+    /// Every job, oldest first.
+    pub fn all(&self) -> Result<Vec<Job>, StoreError> {
+        self.list("ORDER BY number")
+    }
+
+    /// The oldest job that waits for a designer.
+    pub fn next_received(&self) -> Result<Option<Job>, StoreError> {
+        Ok(self
+            .list("WHERE state = 'received' ORDER BY number LIMIT 1")?
+            .pop())
+    }
+
+    /// The job on the printer.
+    pub fn on_printer(&self) -> Result<Option<Job>, StoreError> {
+        Ok(self.list("WHERE state IN ('printing', 'paused')")?.pop())
+    }
+
+    /// How many jobs are not yet designed.
+    pub fn waiting(&self) -> Result<u32, StoreError> {
+        let sql = "SELECT count(*) FROM job WHERE state IN ('received', 'reading', 'designing')";
+        Ok(self.db.query_row(sql, [], |r| r.get(0))?)
+    }
+
+    fn list(&self, clause: &str) -> Result<Vec<Job>, StoreError> {
+        let mut statement = self
+            .db
+            .prepare(&format!("SELECT {COLUMNS} FROM job {clause}"))?;
+        let rows = statement.query_map([], read)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Adds a finding to a job; beyond a limit they are dropped, since a designer is not trusted to end.
+    pub fn add_finding(&mut self, code: &str, finding: &Finding) -> Result<(), StoreError> {
+        let body = serde_json::to_string(finding).unwrap_or_default();
+        self.db.execute(
+            "INSERT INTO finding (code, n, body)
+             SELECT ?1, coalesce(max(n), 0) + 1, ?2 FROM finding WHERE code = ?1 HAVING coalesce(max(n), 0) < ?3",
+            params![code, body, FINDINGS_MAX],
+        )?;
+        Ok(())
+    }
+
+    /// Findings of a job, in the order they were found.
+    pub fn findings(&self, code: &str) -> Result<Vec<Finding>, StoreError> {
+        let mut statement = self
+            .db
+            .prepare_cached("SELECT body FROM finding WHERE code = ?1 ORDER BY n")?;
+        let rows = statement.query_map([code], |r| r.get::<_, String>(0))?;
+        let bodies = rows.collect::<Result<Vec<_>, _>>()?;
+        Ok(bodies
+            .iter()
+            .filter_map(|b| serde_json::from_str(b).ok())
+            .collect())
+    }
+}
+
+const COLUMNS: &str =
+    "code, state, source, reason, next, design, deaths, restarts, operator, received, changed";
+
+fn create(db: &mut Connection, seed: u64) -> Result<(), StoreError> {
+    let tx = db.transaction()?;
+    tx.execute_batch(include_str!("schema.sql"))?;
+    tx.execute(
+        "INSERT INTO meta (key, value) VALUES ('seed', ?1)",
+        [seed.cast_signed()],
+    )?;
+    tx.pragma_update(None, "user_version", VERSION)?;
+    tx.commit()?;
+    Ok(())
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Job> {
+    let word: String = row.get(1)?;
+    let state = JobState::ALL
+        .into_iter()
+        .find(|s| s.word() == word)
+        .ok_or_else(|| rusqlite::Error::InvalidColumnName(word))?;
+    let design: Option<String> = row.get(5)?;
+    Ok(Job {
+        code: row.get(0)?,
+        state,
+        source: row.get(2)?,
+        reason: Reason::new(row.get::<_, String>(3)?, row.get::<_, String>(4)?),
+        design: design.and_then(|d| serde_json::from_str(&d).ok()),
+        deaths: row.get(6)?,
+        restarts: row.get(7)?,
+        operator: row.get(8)?,
+        received: row.get(9)?,
+        changed: row.get(10)?,
+    })
+}
+
+fn get(db: &Connection, code: &str) -> Result<Job, StoreError> {
+    db.query_row(
+        &format!("SELECT {COLUMNS} FROM job WHERE code = ?1"),
+        [code],
+        read,
+    )
+    .optional()?
+    .ok_or_else(|| StoreError::NoJob(code.into()))
+}
+
+/// The row after `event`: the state, and what the event says about the job.
+fn write_state(
+    tx: &Transaction<'_>,
+    job: &Job,
+    to: JobState,
+    event: &Event,
+    now: &str,
+) -> Result<(), StoreError> {
+    let code = &job.code;
+    tx.execute(
+        "UPDATE job SET state = ?2, changed = ?3 WHERE code = ?1",
+        params![code, to.word(), now],
+    )?;
+    let reason = |why: &Reason| {
+        tx.execute(
+            "UPDATE job SET reason = ?2, next = ?3 WHERE code = ?1",
+            params![code, why.text, why.next],
+        )
+    };
+    match event {
+        Event::WorkerFree => {
+            // A new look at the files finds everything anew.
+            tx.execute("DELETE FROM finding WHERE code = ?1", [code])?;
+            tx.execute("UPDATE job SET design = NULL WHERE code = ?1", [code])?;
+        }
+        Event::Designed(design) => {
+            let body = serde_json::to_string(design).unwrap_or_default();
+            tx.execute(
+                "UPDATE job SET design = ?2 WHERE code = ?1",
+                params![code, body],
+            )?;
+            if to == JobState::Failed {
+                let text = "The designer ended without having read the files.";
+                reason(&Reason::new(text, "Retry; if it happens again, tell IT."))?;
+            } else {
+                reason(&Reason::default())?;
+            }
+        }
+        Event::Refused(why) | Event::DesignFailed(why) | Event::LinkStopped(why) => {
+            reason(why)?;
+        }
+        Event::DesignerDied { why, .. } => {
+            tx.execute("UPDATE job SET deaths = deaths + 1 WHERE code = ?1", [code])?;
+            reason(why)?;
+        }
+        Event::Released(release) => {
+            tx.execute(
+                "UPDATE job SET operator = ?2, spool = ?3 WHERE code = ?1",
+                params![code, release.operator, release.spool],
+            )?;
+            reason(&Reason::default())?;
+        }
+        Event::RetryAsked => {
+            tx.execute(
+                "UPDATE job SET deaths = 0, restarts = 0 WHERE code = ?1",
+                [code],
+            )?;
+            reason(&Reason::default())?;
+        }
+        Event::PrintAgainAsked => {
+            reason(&Reason::default())?;
+        }
+        Event::EmergencyStop => {
+            let next = "Look at the printer. Clear the bed, then print again or give the case up.";
+            reason(&Reason::new("Emergency stop was pressed.", next))?;
+        }
+        Event::StationStarted { .. } => {
+            tx.execute(
+                "UPDATE job SET restarts = restarts + 1 WHERE code = ?1",
+                [code],
+            )?;
+            if to == JobState::Failed {
+                let text =
+                    "The station was restarted again and again while it worked on this case.";
+                reason(&Reason::new(text, "Tell IT before you retry."))?;
+            }
+        }
+        Event::Read
+        | Event::PauseAsked
+        | Event::ResumeAsked
+        | Event::CancelAsked
+        | Event::LinkPaused
+        | Event::LinkResumed
+        | Event::LinkPrinted => {}
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
