@@ -4,6 +4,12 @@
 
 use crate::space::{Map, Point, Vector};
 
+pub mod check;
+pub mod cubes;
+pub mod smooth;
+#[cfg(test)]
+pub(crate) mod testing;
+
 /// A triangle mesh with shared vertices, in millimetres of space `S`. Triangles are counter-clockwise seen from
 /// outside.
 #[derive(Clone, Debug, PartialEq)]
