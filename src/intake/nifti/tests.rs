@@ -1,0 +1,166 @@
+use super::*;
+use crate::space::{Ijk, Lps, Map, Point, Vector};
+use proptest::prelude::*;
+
+/// A grid turned by three angles, mirrored or not.
+fn grid(angles: [f64; 3], spacing: [f64; 3], origin: [f64; 3], mirrored: bool) -> Map<Ijk, Lps> {
+    let mut axes = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+    for (n, angle) in angles.iter().enumerate() {
+        let (sin, cos) = angle.sin_cos();
+        let (a, b) = ((n + 1) % 3, (n + 2) % 3);
+        for axis in &mut axes {
+            let (x, y) = (axis[a], axis[b]);
+            axis[a] = cos * x - sin * y;
+            axis[b] = sin * x + cos * y;
+        }
+    }
+    if mirrored {
+        axes[2] = axes[2].map(|v| -v);
+    }
+    let columns = [0, 1, 2].map(|n| Vector::new(axes[n]).times(spacing[n]));
+    Map::from_columns(columns, Point::new(origin))
+}
+
+fn ramp(map: Map<Ijk, Lps>) -> Volume<Hu> {
+    let values = (0..4 * 3 * 5).map(|n| Hu(n * 31 - 1000)).collect();
+    Volume::new([4, 3, 5], values, map).unwrap()
+}
+
+fn written(volume: &Volume<Hu>) -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("v.nii.gz");
+    write_hu(&path, volume).unwrap();
+    std::fs::read(path).unwrap()
+}
+
+/// Unpacked bytes with fields of the header changed.
+fn changed(volume: &Volume<Hu>, edits: &[(usize, &[u8])]) -> Vec<u8> {
+    let mut raw = Vec::new();
+    MultiGzDecoder::new(&written(volume)[..])
+        .read_to_end(&mut raw)
+        .unwrap();
+    for (at, bytes) in edits {
+        raw[*at..*at + bytes.len()].copy_from_slice(bytes);
+    }
+    raw
+}
+
+fn upright() -> Volume<Hu> {
+    ramp(grid([0.0; 3], [0.5, 0.6, 2.0], [10.0, -20.0, 30.0], false))
+}
+
+fn far_apart(a: &Map<Ijk, Lps>, b: &Map<Ijk, Lps>) -> f64 {
+    let corner = |p: [f64; 3]| {
+        a.apply(Point::new(p))
+            .minus(b.apply(Point::new(p)))
+            .length()
+    };
+    [[0.0; 3], [3.0, 2.0, 4.0], [3.0, 0.0, 0.0], [0.0, 2.0, 4.0]]
+        .map(corner)
+        .into_iter()
+        .fold(0.0, f64::max)
+}
+
+proptest! {
+    #[test]
+    fn any_grid_comes_back_by_sform_and_by_qform(
+        angles in prop::array::uniform3(-3.2f64..3.2),
+        spacing in prop::array::uniform3(0.2f64..4.0),
+        origin in prop::array::uniform3(-500f64..500.0),
+        mirrored: bool,
+    ) {
+        let volume = ramp(grid(angles, spacing, origin, mirrored));
+        let limits = Limits::default();
+        let by_sform = door(&changed(&volume, &[]), &limits).unwrap();
+        prop_assert_eq!(by_sform.data(), volume.data());
+        prop_assert!(far_apart(&by_sform.to_lps(), &volume.to_lps()) < 1e-3);
+        let no_sform = changed(&volume, &[(254, &[0, 0])]);
+        let by_qform = door(&no_sform, &limits).unwrap();
+        prop_assert!(far_apart(&by_qform.to_lps(), &volume.to_lps()) < 2e-3);
+    }
+
+    #[test]
+    fn damaged_bytes_give_a_volume_or_a_refusal(
+        edits in prop::collection::vec((0usize..480, any::<u8>()), 1..8),
+        cut in 0usize..480,
+        packed: bool,
+    ) {
+        let mut bytes = if packed { written(&upright()) } else { changed(&upright(), &[]) };
+        let n = bytes.len();
+        for (at, value) in edits {
+            bytes[at % n] = value;
+        }
+        bytes.truncate(n - cut.min(n) / 4);
+        let small = Limits { voxels: 1 << 20, ..Limits::default() };
+        let _ = door(&bytes, &small);
+    }
+}
+
+#[test]
+fn files_are_ras_and_volumes_are_lps() {
+    let raw = changed(&upright(), &[]);
+    let f32_at = |at: usize| f32::from_le_bytes(raw[at..at + 4].try_into().unwrap());
+    assert_eq!([f32_at(280), f32_at(292)], [-0.5, -10.0]);
+    assert_eq!([f32_at(300), f32_at(308)], [-0.6, 20.0]);
+    assert_eq!([f32_at(320), f32_at(324)], [2.0, 30.0]);
+}
+
+#[test]
+fn the_same_volume_gives_the_same_bytes() {
+    assert_eq!(written(&upright()), written(&upright()));
+}
+
+#[test]
+fn slope_and_intercept_apply_and_a_slope_of_zero_means_none() {
+    let limits = Limits::default();
+    let scaled = [
+        (112, &2.5f32.to_le_bytes()[..]),
+        (116, &(-1000f32).to_le_bytes()[..]),
+    ];
+    let volume = door(&changed(&upright(), &scaled), &limits).unwrap();
+    let first = upright().data()[40].0;
+    assert_eq!(volume.data()[40], to_hu(f64::from(first) * 2.5 - 1000.0));
+    let zero = door(&changed(&upright(), &[(112, &[0; 4])]), &limits).unwrap();
+    assert_eq!(zero.data(), upright().data());
+}
+
+#[test]
+fn what_is_not_read_is_named() {
+    let limits = Limits::default();
+    for (edits, word) in [
+        (vec![(252, &[0u8, 0, 0, 0][..])], "orientation"),
+        (vec![(0, &540i32.to_le_bytes()[..])], "NIfTI-2"),
+        (vec![(344, &b"ni1\0"[..])], ".hdr/.img"),
+        (vec![(40, &[4, 0][..]), (48, &[7, 0][..])], "7 volumes"),
+        (vec![(70, &[128, 0][..])], "type 128"),
+        (
+            vec![(42, &[0xff, 0x7f, 0xff, 0x7f, 0xff, 0x7f][..])],
+            "at most",
+        ),
+        (vec![(46, &[6, 0][..])], "ends after"),
+    ] {
+        let refusal = door(&changed(&upright(), &edits), &limits).unwrap_err();
+        assert!(refusal.to_string().contains(word), "{refusal}");
+    }
+}
+
+#[test]
+fn a_mask_has_one_value_beside_zero() {
+    let limits = Limits::default();
+    let refusal = mask(&changed(&upright(), &[])[..], &limits).unwrap_err();
+    assert_eq!(refusal.code(), "wrong_values");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("named.nii"); // packed all the same: content decides
+    let truth = upright().map(|hu| hu.0 > 0);
+    write_mask(&path, &truth).unwrap();
+    let again = read_mask(&path, &limits).unwrap();
+    assert_eq!(again.data(), truth.data());
+}
+
+#[test]
+fn nan_is_air_and_nothing_is_emptier_than_minus_1024() {
+    assert_eq!(
+        [f64::NAN, -3024.0, 40.4, 1e9].map(to_hu),
+        [Hu(-1024), Hu(-1024), Hu(40), Hu(32767)]
+    );
+}
