@@ -6,9 +6,16 @@ use crate::space::{Map, Point, Vector};
 
 pub mod check;
 pub mod cubes;
+pub mod file;
+pub mod obj;
 pub mod smooth;
+pub mod stl;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod threemf;
+mod voxelise;
+
+pub use voxelise::voxelise;
 
 /// A triangle mesh with shared vertices, in millimetres of space `S`. Triangles are counter-clockwise seen from
 /// outside.
