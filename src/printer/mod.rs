@@ -12,6 +12,13 @@
 //! |---|---|
 //! | [`wire`] | what is said on the socket: [`wire::Command`], [`wire::Status`], [`wire::Event`] |
 //! | [`client`] | the other end of the socket, blocking |
+//! | [`line`] | framing: number and checksum |
+//! | [`reply`] | what the firmware says, however damaged |
+//! | [`transport`] | pure state machine: every line accepted, exactly once |
 
 pub mod client;
+pub mod line;
+pub mod reply;
+pub mod transport;
+pub mod virtual_printer;
 pub mod wire;
