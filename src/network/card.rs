@@ -106,6 +106,12 @@ pub struct Card {
     /// Measured scores, as they were measured.
     #[serde(default)]
     pub scores: toml::Table,
+    /// How the weights were made: command, hours, hardware, seed.
+    #[serde(default)]
+    pub training: toml::Table,
+    /// What they are known to do badly.
+    #[serde(default)]
+    pub known_failures: toml::Table,
 }
 
 /// Why a card can not be used.

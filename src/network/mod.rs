@@ -28,7 +28,7 @@ mod weights;
 #[cfg(test)]
 mod tests;
 
-pub use card::{Architecture, Card, CardError};
+pub use card::{Architecture, Card, CardError, Content, Resample};
 pub use folder::{NoModel, find};
 pub use weights::WeightsError;
 
