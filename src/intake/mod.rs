@@ -13,11 +13,14 @@
 //! The way of a folder: `files` walks and hashes it → [`dicom`] reads headers, groups series, checks the stack and
 //! decodes slices in parallel → `shear` undoes a gantry tilt → `head` looks whether it is one.
 
+pub mod dicom;
 pub mod nifti;
 
+mod archive;
 mod files;
 mod limits;
 mod refusal;
+mod shear;
 mod study;
 
 pub use limits::Limits;
@@ -25,22 +28,93 @@ pub use refusal::{FileFault, Refusal, Tenths};
 pub use study::{FileRef, Format, Identity, Input, Study, StudyFacts};
 
 use crate::volume::{Hu, Volume};
+use files::{DropFile, Kind};
 use std::path::Path;
 
-/// Reads what lies at `path`.
+/// Reads what lies at `path`: a folder, a zip, or a file. The content picks the door.
 ///
 /// # Errors
-/// [`Refusal`].
+/// [`Refusal`]: why this is not taken, and what to do.
 pub fn read(path: &Path, limits: &Limits) -> Result<Study, Refusal> {
-    // DICOM, zip and NRRD join in the next commits.
-    let ct: Volume<Hu> = nifti::read_hu(path, limits)?;
-    Ok(Study {
-        facts: StudyFacts::bare(Format::Nifti, &ct),
-        ct,
-        identity: None,
-        findings: Vec::new(),
-        inputs: Vec::new(),
-    })
+    let drop = files::scan(path, limits)?;
+    match drop.as_slice() {
+        [] => Err(Refusal::Empty),
+        [one] => single(one, limits),
+        many => from_series(dicom::from_files(many, limits)?, limits),
+    }
+}
+
+/// One file: what it is, its first bytes say.
+fn single(file: &DropFile, limits: &Limits) -> Result<Study, Refusal> {
+    let unreadable = |e| Refusal::Read(file.file, e);
+    let head = files::head(&file.path).map_err(unreadable)?;
+    match files::sniff(&head) {
+        Kind::Zip => {
+            let unpacked = archive::unpack(&file.path, limits)?;
+            from_series(dicom::from_files(&unpacked.files, limits)?, limits)
+        }
+        Kind::Nifti | Kind::Gzip => from_volume(
+            Format::Nifti,
+            nifti::read_hu(&file.path, limits)?,
+            file,
+            limits,
+        ),
+        // A single DICOM file may be an Enhanced CT; what it is not, that door says.
+        Kind::Dicom | Kind::Empty | Kind::Unknown | Kind::Nrrd => from_series(
+            dicom::from_files(std::slice::from_ref(file), limits)?,
+            limits,
+        ),
+    }
+}
+
+fn from_series(series: dicom::Series, limits: &Limits) -> Result<Study, Refusal> {
+    finish(
+        Study {
+            ct: series.ct,
+            facts: series.facts,
+            identity: Some(series.identity),
+            findings: series.findings,
+            inputs: series.inputs,
+        },
+        limits,
+    )
+}
+
+fn from_volume(
+    format: Format,
+    ct: Volume<Hu>,
+    file: &DropFile,
+    limits: &Limits,
+) -> Result<Study, Refusal> {
+    let sha256 = files::sha256_of(&file.path).map_err(|e| Refusal::Read(file.file, e))?;
+    finish(
+        Study {
+            facts: StudyFacts::bare(format, &ct),
+            ct,
+            identity: None,
+            findings: Vec::new(),
+            inputs: vec![Input {
+                file: file.file,
+                bytes: file.bytes,
+                sha256,
+            }],
+        },
+        limits,
+    )
+}
+
+/// What every door's volume goes through.
+fn finish(mut study: Study, limits: &Limits) -> Result<Study, Refusal> {
+    let upright = shear::upright(study.ct, limits)?;
+    study.ct = upright.volume;
+    study.facts.tilt_deg = upright.tilt_deg;
+    study.facts.shape = study.ct.shape();
+    study.facts.spacing_mm = study.ct.spacing_mm();
+    // Worst first; findings of one weight keep their order.
+    study
+        .findings
+        .sort_by_key(|f| std::cmp::Reverse(f.severity));
+    Ok(study)
 }
 
 /// Reads a mask (NIfTI, NRRD).

@@ -347,9 +347,9 @@ pub enum FileFault {
     /// A modality look-up table, which a CT must not have.
     #[error("has a Modality LUT instead of rescale slope and intercept")]
     ModalityLut,
-    /// Could not be opened or read.
-    #[error("could not be read ({0})")]
-    Io(io::ErrorKind),
+    /// Sound DICOM, but no CT slice. Only [`dicom::door`](super::dicom::door) says so: in a drop it is left out.
+    #[error("is no CT slice but a {0}")]
+    NoSlice(String),
 }
 
 /// A number kept in tenths, so that faults can be compared in tests.

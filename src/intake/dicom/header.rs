@@ -1,0 +1,372 @@
+//! One DICOM file's header, as far as it decides: is it a CT slice, where does it lie, how are its values stored.
+
+use super::elements::Elements;
+use super::groups;
+use super::syntax::{self, Codec};
+use super::tags::{self, Encoding, Layout};
+use crate::intake::limits::Limits;
+use crate::intake::refusal::{FileFault, Tenths};
+use crate::intake::study::FileRef;
+use crate::space::{Lps, Vector};
+use dicom_dictionary_std::tags as tag;
+use dicom_object::InMemDicomObject;
+use dicom_transfer_syntax_registry::entries;
+
+const CT_IMAGE: &str = "1.2.840.10008.5.1.4.1.1.2";
+const ENHANCED_CT: &str = "1.2.840.10008.5.1.4.1.1.2.1";
+const LEGACY_ENHANCED_CT: &str = "1.2.840.10008.5.1.4.1.1.2.2";
+const SECONDARY_CAPTURE: &str = "1.2.840.10008.5.1.4.1.1.7";
+const MEDIA_DIRECTORY: &str = "1.2.840.10008.1.3.10";
+
+/// What a DICOM file turned out to be.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// One or more CT slices; `fault` says that they can not be decoded, which a complete stack does not forgive.
+    Image(Box<Header>, Option<FileFault>),
+    /// Sound, but not a CT slice.
+    Other(Other),
+    /// Broken before its pixels; with the series where that could still be read.
+    Broken(FileFault, Option<String>),
+}
+
+/// Sound DICOM that is left out.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Other {
+    /// A scout image.
+    Localizer,
+    /// A screenshot, results page or dose page.
+    SecondaryCapture,
+    /// Another modality, by its name.
+    Modality(String),
+    /// A DICOMDIR: a list, not an image.
+    Directory,
+    /// CT modality, but no image; or an image of no stated modality.
+    NoCt,
+}
+
+/// Everything of a CT file that decides.
+#[derive(Debug, Clone)]
+pub(super) struct Header {
+    pub(super) file: FileRef,
+    /// Offset in the list of files.
+    pub(super) index: usize,
+    /// SHA-256 at the time of the scan.
+    pub(super) sha256: String,
+    pub(super) series: String,
+    pub(super) study: String,
+    pub(super) frame_of_reference: String,
+    pub(super) patient: [String; 3],
+    pub(super) syntax: String,
+    pub(super) enhanced: bool,
+    /// ORIGINAL or DERIVED, PRIMARY or SECONDARY, AXIAL, ...
+    pub(super) image_type: Vec<String>,
+    pub(super) acquisition: Option<i64>,
+    pub(super) store: Store,
+    pub(super) notes: Notes,
+    pub(super) slices: Vec<Slice>,
+}
+
+/// How values are stored.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Store {
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) bits: u16,
+    pub(super) high_bit: u16,
+    pub(super) signed: bool,
+    /// Stored values from the first to the second are padding.
+    pub(super) padding: Option<(i32, i32)>,
+    pub(super) codec: Codec,
+}
+
+impl Store {
+    pub(super) fn pixels(&self) -> usize {
+        self.rows * self.columns
+    }
+}
+
+/// Facts for the record.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Notes {
+    pub(super) thickness_mm: Option<f64>,
+    pub(super) kvp: Option<f64>,
+    pub(super) kernel: Option<String>,
+    pub(super) manufacturer: Option<String>,
+    pub(super) model: Option<String>,
+    pub(super) patient_position: Option<String>,
+    pub(super) body_part: Option<String>,
+    pub(super) rescale_type: Option<String>,
+    pub(super) lossy: bool,
+    pub(super) burned_in: bool,
+    pub(super) contrast: bool,
+}
+
+/// One slice: a frame and where it lies.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Slice {
+    /// Frame of the file, from 0.
+    pub(super) frame: usize,
+    /// Centre of the first pixel, LPS mm.
+    pub(super) position: Vector<Lps>,
+    /// Unit vector along a row (i grows).
+    pub(super) along_row: Vector<Lps>,
+    /// Unit vector along a column (j grows).
+    pub(super) along_column: Vector<Lps>,
+    /// Pixel size along a row and along a column, mm.
+    pub(super) pixel_mm: [f64; 2],
+    /// HU = stored * slope + intercept.
+    pub(super) slope: f64,
+    pub(super) intercept: f64,
+}
+
+/// Reads the header in `bytes`.
+pub(super) fn read<'a>(
+    bytes: &'a [u8],
+    file: FileRef,
+    index: usize,
+    limits: &Limits,
+) -> (Found, Option<Layout<'a>>) {
+    let layout = match tags::layout(bytes, limits) {
+        Ok(layout) => layout,
+        Err(fault) => return (Found::Broken(fault, None), None),
+    };
+    let found = parse(&layout, file, index, limits);
+    (found, Some(layout))
+}
+
+fn parse(layout: &Layout<'_>, file: FileRef, index: usize, limits: &Limits) -> Found {
+    let syntax = match layout.encoding {
+        Encoding::ImplicitLittle => entries::IMPLICIT_VR_LITTLE_ENDIAN.erased(),
+        Encoding::ExplicitLittle => entries::EXPLICIT_VR_LITTLE_ENDIAN.erased(),
+        Encoding::ExplicitBig => entries::EXPLICIT_VR_BIG_ENDIAN.erased(),
+    };
+    let object = match InMemDicomObject::read_dataset_with_ts(layout.header(), &syntax) {
+        Ok(object) => object,
+        // The parser's text may quote values: it stays out.
+        Err(_) => {
+            return Found::Broken(FileFault::Header("an element is damaged".into()), None);
+        }
+    };
+    let all = Elements(&object);
+    if let Some(other) = not_a_ct_slice(all) {
+        return Found::Other(other);
+    }
+    match image(all, layout, file, index) {
+        Ok(header) => {
+            let fault = undecodable(all, &header, layout, limits);
+            Found::Image(Box::new(header), fault)
+        }
+        Err(fault) => Found::Broken(fault, all.text(tag::SERIES_INSTANCE_UID)),
+    }
+}
+
+fn not_a_ct_slice(all: Elements<'_>) -> Option<Other> {
+    let class = all.text(tag::SOP_CLASS_UID).unwrap_or_default();
+    let modality = all.text(tag::MODALITY).unwrap_or_default();
+    if class == MEDIA_DIRECTORY || (class.is_empty() && all.has(tag::DIRECTORY_RECORD_SEQUENCE)) {
+        return Some(Other::Directory);
+    }
+    // The plain class, or one of its multi-frame kinds (".7.1" to ".7.4").
+    let beyond = class.strip_prefix(SECONDARY_CAPTURE);
+    let capture = beyond.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    if capture && ["CT", "OT", "SC", ""].contains(&modality.as_str()) {
+        return Some(Other::SecondaryCapture);
+    }
+    if modality != "CT" {
+        // Code strings are short and upper-case; anything else is not repeated.
+        let plain =
+            (1..=16).contains(&modality.len()) && modality.bytes().all(|b| b.is_ascii_uppercase());
+        return Some(if plain {
+            Other::Modality(modality)
+        } else {
+            Other::NoCt
+        });
+    }
+    if ![CT_IMAGE, ENHANCED_CT, LEGACY_ENHANCED_CT].contains(&class.as_str()) {
+        return Some(Other::NoCt);
+    }
+    let localizer = all
+        .texts(tag::IMAGE_TYPE)
+        .iter()
+        .any(|t| t == "LOCALIZER" || t == "SCOUT");
+    localizer.then_some(Other::Localizer)
+}
+
+fn image(
+    all: Elements<'_>,
+    layout: &Layout<'_>,
+    file: FileRef,
+    index: usize,
+) -> Result<Header, FileFault> {
+    let uid = |t| all.text(t).unwrap_or_default();
+    let samples = all.u16(tag::SAMPLES_PER_PIXEL).unwrap_or(1);
+    let photometric = uid(tag::PHOTOMETRIC_INTERPRETATION);
+    if samples != 1 || !(photometric.is_empty() || photometric.starts_with("MONOCHROME")) {
+        return Err(FileFault::Colour(format!("{samples} samples a pixel")));
+    }
+    let class = uid(tag::SOP_CLASS_UID);
+    let enhanced = class != CT_IMAGE;
+    let store = store(all, &layout.syntax)?;
+    let slices = if enhanced {
+        groups::slices(all)?
+    } else {
+        if all.number(tag::NUMBER_OF_FRAMES).is_some_and(|n| n > 1.0) {
+            return Err(FileFault::Header(
+                "a plain CT image with several frames".into(),
+            ));
+        }
+        vec![groups::slice(all)?]
+    };
+    Ok(Header {
+        file,
+        index,
+        sha256: String::new(),
+        series: uid(tag::SERIES_INSTANCE_UID),
+        study: uid(tag::STUDY_INSTANCE_UID),
+        frame_of_reference: uid(tag::FRAME_OF_REFERENCE_UID),
+        patient: [tag::PATIENT_NAME, tag::PATIENT_ID, tag::PATIENT_BIRTH_DATE].map(uid),
+        syntax: layout.syntax.clone(),
+        enhanced,
+        image_type: all.texts(tag::IMAGE_TYPE),
+        acquisition: all.number(tag::ACQUISITION_NUMBER).map(|n| n as i64),
+        store,
+        notes: notes(all, &store),
+        slices,
+    })
+}
+
+fn store(all: Elements<'_>, uid: &str) -> Result<Store, FileFault> {
+    let need = |t, name| all.u16(t).filter(|&n| n > 0).ok_or(FileFault::Lacks(name));
+    let rows = need(tag::ROWS, "Rows")?.into();
+    let columns = need(tag::COLUMNS, "Columns")?.into();
+    let allocated = need(tag::BITS_ALLOCATED, "BitsAllocated")?;
+    let bits = all.u16(tag::BITS_STORED).unwrap_or(allocated);
+    let high_bit = all.u16(tag::HIGH_BIT).unwrap_or(bits.saturating_sub(1));
+    if bits <= 8 {
+        let slope = all.number(tag::RESCALE_SLOPE).unwrap_or(1.0);
+        return Err(FileFault::Coarse {
+            bits,
+            hu_step: Tenths((slope * 10.0).round() as i64),
+        });
+    }
+    if allocated != 16 || bits > 16 || high_bit > 15 || high_bit + 1 < bits {
+        return Err(FileFault::Header(format!(
+            "{bits} bits up to bit {high_bit} in {allocated}"
+        )));
+    }
+    let signed = match all.u16(tag::PIXEL_REPRESENTATION) {
+        None | Some(0) => false,
+        Some(1) => true,
+        Some(_) => return Err(FileFault::Lacks("PixelRepresentation")),
+    };
+    // A syntax without a decoder is a fault of the image, told later; its place in the stack still counts.
+    let codec = Codec::of(uid).unwrap_or(Codec::Native);
+    let mut store = Store {
+        rows,
+        columns,
+        bits,
+        high_bit,
+        signed,
+        padding: None,
+        codec,
+    };
+    store.padding = padding(all, &store);
+    Ok(store)
+}
+
+/// The padding's range in stored values. The element's VR (US or SS) is often the wrong one: its 16 bits are read
+/// as the pixels are.
+fn padding(all: Elements<'_>, store: &Store) -> Option<(i32, i32)> {
+    let bits = |t| {
+        let number = all.number(t)? as i64;
+        (-32768..=65535).contains(&number).then_some(number as u16)
+    };
+    let value = |raw: u16| {
+        if store.signed {
+            i32::from(raw as i16)
+        } else {
+            i32::from(raw)
+        }
+    };
+    let first = value(bits(tag::PIXEL_PADDING_VALUE)?);
+    let last = bits(tag::PIXEL_PADDING_RANGE_LIMIT).map_or(first, value);
+    Some((first.min(last), first.max(last)))
+}
+
+fn notes(all: Elements<'_>, store: &Store) -> Notes {
+    let plain = |t| all.text(t).map(|text| printable(&text));
+    let code =
+        |t| plain(t).filter(|text| text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'));
+    let lossy_stated = all
+        .text(tag::LOSSY_IMAGE_COMPRESSION)
+        .is_some_and(|v| v == "01");
+    Notes {
+        thickness_mm: all.number(tag::SLICE_THICKNESS),
+        kvp: all.number(tag::KVP),
+        kernel: plain(tag::CONVOLUTION_KERNEL),
+        manufacturer: plain(tag::MANUFACTURER),
+        model: plain(tag::MANUFACTURER_MODEL_NAME),
+        patient_position: code(tag::PATIENT_POSITION),
+        body_part: code(tag::BODY_PART_EXAMINED),
+        rescale_type: code(tag::RESCALE_TYPE),
+        lossy: lossy_stated || store.codec.may_be_lossy(),
+        burned_in: all
+            .text(tag::BURNED_IN_ANNOTATION)
+            .is_some_and(|v| v == "YES"),
+        contrast: all.text(tag::CONTRAST_BOLUS_AGENT).is_some(),
+    }
+}
+
+/// At most 64 printable ASCII characters: a file's text may hold escape codes for terminals.
+fn printable(text: &str) -> String {
+    let keep = |c: &char| (' '..='~').contains(c);
+    text.chars().filter(keep).take(64).collect()
+}
+
+/// Why the pixels of a sound header can not be decoded, as far as that can be told without decoding.
+fn undecodable(
+    all: Elements<'_>,
+    header: &Header,
+    layout: &Layout<'_>,
+    limits: &Limits,
+) -> Option<FileFault> {
+    if all.has(tag::MODALITY_LUT_SEQUENCE) {
+        return Some(FileFault::ModalityLut);
+    }
+    let Some(codec) = Codec::of(&header.syntax) else {
+        return Some(FileFault::Syntax {
+            name: syntax::name(&header.syntax),
+            uid: header.syntax.clone(),
+        });
+    };
+    let Some(pixels) = &layout.pixels else {
+        return Some(FileFault::NoPixels);
+    };
+    let have = layout.pixel_bytes().len() as u64;
+    let need = (header.store.pixels() * header.slices.len() * 2) as u64;
+    if need > limits.file_bytes {
+        return Some(FileFault::ShortPixels { have, need });
+    }
+    let native = matches!(codec, Codec::Native | Codec::NativeBig);
+    match (native, pixels.declared) {
+        // The field may round an odd length up; a file cut there is not complete.
+        (_, Some(declared)) if declared > have && declared > 2 * need + 1024 => {
+            Some(FileFault::LengthLies { declared, have })
+        }
+        (_, Some(declared)) if declared > have => Some(FileFault::ShortPixels {
+            have,
+            need: declared,
+        }),
+        (true, Some(declared)) if declared < need => Some(FileFault::ShortPixels {
+            have: declared,
+            need,
+        }),
+        (true, None) => Some(FileFault::Header(
+            "fragments in an uncompressed syntax".into(),
+        )),
+        (false, Some(_)) => Some(FileFault::Header(
+            "no fragments in a compressed syntax".into(),
+        )),
+        _ => None,
+    }
+}

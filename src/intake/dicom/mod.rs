@@ -1,0 +1,385 @@
+//! DICOM: a folder of files becomes one CT volume.
+//!
+//! In:    files of a drop, whatever they are.
+//! Out:   the chosen series as `Volume<Hu>`, columns x rows x slices, its affine as acquired (leaning when the
+//!        gantry was tilted: `intake::read` makes it upright), facts, identity, findings, hashes.
+//! Holds: every slice of the stack was decoded, or the study is refused. The order of files, their names and
+//!        InstanceNumber change nothing.
+//! Cost:  each file is read twice, once for its header and hash, once for its pixels; at any time as many files
+//!        are in memory as there are threads, beside the volume.
+//!
+//! `tags` walks the raw stream before any parser → `header` and `groups` read what decides → `series` groups and
+//! chooses → `stack` checks the geometry → `pixels` (with `rle`, `codestream`) decodes → `facts` tells.
+
+mod codestream;
+mod elements;
+mod facts;
+mod groups;
+mod header;
+mod pixels;
+mod rle;
+mod series;
+mod stack;
+mod syntax;
+mod tags;
+
+use super::files::{self, DropFile, Kind};
+use super::limits::Limits;
+use super::refusal::{FileFault, Refusal};
+use super::study::{FileRef, Identity, Input, StudyFacts};
+use crate::status::Finding;
+use crate::volume::{Hu, Volume};
+use header::{Found, Header, Other};
+use pixels::Frames;
+use rayon::prelude::*;
+use series::Choice;
+use stack::Member;
+use std::collections::BTreeSet;
+
+/// A series as acquired: its grid still leans when the gantry did.
+#[derive(Debug)]
+pub struct Series {
+    /// Columns x rows x slices, in HU.
+    pub ct: Volume<Hu>,
+    /// How it was made.
+    pub facts: StudyFacts,
+    /// Whose it is.
+    pub identity: Identity,
+    /// What was noticed on the way.
+    pub findings: Vec<Finding>,
+    /// Every file with its hash.
+    pub inputs: Vec<Input>,
+}
+
+/// One slice decoded by itself: HU just as slope and intercept say, padding included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlainSlice {
+    /// Pixels in a row.
+    pub columns: usize,
+    /// Rows.
+    pub rows: usize,
+    /// HU, row by row.
+    pub hu: Vec<i16>,
+}
+
+/// The door for untrusted bytes of one file: its first slice, or what is wrong with it. For tests and fuzzing; a
+/// single slice is no volume.
+///
+/// # Errors
+/// [`FileFault`].
+pub fn door(bytes: &[u8], limits: &Limits) -> Result<PlainSlice, FileFault> {
+    if bytes.is_empty() {
+        return Err(FileFault::Empty);
+    }
+    if files::sniff(bytes) != Kind::Dicom {
+        return Err(FileFault::Unknown);
+    }
+    let (found, layout) = header::read(bytes, FileRef(1), 0, limits);
+    let header = match found {
+        Found::Image(header, None) => header,
+        Found::Image(_, Some(fault)) | Found::Broken(fault, _) => return Err(fault),
+        Found::Other(other) => return Err(FileFault::NoSlice(facts::describe(&other))),
+    };
+    let layout = layout.ok_or(FileFault::NoPixels)?;
+    let stored = Frames::open(&header, &layout)?.stored(0)?;
+    Ok(PlainSlice {
+        columns: header.store.columns,
+        rows: header.store.rows,
+        hu: pixels::plain(&header.store, &header.slices[0], &stored),
+    })
+}
+
+/// Reads the CT series among `drop`.
+///
+/// # Errors
+/// [`Refusal`]: what is wrong with the drop, its series or its files.
+pub fn read(path: &std::path::Path, limits: &Limits) -> Result<Series, Refusal> {
+    from_files(&files::scan(path, limits)?, limits)
+}
+
+pub(crate) fn from_files(drop: &[DropFile], limits: &Limits) -> Result<Series, Refusal> {
+    if drop.is_empty() {
+        return Err(Refusal::Empty);
+    }
+    let looked = drop
+        .par_iter()
+        .enumerate()
+        .map(|(index, file)| look(file, index, limits))
+        .collect::<Result<Vec<_>, Refusal>>()?;
+    let mut sorted = Sorted::default();
+    for (input, found) in looked {
+        sorted.take(input, found);
+    }
+    sorted.refuse_what_is_no_ct()?;
+    one_patient(&sorted.headers)?;
+    let choice = series::choose(&sorted.headers, &sorted.faults, limits)?;
+    sorted.refuse_broken_members(&choice)?;
+    let ct = decode(&choice, &sorted.headers, drop, limits)?;
+
+    let mut findings = facts::of_series(&choice, &sorted.headers);
+    findings.extend(facts::left_out(
+        &sorted.others,
+        &sorted.unreadable(),
+        &choice.left,
+        &sorted.headers,
+    ));
+    Ok(Series {
+        facts: facts::facts(&choice, &sorted.headers, &ct),
+        identity: facts::identity(&sorted.headers[choice.members[0].header]),
+        ct,
+        findings,
+        inputs: sorted.inputs,
+    })
+}
+
+/// Hash and header of one file.
+fn look(file: &DropFile, index: usize, limits: &Limits) -> Result<(Input, Found), Refusal> {
+    let read = files::read_all(&file.path, limits.file_bytes);
+    let bytes = read.map_err(|e| Refusal::Read(file.file, e))?;
+    let input = Input {
+        file: file.file,
+        bytes: bytes.len() as u64,
+        sha256: files::sha256(&bytes),
+    };
+    let found = match files::sniff(&bytes) {
+        Kind::Dicom => header::read(&bytes, file.file, index, limits).0,
+        Kind::Empty => Found::Broken(FileFault::Empty, None),
+        _ => Found::Broken(FileFault::Unknown, None),
+    };
+    Ok((input, found))
+}
+
+/// The files of a drop by what they turned out to be.
+#[derive(Default)]
+struct Sorted {
+    headers: Vec<Header>,
+    /// What is wrong with the pixels of the header at the same offset.
+    faults: Vec<Option<FileFault>>,
+    others: Vec<Other>,
+    broken: Vec<(FileRef, FileFault, Option<String>)>,
+    inputs: Vec<Input>,
+}
+
+impl Sorted {
+    fn take(&mut self, input: Input, found: Found) {
+        match found {
+            Found::Image(mut header, fault) => {
+                header.sha256.clone_from(&input.sha256);
+                self.headers.push(*header);
+                self.faults.push(fault);
+            }
+            Found::Other(other) => self.others.push(other),
+            Found::Broken(fault, series) => self.broken.push((input.file, fault, series)),
+        }
+        self.inputs.push(input);
+    }
+
+    fn unreadable(&self) -> Vec<(FileRef, FileFault)> {
+        self.broken
+            .iter()
+            .map(|(file, fault, _)| (*file, fault.clone()))
+            .collect()
+    }
+
+    /// No CT slice at all: says what there was instead.
+    fn refuse_what_is_no_ct(&self) -> Result<(), Refusal> {
+        if !self.headers.is_empty() {
+            return Ok(());
+        }
+        let count = |other: &Other| self.others.iter().filter(|o| *o == other).count();
+        let images: Vec<&Other> = self
+            .others
+            .iter()
+            .filter(|o| **o != Other::Directory)
+            .collect();
+        Err(match images.as_slice() {
+            [] => Refusal::NoImage {
+                faults: self.unreadable(),
+            },
+            all if all.iter().all(|o| **o == Other::Localizer) => {
+                Refusal::LocalizerOnly { count: all.len() }
+            }
+            [Other::Modality(name), ..] if images.iter().all(|o| *o == images[0]) => {
+                Refusal::Modality {
+                    modality: name.clone(),
+                    count: images.len(),
+                }
+            }
+            all => {
+                let kinds: BTreeSet<&Other> = all.iter().copied().collect();
+                let named: Vec<String> = kinds
+                    .iter()
+                    .map(|o| format!("{} x {}", count(o), facts::describe(o)))
+                    .collect();
+                Refusal::NoCt {
+                    found: named.join(", "),
+                }
+            }
+        })
+    }
+
+    /// Files whose header broke off, but after it named the chosen series.
+    fn refuse_broken_members(&self, choice: &Choice) -> Result<(), Refusal> {
+        let chosen = &self.headers[choice.members[0].header].series;
+        let of_series = self
+            .broken
+            .iter()
+            .filter(|(.., series)| series.as_ref() == Some(chosen));
+        let files: Vec<_> = of_series
+            .map(|(file, fault, _)| (*file, fault.clone()))
+            .collect();
+        if files.is_empty() {
+            return Ok(());
+        }
+        Err(Refusal::Unreadable {
+            files,
+            gap_mm: None,
+        })
+    }
+}
+
+/// All CT slices have to be one person's. The ID decides; where it is empty, the name.
+fn one_patient(headers: &[Header]) -> Result<(), Refusal> {
+    let who = |h: &Header| {
+        let [name, id, _] = &h.patient;
+        if id.is_empty() {
+            name.clone()
+        } else {
+            id.clone()
+        }
+    };
+    let people: BTreeSet<String> = headers.iter().map(who).filter(|p| !p.is_empty()).collect();
+    match people.len() {
+        0 | 1 => Ok(()),
+        count => Err(Refusal::SeveralPatients { count }),
+    }
+}
+
+/// Decodes the chosen stack into one volume.
+fn decode(
+    choice: &Choice,
+    headers: &[Header],
+    drop: &[DropFile],
+    limits: &Limits,
+) -> Result<Volume<Hu>, Refusal> {
+    let order = &choice.stack.order;
+    let store = headers[order[0].header].store;
+    let shape = [store.columns, store.rows, order.len()];
+    let voxels = shape
+        .iter()
+        .fold(1u64, |n, &axis| n.saturating_mul(axis as u64));
+    files::bound("voxels in one volume", voxels, limits.voxels as u64)?;
+    let mut data = vec![Hu(-1024); store.pixels() * order.len()];
+    let slices: Vec<&mut [Hu]> = data.chunks_mut(store.pixels()).collect();
+
+    // One file at a time and thread; the frames of one file in parallel.
+    let mut jobs: Vec<Job<'_>> = Vec::new();
+    let mut by_file: Vec<(Member, &mut [Hu])> = order.iter().copied().zip(slices).collect();
+    by_file.sort_by_key(|(member, _)| member.header);
+    for (member, out) in by_file {
+        match jobs.last_mut() {
+            Some(job) if job.header.index == headers[member.header].index => {
+                job.frames.push((member, out))
+            }
+            _ => jobs.push(Job {
+                header: &headers[member.header],
+                frames: vec![(member, out)],
+            }),
+        }
+    }
+    let mut broken = jobs
+        .into_par_iter()
+        .map(|job| {
+            let file = &drop[job.header.index];
+            job.run(file, limits)
+        })
+        .filter_map(Result::transpose)
+        .collect::<Result<Vec<_>, Refusal>>()?;
+    if !broken.is_empty() {
+        broken.sort_by_key(|(file, _)| *file);
+        return Err(Refusal::Unreadable {
+            files: broken,
+            gap_mm: None,
+        });
+    }
+    same_pixels(choice, headers, drop, &data, limits)?;
+    Volume::new(shape, data, choice.stack.to_lps).map_err(|e| Refusal::Format {
+        format: "DICOM",
+        why: e.to_string(),
+    })
+}
+
+/// The frames that one file has to give, and where they go.
+struct Job<'a> {
+    header: &'a Header,
+    frames: Vec<(Member, &'a mut [Hu])>,
+}
+
+impl Job<'_> {
+    /// `Some` names the file and its fault.
+    fn run(
+        self,
+        file: &DropFile,
+        limits: &Limits,
+    ) -> Result<Option<(FileRef, FileFault)>, Refusal> {
+        let header = self.header;
+        let bytes = again(header, file, limits)?;
+        let result = tags::layout(&bytes, limits).and_then(|layout| {
+            let frames = Frames::open(header, &layout)?;
+            self.frames.into_par_iter().try_for_each(|(member, out)| {
+                let slice = &header.slices[member.slice];
+                let stored = frames.stored(slice.frame)?;
+                pixels::into_volume(&header.store, slice, &stored, out);
+                Ok(())
+            })
+        });
+        Ok(result.err().map(|fault| (header.file, fault)))
+    }
+}
+
+/// The file's bytes once more; they have to be those that were hashed.
+fn again(header: &Header, file: &DropFile, limits: &Limits) -> Result<Vec<u8>, Refusal> {
+    let read = files::read_all(&file.path, limits.file_bytes);
+    let bytes = read.map_err(|e| Refusal::Read(file.file, e))?;
+    if files::sha256(&bytes) != header.sha256 {
+        return Err(Refusal::Changed(file.file));
+    }
+    Ok(bytes)
+}
+
+/// Second slices at a position have to hold the same HU as the first.
+fn same_pixels(
+    choice: &Choice,
+    headers: &[Header],
+    drop: &[DropFile],
+    data: &[Hu],
+    limits: &Limits,
+) -> Result<(), Refusal> {
+    let mut conflicts = BTreeSet::new();
+    for &(at, member) in &choice.stack.duplicates {
+        let header = &headers[member.header];
+        let pixels = header.store.pixels();
+        let first = &data[at * pixels..(at + 1) * pixels];
+        let mut hu = vec![Hu(0); pixels];
+        let job = Job {
+            header,
+            frames: vec![(member, &mut hu)],
+        };
+        if let Some(broken) = job.run(&drop[header.index], limits)? {
+            return Err(Refusal::Unreadable {
+                files: vec![broken],
+                gap_mm: None,
+            });
+        }
+        if hu != first {
+            conflicts.insert(at + 1);
+        }
+    }
+    match conflicts.first() {
+        None => Ok(()),
+        Some(&at) => Err(Refusal::Conflict {
+            count: conflicts.len(),
+            at,
+        }),
+    }
+}
