@@ -6,6 +6,7 @@
 //!        be a patient's): it is called `input` from then on.
 
 use super::step::Place;
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -103,11 +104,26 @@ impl Folders {
         Ok(true)
     }
 
+    /// Codes whose drop lies in `work/`.
+    pub(super) fn in_work(&self) -> BTreeSet<String> {
+        let entries = fs::read_dir(self.data.join("work"));
+        let names = entries.into_iter().flatten().flatten();
+        names
+            .filter_map(|e| e.file_name().into_string().ok())
+            .collect()
+    }
+
     /// Writes `REASON.txt` beside a drop in quarantine.
     pub fn write_reason(&self, code: &str, text: &str) -> io::Result<()> {
         let folder = self.place(Place::Quarantine, code);
         private_dir(&folder)?;
         write_private(&folder.join("REASON.txt"), |f| f.write_all(text.as_bytes()))
+    }
+
+    /// Writes a small file of a case: beside, synced, renamed.
+    pub fn write_case_file(&self, code: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
+        private_dir(&self.case(code))?;
+        write_private(&self.case(code).join(name), |f| f.write_all(bytes))
     }
 
     /// Names of the files of a case that people may fetch, sorted.

@@ -2,19 +2,176 @@
 //!
 //! In:    drops (folders and files that have come to rest), requests of people, lines of the designer, reports
 //!        of the link.
-//! Out:   [`crate::status::Snapshot`]s; the record in `DATA/store.db`; drops moved to `done/` or `quarantine/`.
-//! Holds: [`step`] alone decides what state follows what; the store applies it in one transaction with the
+//! Out:   [`Snapshot`]s; the record in `DATA/store.db`; drops moved to `done/` or `quarantine/`.
+//! Holds: [`step()`] alone decides what state follows what; the store applies it in one transaction with the
 //!        event appended, and the effect comes after the commit and may be repeated without harm.
 //! Never: a second print beside a running one; a print without a release; a patient's name in log, store or page.
+//!
+//! The way of an event: [`Handle`] → `engine` (one thread) → [`store`] → [`step()`] → back to `engine`, which acts:
+//! `folders` move, `supervise` starts a designer, [`link`] carries an order. `requests` is what people may ask.
+
+use crate::status::{Reply, Request, Snapshot};
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::watch;
 
 mod codes;
 pub mod config;
+mod engine;
+mod failpoint;
 mod folders;
+pub mod link;
+mod requests;
+mod snapshot;
 mod step;
 pub mod store;
+mod supervise;
 
 pub use codes::is_code;
-pub use config::Config;
+pub use config::{Config, ConfigError};
+pub use engine::{FREE_MIB_MIN, QUEUE_MAX};
 pub use folders::Folders;
 pub use step::{Action, DEATHS_MAX, Event, Place, RESTARTS_MAX, Release, step};
 pub use store::{Job, Store, StoreError};
+
+use engine::{Engine, Input};
+use link::{Link, Report};
+
+/// How long a person waits for an answer before the station says that it is stuck.
+const ANSWER_MAX: Duration = Duration::from_secs(20);
+
+/// What is given to the station from outside, so that tests can give something else.
+#[derive(Clone)]
+pub struct Settings {
+    /// The program that is started as `PROGRAM designer …`.
+    pub program: PathBuf,
+    /// Wall clock.
+    pub clock: Arc<dyn Fn() -> jiff::Zoned + Send + Sync>,
+    /// Makes the case codes of a new store.
+    pub seed: u64,
+    /// Address of the page, for the LCD.
+    pub address: String,
+}
+
+/// The way to a running station; may be cloned and used from any thread.
+#[derive(Clone)]
+pub struct Handle {
+    mail: Sender<Input>,
+    link: Arc<dyn Link>,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    folders: Folders,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+/// Where the link's reports go; made before the station, since the link needs it.
+#[derive(Clone)]
+pub struct Mailbox(Sender<Input>);
+
+impl Mailbox {
+    /// The link said something.
+    pub fn link(&self, report: Report) {
+        // After the station's end nobody is interested.
+        let _ = self.0.send(Input::Link(report));
+    }
+}
+
+/// Starts the station: opens the store, finds every job where it was, and begins to hear. `link` is made with the
+/// mailbox that its reports go to.
+///
+/// # Errors
+/// When the data folder or the store can not be used.
+pub fn start(
+    config: Config,
+    settings: Settings,
+    link: impl FnOnce(Mailbox) -> Arc<dyn Link>,
+) -> Result<Handle, StoreError> {
+    let (mail, inbox) = mpsc::channel();
+    // Revisions of a later start are higher than those of this one: a page that was open all the time takes them.
+    let revision = (settings.clock)()
+        .timestamp()
+        .as_millisecond()
+        .unsigned_abs();
+    let first = Arc::new(Snapshot {
+        revision,
+        ..Snapshot::default()
+    });
+    let (out, snapshots) = watch::channel(first);
+    let link = link(Mailbox(mail.clone()));
+    let mut engine = Engine::new(config, settings, link.clone(), mail.clone(), out)?;
+    let folders = engine.folders().clone();
+    engine.recover()?;
+    let thread = std::thread::Builder::new()
+        .name("station".into())
+        .spawn(move || engine.run(&inbox))?;
+    Ok(Handle {
+        mail,
+        link,
+        snapshots,
+        folders,
+        thread: Arc::new(Mutex::new(Some(thread))),
+    })
+}
+
+impl Handle {
+    /// What people are shown; changes are awaited on it.
+    pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshots.clone()
+    }
+
+    /// Paths under the data folder.
+    pub fn folders(&self) -> &Folders {
+        &self.folders
+    }
+
+    /// Asks, and waits for the answer. Emergency stop goes straight to the link, past everything that waits.
+    pub fn ask(&self, request: Request) -> Reply {
+        let (tx, rx) = mpsc::sync_channel(1);
+        let stop = matches!(request, Request::EmergencyStop);
+        let straight = if stop {
+            self.link.emergency_stop()
+        } else {
+            Ok(())
+        };
+        let answer = Box::new(move |reply| {
+            let _ = tx.send(reply);
+        });
+        let sent = self.mail.send(Input::Ask(request, answer));
+        if stop {
+            // The record follows by itself; whoever pressed wants to know about the printer.
+            return straight;
+        }
+        let stuck = || {
+            let next = "Look at the case before you try again. Tell IT if this stays.";
+            crate::status::Refused::new("stuck", "The station does not answer.", next)
+        };
+        sent.map_err(|_| stuck())?;
+        rx.recv_timeout(ANSWER_MAX).unwrap_or_else(|_| Err(stuck()))
+    }
+
+    /// A drop has come to rest in the drop folder under this name. `true` once it is taken out of it.
+    pub fn arrived(&self, name: &str) -> bool {
+        let (tx, rx) = mpsc::sync_channel(1);
+        let answer = Box::new(move |taken| {
+            let _ = tx.send(taken);
+        });
+        // Copying a drop across file systems may take its time.
+        self.mail.send(Input::Arrived(name.into(), answer)).is_ok() && rx.recv().unwrap_or(false)
+    }
+
+    /// The drop folder has been looked through once.
+    pub fn scanned(&self) {
+        let _ = self.mail.send(Input::Scanned);
+    }
+
+    /// Ends the engine and waits for it. A designer at work is ended; the link goes on.
+    pub fn stop(&self) {
+        let _ = self.mail.send(Input::Stop);
+        let thread = self.thread.lock().map_or(None, |mut t| t.take());
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+}

@@ -46,6 +46,19 @@ impl JobState {
         Self::Stopped,
     ];
 
+    /// `true` when nothing more happens unless a person wants it.
+    pub fn is_over(self) -> bool {
+        match self {
+            Self::Printed | Self::Refused | Self::Failed | Self::Cancelled | Self::Stopped => true,
+            Self::Received
+            | Self::Reading
+            | Self::Designing
+            | Self::AwaitingRelease
+            | Self::Printing
+            | Self::Paused => false,
+        }
+    }
+
     /// The word used in the API, the store and the files.
     pub fn word(self) -> &'static str {
         match self {

@@ -48,6 +48,8 @@ pub enum Request {
     PrintAgain(Act),
     /// Show who the patient is: asks for the PIN and is written into the record, changes nothing else.
     SignIn(Act),
+    /// After a halt, by a person who looked at the printer: reset it. Nothing is resumed. The code is not read.
+    Recover(Act),
     /// Stop the printer now. Needs nothing.
     EmergencyStop,
 }

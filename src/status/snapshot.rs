@@ -117,12 +117,18 @@ pub struct JobView {
     /// Side of the defect, once designed.
     #[serde(default)]
     pub side: Option<Side>,
+    /// Where the hole is, in words.
+    #[serde(default)]
+    pub place: String,
     /// Print time by plan, seconds.
     #[serde(default)]
     pub print_s: Option<f64>,
     /// Filament, grams.
     #[serde(default)]
     pub filament_g: Option<f64>,
+    /// Who released the last print.
+    #[serde(default)]
+    pub released_by: String,
     /// When it was received, RFC 3339.
     pub received: String,
     /// When it last changed, RFC 3339.

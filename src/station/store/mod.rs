@@ -16,6 +16,7 @@ mod record;
 
 pub use operators::{PinCheck, WRONG_MAX};
 pub use record::Entry;
+pub(in crate::station) use record::hex;
 
 /// Version of the schema that this program writes.
 const VERSION: i64 = 1;

@@ -164,7 +164,7 @@ fn digest(previous: &[u8], seq: i64, fields: [&str; 5]) -> Vec<u8> {
 }
 
 /// Lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+pub(in crate::station) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::new(), |mut text, b| {
         let _ = write!(text, "{b:02x}");
