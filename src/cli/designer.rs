@@ -1,9 +1,80 @@
-//! `calvaria designer`.
+//! `calvaria designer`: one case, as the station starts it. Not typed by people.
 
-/// (in work)
+use super::{Failure, Outcome};
+use crate::status::{DesignOutcome, DesignerLine, Reason};
+use std::io::{Read, Write};
+use std::path::PathBuf;
+
+/// One case for the station: files in, checked G-code out, JSON lines on standard output.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// Folder of the case; its files are written here.
+    #[arg(long = "case")]
+    folder: PathBuf,
+    /// The drop: a folder or a file.
+    #[arg(long)]
+    input: PathBuf,
+    /// Name of the machine's profile.
+    #[arg(long, default_value = "virtual")]
+    printer: String,
+    /// Name of the material.
+    #[arg(long, default_value = "pla")]
+    material: String,
+    /// `auto`, `cpu` or `cuda:N`.
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// Keep nothing of who the patient is.
+    #[arg(long)]
+    strict: bool,
+}
 
-pub(super) fn run(_args: Args) -> super::Outcome {
-    Err(super::Failure::failed("this command is still in work"))
+pub(super) fn run(args: Args) -> Outcome {
+    // Printing and the page come first on a small box.
+    let _ = rustix::process::nice(10);
+    end_with_the_station().map_err(Failure::failed)?;
+    let outcome = design(&args);
+    let code = match &outcome {
+        DesignOutcome::Designed(_) => None,
+        DesignOutcome::Refused(why) => Some(Failure::refused(&why.text)),
+        DesignOutcome::Failed(why) => Some(Failure::failed(&why.text)),
+    };
+    say(&DesignerLine::Outcome(outcome));
+    code.map_or(Ok(()), Err)
+}
+
+fn design(args: &Args) -> DesignOutcome {
+    tracing::debug!(?args, "designing is still in work");
+    DesignOutcome::Failed(Reason::new(
+        "This version can not design yet.",
+        "Install the next one.",
+    ))
+}
+
+/// One line on standard output. The station reads it; when it has gone, so does this process.
+fn say(line: &DesignerLine) {
+    let mut out = std::io::stdout().lock();
+    let written = serde_json::to_string(line)
+        .map_err(std::io::Error::from)
+        .and_then(|text| writeln!(out, "{text}"))
+        .and_then(|()| out.flush());
+    if let Err(error) = written {
+        tracing::warn!(%error, "the station does not listen");
+    }
+}
+
+/// Standard input is a pipe that the station holds: when it closes, nobody waits for this case any more.
+fn end_with_the_station() -> std::io::Result<()> {
+    std::thread::Builder::new()
+        .name("station-watch".into())
+        .spawn(|| {
+            let mut bytes = [0; 64];
+            while !matches!(std::io::stdin().read(&mut bytes), Ok(0) | Err(_)) {}
+            tracing::warn!("the station has gone; this design ends");
+            #[allow(
+                clippy::exit,
+                reason = "the one way to end a process whose main thread is deep in a network"
+            )]
+            std::process::exit(1);
+        })?;
+    Ok(())
 }

@@ -1,9 +1,120 @@
-//! `calvaria operator`.
+//! `calvaria operator`: who may release a print.
 
-/// (in work)
+use super::{Failure, Outcome};
+use crate::station::{Config, Store};
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::PathBuf;
+
+/// Who may release a print: names and PINs.
+///
+/// Example: `echo 481516 | calvaria operator add "A. Weber" --pin-stdin`
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    #[command(subcommand)]
+    act: Act,
+    /// Configuration of the station.
+    #[arg(long, global = true)]
+    config: Option<PathBuf>,
+    /// Data folder of the station, instead of the configuration's.
+    #[arg(long, global = true)]
+    data: Option<PathBuf>,
+}
 
-pub(super) fn run(_args: Args) -> super::Outcome {
-    Err(super::Failure::failed("this command is still in work"))
+#[derive(Debug, clap::Subcommand)]
+enum Act {
+    /// Add a person, or give one a new PIN (at least 6 digits).
+    Add {
+        /// The person's name, as the record shows it.
+        name: String,
+        /// Read the PIN from standard input instead of asking.
+        #[arg(long)]
+        pin_stdin: bool,
+    },
+    /// Who may release.
+    List {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take the right away. What they released stays in the record.
+    Remove {
+        /// The person's name.
+        name: String,
+    },
+}
+
+pub(super) fn run(args: Args) -> Outcome {
+    let config = match &args.config {
+        Some(path) => Config::read(path).map_err(Failure::usage)?,
+        None => Config::default(),
+    };
+    let data = args.data.unwrap_or(config.data);
+    let mut store = Store::open(&data, super::serve::random_seed()).map_err(Failure::failed)?;
+    let now = super::serve::stamp(&jiff::Zoned::now());
+    match args.act {
+        Act::Add { name, pin_stdin } => {
+            let pin = read_pin(pin_stdin)?;
+            store
+                .add_operator(&name, &pin, &now)
+                .map_err(Failure::usage)
+        }
+        Act::List { json } => list(&store, json),
+        Act::Remove { name } => match store
+            .remove_operator(&name, &now)
+            .map_err(Failure::failed)?
+        {
+            true => Ok(()),
+            false => Err(Failure::failed(format!(
+                "nobody is called {name}. Look with `calvaria operator list`."
+            ))),
+        },
+    }
+}
+
+fn list(store: &Store, json: bool) -> Outcome {
+    let operators = store.operators().map_err(Failure::failed)?;
+    let mut out = std::io::stdout().lock();
+    let written = if json {
+        let list: Vec<_> = operators
+            .iter()
+            .map(|(name, added)| serde_json::json!({ "name": name, "added": added }))
+            .collect();
+        writeln!(out, "{}", serde_json::Value::from(list))
+    } else {
+        operators
+            .iter()
+            .try_for_each(|(name, added)| writeln!(out, "{name}\t{added}"))
+    };
+    written.map_err(Failure::failed)
+}
+
+/// The PIN from standard input. On a terminal it is not shown while it is typed.
+fn read_pin(from_stdin: bool) -> Result<String, Failure> {
+    let stdin = std::io::stdin();
+    let asks = !from_stdin && stdin.is_terminal();
+    if !from_stdin && !asks {
+        return Err(Failure::usage(
+            "standard input is no terminal; give the PIN there and say --pin-stdin.",
+        ));
+    }
+    let before = if asks {
+        eprint!("PIN (at least 6 digits, not shown): ");
+        let before = rustix::termios::tcgetattr(&stdin).map_err(Failure::failed)?;
+        let mut silent = before.clone();
+        silent.local_modes.remove(rustix::termios::LocalModes::ECHO);
+        rustix::termios::tcsetattr(&stdin, rustix::termios::OptionalActions::Flush, &silent)
+            .map_err(Failure::failed)?;
+        Some(before)
+    } else {
+        None
+    };
+    let mut line = String::new();
+    let read = stdin.lock().read_line(&mut line);
+    if let Some(before) = before {
+        rustix::termios::tcsetattr(&stdin, rustix::termios::OptionalActions::Flush, &before)
+            .map_err(Failure::failed)?;
+        eprintln!();
+    }
+    read.map_err(Failure::failed)?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_string())
 }

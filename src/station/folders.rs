@@ -33,7 +33,7 @@ impl Folders {
         fs::create_dir_all(drop)?;
         // What an interrupted upload left behind was never in the drop folder.
         for entry in fs::read_dir(data.join("upload"))?.flatten() {
-            let _ = fs::remove_file(entry.path());
+            let _ = remove(&entry.path());
         }
         Ok(Self {
             data: fs::canonicalize(data)?,
@@ -102,6 +102,18 @@ impl Folders {
             let _ = fs::remove_dir(old);
         }
         Ok(true)
+    }
+
+    /// Moves an uploaded file or folder into the drop folder, under a name that tells nothing.
+    pub fn hand_in(&self, path: &Path, ending: &str) -> io::Result<()> {
+        let known = ENDINGS
+            .into_iter()
+            .find(|e| ending.to_lowercase().ends_with(e));
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let target = self
+            .drop
+            .join(format!("upload-{name}{}", known.unwrap_or("")));
+        move_path(path, &target)
     }
 
     /// Codes whose drop lies in `work/`.

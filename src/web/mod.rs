@@ -1,1 +1,114 @@
 //! Web: the page and the API; no state of its own.
+//!
+//! In:    [`Snapshot`]s from the station; HTTP from browsers and scripts.
+//! Out:   the page (HTML made here, one style sheet, one script, no request to anywhere else), the JSON API, files of
+//!        cases, server-sent events; [`Request`]s to the station.
+//! Holds: emergency stop has its own thread and waits for nobody. Every answer with case data is `no-store`. Text is
+//!        escaped by type ([`html::Html`]).
+//! Never: a patient's name but in the one answer to a signed-in operator; an act from another host (they need TLS,
+//!        which comes later); a change of state on GET.
+
+use crate::status::{Reply, Request, Snapshot};
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::routing::{get, post};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+
+mod api;
+mod assets;
+mod case;
+mod events;
+mod fault;
+mod files;
+mod guard;
+mod html;
+mod page;
+mod parts;
+mod upload;
+mod words;
+
+/// Live connections at a time; more are told to come back.
+const LIVE_MAX: usize = 64;
+/// Uploads at a time.
+const UPLOADS_MAX: usize = 2;
+/// Largest body of an act, bytes.
+const ACT_MAX: usize = 16 * 1024;
+
+/// What the page stands on. Everything in it may be called from any thread.
+#[derive(Clone)]
+pub struct Desk {
+    /// What is shown.
+    pub snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// Asks the station and waits for its answer.
+    pub ask: Arc<dyn Fn(Request) -> Reply + Send + Sync>,
+    /// Moves an uploaded file or folder into the drop folder; the second is the name it had, for its ending.
+    pub hand_in: Arc<dyn Fn(&Path, &str) -> std::io::Result<()> + Send + Sync>,
+    /// Folder of the cases.
+    pub cases: PathBuf,
+    /// Where uploads grow.
+    pub uploads: PathBuf,
+}
+
+/// The desk, and what the page itself keeps count of.
+#[derive(Clone)]
+struct Shared {
+    desk: Desk,
+    live: Arc<Semaphore>,
+    uploading: Arc<Semaphore>,
+    closing: watch::Receiver<bool>,
+}
+
+/// Serves until `closing` says so. Open event streams end by themselves then.
+pub async fn serve(listener: TcpListener, desk: Desk, closing: watch::Receiver<bool>) {
+    let mut closed = closing.clone();
+    let app = router(desk, closing).into_make_service_with_connect_info::<SocketAddr>();
+    let served = axum::serve(listener, app).with_graceful_shutdown(async move {
+        // An error means that the other end has gone: time to close as well.
+        let _ = closed.wait_for(|c| *c).await;
+    });
+    if let Err(error) = served.await {
+        tracing::error!(%error, "the page ended");
+    }
+}
+
+fn router(desk: Desk, closing: watch::Receiver<bool>) -> Router {
+    let shared = Shared {
+        desk,
+        live: Arc::new(Semaphore::new(LIVE_MAX)),
+        uploading: Arc::new(Semaphore::new(UPLOADS_MAX)),
+        closing,
+    };
+    let api = Router::new()
+        .route("/station", get(api::station))
+        .route("/jobs", get(api::jobs))
+        .route("/jobs/{code}", get(api::job))
+        .route("/jobs/{code}/files/{name}", get(files::file))
+        .route("/jobs/{code}/release", post(api::release))
+        .route("/jobs/{code}/identity", post(api::identity))
+        .route("/jobs/{code}/{act}", post(api::act))
+        .route("/printer/emergency-stop", post(api::emergency_stop))
+        .route("/printer/recover", post(api::recover))
+        .route("/events", get(events::events))
+        .layer(DefaultBodyLimit::max(ACT_MAX))
+        // Uploads count for themselves, while they stream to disk.
+        .route(
+            "/drop",
+            post(upload::upload).layer(DefaultBodyLimit::disable()),
+        );
+    Router::new()
+        .route("/", get(page::overview))
+        .route("/jobs/{code}", get(case::case))
+        .route("/live", get(events::live))
+        .route("/live/{code}", get(events::live_case))
+        .route("/a/{hash}/{name}", get(assets::asset))
+        .route("/healthz", get(api::healthz))
+        .nest("/api/v1", api)
+        .fallback(fault::not_found)
+        .layer(middleware::from_fn(guard::guard))
+        .with_state(shared)
+}

@@ -1,0 +1,69 @@
+//! Errors, the same everywhere: `{"error":{"code","text","do"}}` and a fitting status.
+
+use crate::status::Refused;
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+/// A refusal on its way out.
+#[derive(Debug)]
+pub(super) struct Fault(pub(super) StatusCode, pub(super) Refused);
+
+impl Fault {
+    /// The request can not be meant.
+    pub(super) fn bad(text: impl Into<String>, next: &str) -> Self {
+        Self(
+            StatusCode::BAD_REQUEST,
+            Refused::new("bad_request", text, next),
+        )
+    }
+    /// There is no such thing.
+    pub(super) fn missing() -> Self {
+        let refused = Refused::new(
+            "not_found",
+            "There is nothing here.",
+            "Look at / for the list of cases.",
+        );
+        Self(StatusCode::NOT_FOUND, refused)
+    }
+    /// Too many at a time.
+    pub(super) fn busy(text: &str) -> Self {
+        let refused = Refused::new("busy", text, "Try again in a minute.");
+        Self(StatusCode::SERVICE_UNAVAILABLE, refused)
+    }
+    /// Something broke here.
+    pub(super) fn broken(text: &str) -> Self {
+        Self(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            Refused::new("broken", text, "Try again; tell IT if it stays."),
+        )
+    }
+}
+
+impl From<Refused> for Fault {
+    fn from(refused: Refused) -> Self {
+        let status = match refused.code.as_str() {
+            "no_job" => StatusCode::NOT_FOUND,
+            "wrong_pin" => StatusCode::UNAUTHORIZED,
+            "locked" => StatusCode::TOO_MANY_REQUESTS,
+            "no_spool" | "bed_not_clear" => StatusCode::UNPROCESSABLE_ENTITY,
+            "link_down" | "no_answer" | "stuck" | "store" | "printer_away" => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            // A state, a hash, a side that does not fit.
+            _ => StatusCode::CONFLICT,
+        };
+        Self(status, refused)
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        (self.0, Json(serde_json::json!({ "error": self.1 }))).into_response()
+    }
+}
+
+/// Every address that nobody knows.
+pub(super) async fn not_found() -> Fault {
+    Fault::missing()
+}

@@ -1,0 +1,212 @@
+//! What every page has: the frame, and the pieces that more than one page shows.
+
+use super::assets;
+use super::html::Html;
+use super::words;
+use crate::status::{
+    Finding, JobState, JobView, PrinterState, PrinterView, Severity, Side, Snapshot, Stage,
+};
+
+/// A page's moving parts at one instant.
+pub(super) struct Live {
+    /// Title of the window.
+    pub(super) title: String,
+    /// What the script decides by.
+    pub(super) facts: serde_json::Value,
+    /// HTML by the name of its place.
+    pub(super) parts: Vec<(&'static str, Html)>,
+}
+
+/// A whole page around `body`. `live` is the address of its event stream.
+pub(super) fn frame(title: &str, live: &str, body: &Html) -> Html {
+    let mut html = Html::new();
+    html.raw("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>")
+        .text(title)
+        .raw("</title><link rel=\"icon\" href=\"data:,\"><link rel=\"stylesheet\" href=\"")
+        .text(assets::address("style.css"))
+        .raw("\"><script type=\"module\" src=\"")
+        .text(assets::address("page.js"))
+        .raw("\"></script><noscript><meta http-equiv=\"refresh\" content=\"10\"></noscript></head><body data-live=\"")
+        .text(live)
+        .raw("\"><p id=\"stale\" role=\"alert\" hidden></p><header class=\"bar\"><a class=\"brand\" href=\"/\"><svg viewBox=\"0 0 32 32\" aria-hidden=\"true\"><path d=\"M4 19a12 12 0 0 1 24 0c0 4-3 5-3 8H12c0-2-1-2.500-3-3-2-.5-5-1-5-5z\"/><path class=\"gap\" d=\"M17 8.200a10.500 10.500 0 0 1 8.200 7.300l-5.200 1.800-4-3.500z\"/></svg>calvaria</a><nav><a href=\"/\">Cases</a></nav><span id=\"live\" class=\"pulse\">live</span></header><main>")
+        .add(body)
+        .raw("</main><footer><p>Research prototype. Not a medical device. A part printed in PLA is a fit model, not an implant.</p></footer>")
+        .raw("<form id=\"stop\" method=\"post\" action=\"/api/v1/printer/emergency-stop\"><p id=\"stop-answer\" role=\"alert\"></p><button aria-label=\"Emergency stop\"><svg viewBox=\"0 0 100 100\" aria-hidden=\"true\"><path d=\"M29 2h42l27 27v42L71 98H29L2 71V29z\"/></svg><span>STOP</span></button></form></body></html>");
+    html
+}
+
+/// A place that the script fills anew.
+pub(super) fn place(
+    into: &mut Html,
+    name: &'static str,
+    class: &'static str,
+    label: &'static str,
+    html: &Html,
+) {
+    into.raw("<section class=\"")
+        .raw(class)
+        .raw("\" data-part=\"")
+        .raw(name)
+        .raw("\" aria-label=\"")
+        .raw(label)
+        .raw("\">");
+    into.add(html).raw("</section>");
+}
+
+/// State as a coloured word.
+pub(super) fn badge(into: &mut Html, state: JobState) {
+    into.raw("<span class=\"badge ")
+        .raw(words::state_class(state))
+        .raw("\">")
+        .text(words::state(state))
+        .raw("</span>");
+}
+
+/// A link to a case.
+pub(super) fn code_link(into: &mut Html, code: &str) {
+    into.raw("<a class=\"code\" href=\"/jobs/")
+        .text(code)
+        .raw("\">")
+        .text(code)
+        .raw("</a>");
+}
+
+/// A bar with its percentage in words.
+pub(super) fn bar(into: &mut Html, fraction: f64, label: &str) {
+    let percent = (fraction.clamp(0.0, 1.0) * 100.0).floor();
+    into.raw("<progress max=\"100\" value=\"")
+        .text(percent)
+        .raw("\" aria-label=\"")
+        .text(label)
+        .raw("\">");
+    into.text(percent).raw(" %</progress>");
+}
+
+/// One finding: word, sentence, number and limit.
+pub(super) fn finding(into: &mut Html, finding: &Finding) {
+    let (class, word) = match finding.severity {
+        Severity::Info => ("info", "Note"),
+        Severity::Warn => ("warn", "Look"),
+        Severity::Refuse => ("refuse", "Stop"),
+    };
+    into.raw("<li class=\"finding ")
+        .raw(class)
+        .raw("\"><b>")
+        .raw(word)
+        .raw("</b><span>")
+        .text(&finding.text)
+        .raw("</span>");
+    if let Some(value) = finding.value {
+        into.raw("<em>").text(words::number(value, &finding.unit));
+        if let Some(limit) = finding.limit {
+            into.raw(" <small>limit ")
+                .text(words::number(limit, &finding.unit))
+                .raw("</small>");
+        }
+        into.raw("</em>");
+    }
+    into.raw("</li>");
+}
+
+/// A preview picture, if the case has it.
+pub(super) fn picture(into: &mut Html, job: &JobView, name: &'static str, words: &'static str) {
+    let file = format!("preview-{name}.png");
+    if !job.files.contains(&file) {
+        return;
+    }
+    // The hash makes a new design a new address; the picture itself is not kept by the browser.
+    let version = job
+        .gcode_sha256
+        .as_deref()
+        .unwrap_or_default()
+        .get(..8)
+        .unwrap_or_default();
+    into.raw("<figure><img src=\"/api/v1/jobs/")
+        .text(&job.code)
+        .raw("/files/")
+        .text(&file);
+    into.raw("?v=")
+        .text(version)
+        .raw("\" alt=\"")
+        .raw(words)
+        .raw("\" width=\"800\" height=\"600\"><figcaption>");
+    into.raw(words).raw("</figcaption></figure>");
+}
+
+/// The side in words that nobody can mistake.
+pub(super) fn side(side: Side) -> &'static str {
+    match side {
+        Side::Left => "patient\u{2019}s LEFT",
+        Side::Right => "patient\u{2019}s RIGHT",
+        Side::Both => "BOTH sides",
+    }
+}
+
+/// Which stages are done, which is in work.
+pub(super) fn stages(into: &mut Html, job: &JobView) {
+    let now = job.progress.as_ref().map_or(Stage::Intake, |p| p.stage);
+    into.raw("<ol class=\"stages\">");
+    for stage in words::STAGES {
+        let class = match stage.cmp(&now) {
+            std::cmp::Ordering::Less => "<li class=\"past\">",
+            std::cmp::Ordering::Equal => "<li class=\"now\" aria-current=\"step\">",
+            std::cmp::Ordering::Greater => "<li>",
+        };
+        into.raw(class).raw(words::stage(stage)).raw("</li>");
+    }
+    into.raw("</ol>");
+    if let Some(progress) = &job.progress {
+        bar(into, progress.fraction, words::stage(progress.stage));
+        into.element("p", "quiet", &progress.text);
+    }
+}
+
+/// The printer in one line.
+pub(super) fn printer_line(into: &mut Html, printer: &PrinterView) {
+    let word = match printer.state {
+        PrinterState::LinkDown => "link does not answer",
+        PrinterState::Disconnected => "not connected",
+        PrinterState::Idle => "ready",
+        PrinterState::Printing => "printing",
+        PrinterState::Paused => "paused",
+        PrinterState::Halted => "halted",
+    };
+    into.raw("<dl class=\"figures\"><div><dt>Printer</dt><dd>")
+        .raw(word)
+        .raw("</dd></div>");
+    for (name, heater) in [("Hotend", printer.hotend), ("Bed", printer.bed)] {
+        into.raw("<div><dt>")
+            .raw(name)
+            .raw("</dt><dd>")
+            .text(format!("{:.0}", heater.now_c));
+        into.raw("<small> \u{b0}C");
+        if heater.target_c > 0.0 {
+            into.text(format!(" \u{2192} {:.0}", heater.target_c));
+        }
+        into.raw("</small></dd></div>");
+    }
+    into.raw("</dl>");
+}
+
+/// The way in for name and PIN.
+pub(super) fn who(into: &mut Html) {
+    into.raw("<label>Name<input name=\"operator\" autocomplete=\"username\" required maxlength=\"80\"></label>");
+    into.raw("<label>PIN<input name=\"pin\" type=\"password\" inputmode=\"numeric\" autocomplete=\"current-password\" required maxlength=\"64\"></label>");
+}
+
+/// Facts the script decides by, the same for every page.
+pub(super) fn facts(snapshot: &Snapshot, job: Option<&JobView>) -> serde_json::Value {
+    let printing = snapshot
+        .jobs
+        .iter()
+        .find(|j| matches!(j.state, JobState::Printing | JobState::Paused));
+    serde_json::json!({
+        "now": snapshot.station.now,
+        "printer": snapshot.printer.state,
+        "printing": printing.map(|j| serde_json::json!({
+            "code": j.code, "state": j.state,
+            "spent": words::duration(snapshot.printer.spent_s), "left": words::duration(snapshot.printer.left_s),
+        })),
+        "job": job.map(|j| serde_json::json!({ "code": j.code, "state": j.state, "sha256": j.gcode_sha256 })),
+    })
+}
