@@ -1,0 +1,172 @@
+//! Layers: from a placed part to the toolpaths of every layer.
+//!
+//! Holds: a layer's paths depend on this part and its neighbouring layers only, so layers are worked in parallel
+//!        and come out the same for any number of threads.
+
+use super::SliceError;
+use super::cut::Solid;
+use super::infill::{Angle, gyroid, straight};
+use super::path::{Group, LayerPaths, Role};
+use super::place::Placed;
+use super::plane::{Corner, Region, Spot, Um};
+use super::seam::centre_um;
+use super::settings::Recipe;
+use super::support::{self, Support};
+use super::walls;
+use rayon::prelude::*;
+
+/// Contours are simplified to this before anything is offset; CT facets are about a hundred times longer.
+const SIMPLIFY: Um = Um(12);
+/// Islands smaller than this leave nothing worth drawing, mm2.
+const ISLAND_MIN_MM2: f64 = 0.02;
+
+/// One part, cut and supported.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// What the part is in each layer.
+    pub(super) regions: Vec<Region>,
+    /// What holds it.
+    pub(super) supports: Vec<Support>,
+    /// Centre of the sphere that fits the part best: its inner face looks there.
+    centre_um: [f64; 3],
+}
+
+impl Part {
+    /// Cuts a placed part into layers and grows its supports.
+    pub(super) fn new(placed: &Placed, recipe: &Recipe) -> Result<Self, SliceError> {
+        let solid = Solid::new(&placed.mesh)?;
+        let count = recipe.layers(Um(solid.top_um()));
+        let heights: Vec<i32> = (0..count).map(|layer| recipe.middle(layer).0).collect();
+        let regions: Vec<Region> = solid
+            .crossings(&heights)
+            .par_iter()
+            .zip(&heights)
+            .enumerate()
+            .map(|(layer, (list, &z))| {
+                let grow = recipe.settings.xy_mm
+                    - if layer == 0 {
+                        recipe.settings.elephant_mm
+                    } else {
+                        0.0
+                    };
+                Region::from_contours(&solid.contours(z, list))
+                    .simplified(SIMPLIFY)
+                    .offset(Um::from_mm(grow), Corner::Sharp)
+                    .larger_than(ISLAND_MIN_MM2)
+            })
+            .collect();
+        let supports = if recipe.settings.support {
+            support::grow(&regions, recipe)
+        } else {
+            vec![Support::default(); count]
+        };
+        Ok(Self {
+            regions,
+            supports,
+            centre_um: centre_um(&placed.mesh),
+        })
+    }
+
+    /// The part's groups in one layer: support first, then each island.
+    fn draw(&self, layer: usize, recipe: &Recipe) -> LayerPaths {
+        let Some(region) = self.regions.get(layer) else {
+            return LayerPaths::default();
+        };
+        let held = layer
+            .checked_sub(1)
+            .map(|below| self.regions[below].offset(Um(recipe.width.0 / 2), Corner::Round));
+        let islands = region.islands().map(|island| {
+            // An outer wall over air wants its inner neighbour to hold on to; elsewhere drawing it first keeps
+            // the outline true.
+            let overhangs = held
+                .as_ref()
+                .is_some_and(|held| !island.minus(held).opened(Um(200)).is_empty());
+            self.island(&island, layer, recipe, overhangs)
+        });
+        LayerPaths {
+            first: vec![support::draw(&self.supports[layer], recipe, layer)],
+            islands: islands.filter(|g| !g.is_empty()).collect(),
+        }
+    }
+
+    fn island(&self, island: &Region, layer: usize, recipe: &Recipe, overhangs: bool) -> Group {
+        let walls = walls::draw(island, recipe, layer);
+        let line = recipe.line(layer);
+        let angle = if layer.is_multiple_of(2) {
+            Angle::Rising
+        } else {
+            Angle::Falling
+        };
+        let (solid, light) = self.solid_and_light(&walls.inside, layer, recipe);
+        let mut fill = straight(&solid, line, line.spacing(), angle, Role::Solid);
+        if recipe.settings.infill > 0.0 {
+            fill.extend(gyroid(
+                &light,
+                line,
+                recipe.settings.infill,
+                recipe.middle(layer),
+            ));
+        }
+        let [x, y, _] = self.centre_um;
+        Group {
+            steps: if overhangs {
+                vec![walls.inner, walls.external, walls.thin, fill]
+            } else {
+                vec![walls.external, walls.inner, walls.thin, fill]
+            },
+            inner_face: Some(Spot::new(x.round() as i32, y.round() as i32)),
+        }
+    }
+
+    /// Splits what the walls leave: solid where fewer than `skin_layers` of the part lie above or below.
+    fn solid_and_light(&self, inside: &Region, layer: usize, recipe: &Recipe) -> (Region, Region) {
+        if recipe.settings.is_solid() {
+            return (inside.clone(), Region::default());
+        }
+        let skin = recipe.settings.skin_layers as usize;
+        let neighbours = (1..=skin).flat_map(|n| [layer.checked_sub(n), Some(layer + n)]);
+        let mut covered = inside.clone();
+        for neighbour in neighbours {
+            covered = match neighbour.and_then(|l| self.regions.get(l)) {
+                Some(region) => covered.intersect(region),
+                None => Region::default(),
+            };
+        }
+        // Skin reaches a line and a half under the light filling, and slivers between skins are filled too.
+        let light = covered.opened(Um(recipe.width.0 * 3));
+        let solid = inside.minus(&light);
+        let light = light.minus(&solid.offset(Um(recipe.width.0 / 4), Corner::Round));
+        (solid, light)
+    }
+}
+
+/// Toolpaths of every layer, brim included.
+pub(super) fn draw(parts: &[Part], recipe: &Recipe) -> Vec<LayerPaths> {
+    let count = parts.iter().map(|p| p.regions.len()).max().unwrap_or(0);
+    let mut layers: Vec<LayerPaths> = (0..count)
+        .into_par_iter()
+        .map(|layer| {
+            let mut all = LayerPaths::default();
+            for part in parts {
+                let one = part.draw(layer, recipe);
+                all.first.extend(one.first);
+                all.islands.extend(one.islands);
+            }
+            all
+        })
+        .collect();
+    if recipe.settings.brim_mm > 0.0
+        && let Some(first) = layers.first_mut()
+    {
+        let base = parts.iter().fold(Region::default(), |all, part| {
+            let support = part
+                .supports
+                .first()
+                .map(|s| s.all.clone())
+                .unwrap_or_default();
+            all.union(&part.regions[0]).union(&support)
+        });
+        first.first.insert(0, support::brim(&base, recipe));
+    }
+    layers
+}

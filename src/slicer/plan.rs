@@ -1,0 +1,72 @@
+//! The plan: what a G-code file will do, for people and for `plan.json`.
+
+use super::settings::Settings;
+use crate::gcode::Checked;
+use crate::space::{Bed, Lps, Map};
+use serde::{Deserialize, Serialize};
+
+/// What a sliced file will do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Printer profile.
+    pub printer: String,
+    /// Material profile.
+    pub material: String,
+    /// `false`: a fit model, not for implantation.
+    pub implantable: bool,
+    /// Choices.
+    pub settings: Settings,
+    /// Parts on the bed.
+    pub parts: Vec<PartPlan>,
+    /// Layers.
+    pub layers: usize,
+    /// Layer height, mm.
+    pub layer_mm: f64,
+    /// Print time with heating and homing, s.
+    pub time_s: f64,
+    /// Filament, mm.
+    pub filament_mm: f64,
+    /// Filament, g.
+    pub filament_g: f64,
+    /// Plastic in the parts, mm3.
+    pub part_mm3: f64,
+    /// Plastic in supports, mm3.
+    pub support_mm3: f64,
+    /// Plastic in the brim, mm3.
+    pub brim_mm3: f64,
+    /// Lines of the file.
+    pub lines: usize,
+    /// What the validator proved.
+    pub checked: Checked,
+}
+
+/// One part on the bed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PartPlan {
+    /// Rows of the rigid map from patient LPS mm to bed mm.
+    pub to_bed: [[f64; 4]; 3],
+    /// Lowest corner on the bed, mm.
+    pub low_mm: [f64; 3],
+    /// Highest corner on the bed, mm.
+    pub high_mm: [f64; 3],
+    /// Volume of the mesh, mm3.
+    pub volume_mm3: f64,
+}
+
+impl PartPlan {
+    /// The map from the patient to the bed.
+    pub fn map(&self) -> Map<Lps, Bed> {
+        Map::new(self.to_bed)
+    }
+}
+
+/// `4h 48m 12s`, as G-code viewers read it.
+pub fn duration_text(seconds: f64) -> String {
+    let all = seconds.max(0.0).round() as u64;
+    let (hours, minutes, seconds) = (all / 3600, all / 60 % 60, all % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{seconds}s"),
+        (0, _) => format!("{minutes}m {seconds}s"),
+        _ => format!("{hours}h {minutes}m {seconds}s"),
+    }
+}
