@@ -1,9 +1,122 @@
-//! `calvaria slice`.
+//! `calvaria slice`: any STL, OBJ or 3MF to proved G-code.
 
-/// (in work)
+use super::{Failure, Outcome};
+use crate::gcode::{Material, Printer};
+use crate::mesh;
+use crate::slicer::{Orientation, Plan, Settings, SliceError, duration_text, slice};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Slice a mesh for a printer and a material; the file is proved against the printer's limits before it is written.
+///
+/// The mesh (STL, OBJ, 3MF) must be closed, in millimetres. It is stood on the bed by a search unless --as-is is
+/// given. Beside OUT.gcode, OUT.plan.json says what the file does.
+///
+/// Example: calvaria slice implant.stl --printer prusa-mk3s --material pla -o implant.gcode
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+#[command(verbatim_doc_comment)]
+pub(super) struct Args {
+    /// The mesh: STL, OBJ or 3MF, closed, mm.
+    mesh: PathBuf,
+    /// Printer profile.
+    #[arg(long, value_name = "P", default_value = "virtual")]
+    printer: String,
+    /// Material profile.
+    #[arg(long, value_name = "M", default_value = "pla")]
+    material: String,
+    /// Where the G-code goes.
+    #[arg(short, long, value_name = "OUT.gcode")]
+    out: PathBuf,
+    /// How much of the inside is filled, percent; 100 is solid.
+    #[arg(long, value_name = "PERCENT", default_value_t = 100.0)]
+    infill: f64,
+    /// Layer height, mm; the printer's own when not given.
+    #[arg(long, value_name = "MM")]
+    layer: Option<f64>,
+    /// Lines along the outline.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    perimeters: u32,
+    /// Width of the brim, mm; 0 for none.
+    #[arg(long, value_name = "MM", default_value_t = 5.0)]
+    brim: f64,
+    /// No support under overhangs.
+    #[arg(long)]
+    no_support: bool,
+    /// Print the mesh as it is, its +z up.
+    #[arg(long)]
+    as_is: bool,
+    /// Print the plan as JSON on stdout.
+    #[arg(long)]
+    json: bool,
+}
 
-pub(super) fn run(_args: Args) -> super::Outcome {
-    Err(super::Failure::failed("this command is still in work"))
+pub(super) fn run(args: Args) -> Outcome {
+    let printer = Printer::load(&args.printer).map_err(Failure::usage)?;
+    let material = Material::load(&args.material).map_err(Failure::usage)?;
+    let settings = Settings {
+        layer_mm: args.layer,
+        perimeters: args.perimeters,
+        infill: args.infill / 100.0,
+        support: !args.no_support,
+        brim_mm: args.brim,
+        orientation: if args.as_is {
+            Orientation::AsIs
+        } else {
+            Orientation::Auto
+        },
+        ..Settings::default()
+    };
+    let mesh = mesh::file::load(&args.mesh).map_err(Failure::refused)?;
+    let sliced =
+        slice(&mesh, &printer, &material, &settings, &mut |_| {}).map_err(|error| match error {
+            SliceError::Setting { .. } => Failure::usage(error),
+            SliceError::Empty | SliceError::Open { .. } | SliceError::TooLarge { .. } => {
+                Failure::refused(error)
+            }
+            SliceError::Unproved { .. } | SliceError::Followed { .. } => Failure::failed(error),
+        })?;
+    let plan = serde_json::to_string_pretty(&sliced.plan).map_err(Failure::failed)?;
+    save(&args.out, sliced.gcode.as_bytes())?;
+    save(&args.out.with_extension("plan.json"), plan.as_bytes())?;
+    let said = if args.json {
+        plan
+    } else {
+        summary(&sliced.plan)
+    };
+    writeln!(std::io::stdout(), "{said}").map_err(Failure::failed)
+}
+
+/// Writes beside, syncs, renames: a reader never sees half a file.
+fn save(path: &Path, bytes: &[u8]) -> Outcome {
+    let failed =
+        |e: std::io::Error| Failure::failed(format!("{} can not be written: {e}", path.display()));
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(path).map_err(|e| failed(e.error))?;
+    Ok(())
+}
+
+fn summary(plan: &Plan) -> String {
+    format!(
+        "{} part(s) on {} in {}: {} layers, {}, {:.1} g filament ({:.1} cm3 part, {:.1} cm3 support), {} lines, proved{}",
+        plan.parts.len(),
+        plan.printer,
+        plan.material,
+        plan.layers,
+        duration_text(plan.time_s),
+        plan.filament_g,
+        plan.part_mm3 / 1000.0,
+        plan.support_mm3 / 1000.0,
+        plan.lines,
+        if plan.implantable {
+            ""
+        } else {
+            "; a fit model, not for implantation"
+        }
+    )
 }

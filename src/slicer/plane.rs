@@ -41,7 +41,7 @@ pub type Spot = IntPoint<i32>;
 pub type Contour = Vec<Spot>;
 
 /// Distance between two places, micrometres.
-pub fn distance_um(a: Spot, b: Spot) -> f64 {
+pub(super) fn distance_um(a: Spot, b: Spot) -> f64 {
     f64::from(a.x - b.x).hypot(f64::from(a.y - b.y))
 }
 
@@ -250,7 +250,7 @@ fn squared(a: Spot, b: Spot) -> i64 {
 }
 
 /// Douglas-Peucker on an open line; both ends stay.
-pub fn simplify_open(line: &[Spot], within: Um) -> Vec<Spot> {
+pub(super) fn simplify_open(line: &[Spot], within: Um) -> Vec<Spot> {
     if line.len() < 3 {
         return line.to_vec();
     }
