@@ -1,0 +1,130 @@
+//! Whole parts through the whole slicer.
+
+use super::*;
+use crate::space::{Bed, Map};
+
+mod raster;
+
+fn printer() -> Printer {
+    Printer::load("virtual").unwrap()
+}
+
+fn material() -> Material {
+    Material::load("pla").unwrap()
+}
+
+fn sliced(mesh: &Mesh<Lps>, settings: &Settings) -> Sliced {
+    slice(mesh, &printer(), &material(), settings, &mut |_| {}).unwrap()
+}
+
+/// No brim, no support, the part as it is: what the fidelity figures are taken with.
+fn bare() -> Settings {
+    Settings {
+        support: false,
+        brim_mm: 0.0,
+        orientation: Orientation::AsIs,
+        ..Settings::default()
+    }
+}
+
+/// The cap turned a quarter round X: it stands on its rim.
+fn on_edge(width_mm: f64) -> Mesh<Lps> {
+    shapes::cap(width_mm).mapped(&Map::<Lps, Lps>::new([
+        [1.0, 0.0, 0.0, 0.0],
+        [0.0, 0.0, -1.0, 0.0],
+        [0.0, 1.0, 0.0, 0.0],
+    ]))
+}
+
+fn on_bed(mesh: &Mesh<Lps>, sliced: &Sliced) -> Mesh<Bed> {
+    mesh.mapped(&sliced.plan.parts[0].map())
+}
+
+#[test]
+fn a_cap_is_sliced_and_proved() {
+    let result = sliced(&shapes::cap(60.0), &Settings::default());
+    assert!(result.plan.checked.sealed);
+}
+
+#[test]
+fn plastic_fills_the_mesh_at_full_infill() {
+    for (name, mesh) in [("dome", shapes::cap(60.0)), ("edge", on_edge(60.0))] {
+        let result = sliced(&mesh, &bare());
+        let score = raster::score(&result.gcode, &on_bed(&mesh, &result));
+        println!("{name}: {score:?}, {} lines", result.plan.lines);
+        assert!(score.dice >= 0.98, "{name}: {score:?}");
+        assert!((score.volume - 1.0).abs() <= 0.04, "{name}: {score:?}");
+    }
+}
+
+/// The benchmark's size; run it for figures: `cargo test --lib slicer::tests::figures -- --ignored --nocapture`.
+#[test]
+#[ignore = "figures of the 100 mm cap, half a minute"]
+fn figures_of_the_benchmark_cap() {
+    for (name, mesh) in [("dome", shapes::cap(100.0)), ("edge", on_edge(100.0))] {
+        let settings = Settings {
+            support: true,
+            brim_mm: 5.0,
+            ..bare()
+        };
+        let with = sliced(&mesh, &settings);
+        let result = sliced(&mesh, &bare());
+        let score = raster::score(&result.gcode, &on_bed(&mesh, &result));
+        println!(
+            "{name}: {score:?}, {} layers, {} lines, {}, {:.1} cm3 support",
+            with.plan.layers,
+            with.plan.lines,
+            duration_text(with.plan.time_s),
+            with.plan.support_mm3 / 1000.0
+        );
+        assert!(
+            score.dice >= 0.98 && (score.volume - 1.0).abs() <= 0.04,
+            "{name}: {score:?}"
+        );
+    }
+}
+
+/// Draws layers to look at: `cargo test --lib slicer::tests::pictures -- --ignored`, then `target/slicer/*.png`.
+#[test]
+#[ignore = "draws pictures for people"]
+fn pictures_of_layers() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/slicer");
+    std::fs::create_dir_all(&folder).unwrap();
+    let light = Settings {
+        infill: 0.2,
+        ..Settings::default()
+    };
+    for (name, mesh, settings) in [
+        (
+            "dome",
+            shapes::cap(60.0),
+            Settings {
+                orientation: Orientation::AsIs,
+                ..Settings::default()
+            },
+        ),
+        (
+            "edge",
+            on_edge(60.0),
+            Settings {
+                orientation: Orientation::AsIs,
+                ..Settings::default()
+            },
+        ),
+        ("light", shapes::cap(60.0), light),
+    ] {
+        let result = sliced(&mesh, &settings);
+        let bed = on_bed(&mesh, &result);
+        let (low, high) = bed.bounds().unwrap();
+        let (low, high) = (
+            [low.0[0] - 7.0, low.0[1] - 7.0],
+            [high.0[0] + 7.0, high.0[1] + 7.0],
+        );
+        let layers = raster::layers(&result.gcode);
+        for share in [0, 10, 50, 90] {
+            let index = share * (layers.len() - 1) / 100;
+            let path = folder.join(format!("{name}-{index:03}.png"));
+            raster::picture(&layers[index], low, high, 16.0, &path);
+        }
+    }
+}
