@@ -46,7 +46,7 @@ pub(crate) fn unpack(path: &Path, limits: &Limits) -> Result<Unpacked, Refusal> 
     }
     for index in 0..archive.len() {
         let entry = archive.by_index(index).map_err(|e| refused(&e))?;
-        if entry.is_dir() || entry.size() == 0 && entry.compressed_size() == 0 {
+        if entry.is_dir() || entry.size() == 0 {
             continue;
         }
         let number = unpacked.len() + 1;

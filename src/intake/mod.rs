@@ -15,10 +15,13 @@
 
 pub mod dicom;
 pub mod nifti;
+pub mod nrrd;
 
 mod archive;
 mod files;
+mod head;
 mod limits;
+mod numbers;
 mod refusal;
 mod shear;
 mod study;
@@ -37,34 +40,50 @@ use std::path::Path;
 /// [`Refusal`]: why this is not taken, and what to do.
 pub fn read(path: &Path, limits: &Limits) -> Result<Study, Refusal> {
     let drop = files::scan(path, limits)?;
-    match drop.as_slice() {
-        [] => Err(Refusal::Empty),
-        [one] => single(one, limits),
-        many => from_series(dicom::from_files(many, limits)?, limits),
+    if let [one] = drop.as_slice()
+        && kind(&one.path)? == Kind::Zip
+    {
+        let unpacked = archive::unpack(&one.path, limits)?;
+        return pick(&unpacked.files, limits);
     }
+    pick(&drop, limits)
 }
 
-/// One file: what it is, its first bytes say.
-fn single(file: &DropFile, limits: &Limits) -> Result<Study, Refusal> {
-    let unreadable = |e| Refusal::Read(file.file, e);
-    let head = files::head(&file.path).map_err(unreadable)?;
-    match files::sniff(&head) {
-        Kind::Zip => {
-            let unpacked = archive::unpack(&file.path, limits)?;
-            from_series(dicom::from_files(&unpacked.files, limits)?, limits)
+/// Files among which a volume of another format than DICOM is looked for: a scan and a note or two beside it.
+const SMALL_FOLDER: usize = 20;
+
+/// Unpacked files: a volume in one file when there is one and no DICOM beside it, else a DICOM series.
+fn pick(drop: &[DropFile], limits: &Limits) -> Result<Study, Refusal> {
+    let mut volumes = Vec::new();
+    if drop.len() <= SMALL_FOLDER {
+        for file in drop {
+            match kind(&file.path)? {
+                Kind::Dicom => return from_series(dicom::from_files(drop, limits)?, limits),
+                Kind::Nifti | Kind::Gzip => volumes.push((Format::Nifti, file)),
+                Kind::Nrrd => volumes.push((Format::Nrrd, file)),
+                Kind::Zip | Kind::Empty | Kind::Unknown => {}
+            }
         }
-        Kind::Nifti | Kind::Gzip => from_volume(
-            Format::Nifti,
-            nifti::read_hu(&file.path, limits)?,
+    }
+    match volumes.as_slice() {
+        [] => from_series(dicom::from_files(drop, limits)?, limits),
+        [(Format::Nrrd, file)] => from_volume(
+            Format::Nrrd,
+            nrrd::read_hu(&file.path, limits)?,
             file,
             limits,
         ),
-        // A single DICOM file may be an Enhanced CT; what it is not, that door says.
-        Kind::Dicom | Kind::Empty | Kind::Unknown | Kind::Nrrd => from_series(
-            dicom::from_files(std::slice::from_ref(file), limits)?,
-            limits,
-        ),
+        [(format, file)] => from_volume(*format, nifti::read_hu(&file.path, limits)?, file, limits),
+        several => Err(Refusal::TooMuch {
+            what: "volumes in one drop",
+            found: several.len() as u64,
+            limit: 1,
+        }),
     }
+}
+
+fn kind(path: &Path) -> Result<Kind, Refusal> {
+    Ok(files::sniff(&files::head(path).map_err(Refusal::Open)?))
 }
 
 fn from_series(series: dicom::Series, limits: &Limits) -> Result<Study, Refusal> {
@@ -108,6 +127,9 @@ fn finish(mut study: Study, limits: &Limits) -> Result<Study, Refusal> {
     let upright = shear::upright(study.ct, limits)?;
     study.ct = upright.volume;
     study.facts.tilt_deg = upright.tilt_deg;
+    if limits.head {
+        head::check(&study.ct)?;
+    }
     study.facts.shape = study.ct.shape();
     study.facts.spacing_mm = study.ct.spacing_mm();
     // Worst first; findings of one weight keep their order.
@@ -117,18 +139,31 @@ fn finish(mut study: Study, limits: &Limits) -> Result<Study, Refusal> {
     Ok(study)
 }
 
-/// Reads a mask (NIfTI, NRRD).
+/// Reads a mask (NIfTI, NRRD): zero is outside, one other value is inside.
 ///
 /// # Errors
 /// [`Refusal`].
 pub fn read_mask(path: &Path, limits: &Limits) -> Result<Volume<bool>, Refusal> {
-    nifti::read_mask(path, limits)
+    match kind(path)? {
+        Kind::Nrrd => nrrd::read_mask(path, limits),
+        _ => nifti::read_mask(path, limits),
+    }
 }
 
-/// Reads a probability (NIfTI, NRRD): values from 0 to 1.
+/// Reads a probability (NIfTI, NRRD): finite values from 0 to 1.
 ///
 /// # Errors
 /// [`Refusal`].
 pub fn read_probability(path: &Path, limits: &Limits) -> Result<Volume<f32>, Refusal> {
-    nifti::read_f32(path, limits)
+    let volume = match kind(path)? {
+        Kind::Nrrd => nrrd::read_f32(path, limits)?,
+        _ => nifti::read_f32(path, limits)?,
+    };
+    match volume.data().iter().find(|v| !(0.0..=1.0).contains(*v)) {
+        None => Ok(volume),
+        Some(v) => Err(Refusal::NotA {
+            wanted: "probability",
+            why: format!("there is {v}, outside 0 to 1"),
+        }),
+    }
 }

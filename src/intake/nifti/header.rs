@@ -1,6 +1,7 @@
 //! The 348 bytes of a NIfTI-1 header: only the fields that decide.
 
 use super::refused;
+use crate::intake::numbers::Number;
 use crate::intake::refusal::Refusal;
 use crate::space::{Ijk, Lps, Map, Point, Vector};
 use std::io::Read;
@@ -26,68 +27,21 @@ pub(super) mod at {
     pub(crate) const MAGIC: usize = 344;
 }
 
-/// Value types that are read.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Number {
-    U8,
-    I8,
-    I16,
-    U16,
-    I32,
-    U32,
-    I64,
-    U64,
-    F32,
-    F64,
-}
-
-impl Number {
-    fn of(datatype: i16) -> Option<Self> {
-        Some(match datatype {
-            2 => Self::U8,
-            4 => Self::I16,
-            8 => Self::I32,
-            16 => Self::F32,
-            64 => Self::F64,
-            256 => Self::I8,
-            512 => Self::U16,
-            768 => Self::U32,
-            1024 => Self::I64,
-            1280 => Self::U64,
-            _ => return None,
-        })
-    }
-
-    /// Bytes of one value.
-    pub(super) fn width(self) -> usize {
-        match self {
-            Self::U8 | Self::I8 => 1,
-            Self::I16 | Self::U16 => 2,
-            Self::I32 | Self::U32 | Self::F32 => 4,
-            Self::I64 | Self::U64 | Self::F64 => 8,
-        }
-    }
-
-    /// The value of `bytes`, which has [`width`](Self::width) bytes. Through f64, so that 32-bit labels keep all
-    /// their bits (through f32 they lose the lowest, and a label becomes its neighbour).
-    pub(super) fn value(self, bytes: &[u8], big_endian: bool) -> f64 {
-        let mut le = [0u8; 8];
-        le[..bytes.len()].copy_from_slice(bytes);
-        if big_endian {
-            le[..bytes.len()].reverse();
-        }
-        let bits = u64::from_le_bytes(le);
-        // Narrowing is exact: the upper bytes are zero.
-        match self {
-            Self::U8 | Self::U16 | Self::U32 | Self::U64 => bits as f64,
-            Self::I8 => f64::from(bits as u8 as i8),
-            Self::I16 => f64::from(bits as u16 as i16),
-            Self::I32 => f64::from(bits as u32 as i32),
-            Self::I64 => bits as i64 as f64,
-            Self::F32 => f64::from(f32::from_bits(bits as u32)),
-            Self::F64 => f64::from_bits(bits),
-        }
-    }
+/// The type behind a NIfTI code.
+fn number_of(datatype: i16) -> Option<Number> {
+    Some(match datatype {
+        2 => Number::U8,
+        4 => Number::I16,
+        8 => Number::I32,
+        16 => Number::F32,
+        64 => Number::F64,
+        256 => Number::I8,
+        512 => Number::U16,
+        768 => Number::U32,
+        1024 => Number::I64,
+        1280 => Number::U64,
+        _ => return None,
+    })
 }
 
 /// A header's raw bytes and their order.
@@ -160,7 +114,7 @@ impl Header {
 
     pub(super) fn number(&self) -> Result<Number, Refusal> {
         let datatype = self.i16(at::DATATYPE);
-        Number::of(datatype)
+        number_of(datatype)
             .ok_or_else(|| refused(format!("values of type {datatype} are not read")))
     }
 

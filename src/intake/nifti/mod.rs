@@ -14,6 +14,7 @@ pub use write::{write_f32, write_hu, write_mask};
 
 use super::files;
 use super::limits::Limits;
+use super::numbers::{Label, to_hu};
 use super::refusal::Refusal;
 use crate::volume::{Hu, Volume};
 use flate2::read::MultiGzDecoder;
@@ -54,61 +55,15 @@ pub fn door(bytes: &[u8], limits: &Limits) -> Result<Volume<Hu>, Refusal> {
     hu(unpacked(bytes)?, limits)
 }
 
-pub(crate) fn hu(from: impl Read, limits: &Limits) -> Result<Volume<Hu>, Refusal> {
+fn hu(from: impl Read, limits: &Limits) -> Result<Volume<Hu>, Refusal> {
     values(from, limits, to_hu)
 }
 
-/// Rounds to whole HU; nothing is emptier than -1024, and NaN (outside the field of view) is as empty.
-pub(crate) fn to_hu(value: f64) -> Hu {
-    if value.is_nan() {
-        return Hu(-1024);
-    }
-    // The cast saturates; the clamp says what is meant.
-    Hu(value.round_ties_even().clamp(-1024.0, f64::from(i16::MAX)) as i16)
-}
-
-pub(crate) fn mask(from: impl Read, limits: &Limits) -> Result<Volume<bool>, Refusal> {
+fn mask(from: impl Read, limits: &Limits) -> Result<Volume<bool>, Refusal> {
     let mut label = Label::default();
     let volume = values(from, limits, |v| label.inside(v))?;
     label.verdict()?;
     Ok(volume)
-}
-
-/// Which values a mask holds: zero, and at most one other.
-#[derive(Default)]
-pub(crate) struct Label {
-    first: Option<f64>,
-    other: Option<f64>,
-}
-
-impl Label {
-    pub(crate) fn inside(&mut self, value: f64) -> bool {
-        if value == 0.0 {
-            return false;
-        }
-        match self.first {
-            None => self.first = Some(value),
-            Some(first) if first.to_bits() != value.to_bits() => self.other = Some(value),
-            Some(_) => {}
-        }
-        true
-    }
-
-    pub(crate) fn verdict(&self) -> Result<(), Refusal> {
-        let why = match (self.first, self.other) {
-            (Some(a), Some(b)) => {
-                format!("it holds {a} and {b} beside 0; a mask has one value beside 0")
-            }
-            (Some(a), None) if a.fract() != 0.0 => {
-                format!("it holds {a}, which is no whole number")
-            }
-            _ => return Ok(()),
-        };
-        Err(Refusal::NotA {
-            wanted: "mask",
-            why,
-        })
-    }
 }
 
 fn open(path: &Path) -> Result<Box<dyn Read>, Refusal> {
@@ -129,7 +84,7 @@ fn unpacked(bytes: &[u8]) -> Result<Box<dyn Read + '_>, Refusal> {
     })
 }
 
-pub(crate) fn refused(why: impl Into<String>) -> Refusal {
+fn refused(why: impl Into<String>) -> Refusal {
     Refusal::Format {
         format: "NIfTI",
         why: why.into(),
@@ -151,25 +106,10 @@ fn values<T>(
     let number = header.number()?;
     skip(&mut from, header.skip()?)?;
     let (slope, shift) = header.scaling();
-
-    // A gigabyte that a 400-byte file promises is not reserved: 16 Mi values at a time.
-    let mut data = Vec::with_capacity(voxels.min(1 << 24));
-    let width = number.width();
-    let mut piece = vec![0u8; width * 8192];
-    while data.len() < voxels {
-        let want = (voxels - data.len()).min(8192) * width;
-        from.read_exact(&mut piece[..want]).map_err(|e| {
-            refused(format!(
-                "it ends after {} of {voxels} voxels ({})",
-                data.len(),
-                e.kind()
-            ))
-        })?;
-        let raw = piece[..want].chunks_exact(width);
-        data.extend(
-            raw.map(|bytes| convert(number.value(bytes, header.big_endian) * slope + shift)),
-        );
-    }
+    let scaled = |v| convert(v * slope + shift);
+    let data = number
+        .read(from, header.big_endian, voxels, scaled)
+        .map_err(refused)?;
     Volume::new(shape, data, map).map_err(|e| refused(e.to_string()))
 }
 

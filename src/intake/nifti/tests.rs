@@ -156,11 +156,3 @@ fn a_mask_has_one_value_beside_zero() {
     let again = read_mask(&path, &limits).unwrap();
     assert_eq!(again.data(), truth.data());
 }
-
-#[test]
-fn nan_is_air_and_nothing_is_emptier_than_minus_1024() {
-    assert_eq!(
-        [f64::NAN, -3024.0, 40.4, 1e9].map(to_hu),
-        [Hu(-1024), Hu(-1024), Hu(40), Hu(32767)]
-    );
-}
