@@ -3,6 +3,7 @@
 use super::*;
 use crate::space::{Bed, Map};
 
+mod proof;
 mod raster;
 
 fn printer() -> Printer {
@@ -44,6 +45,101 @@ fn on_bed(mesh: &Mesh<Lps>, sliced: &Sliced) -> Mesh<Bed> {
 fn a_cap_is_sliced_and_proved() {
     let result = sliced(&shapes::cap(60.0), &Settings::default());
     assert!(result.plan.checked.sealed);
+}
+
+#[test]
+fn the_same_bytes_for_any_number_of_threads() {
+    let settings = Settings {
+        infill: 0.3,
+        ..Settings::default()
+    };
+    let files: Vec<String> = [1, 2, 5]
+        .into_iter()
+        .map(|threads| {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
+            pool.install(|| sliced(&shapes::cap(40.0), &settings).gcode)
+        })
+        .collect();
+    assert!(files[0] == files[1] && files[1] == files[2]);
+}
+
+#[test]
+fn the_plan_says_where_the_patient_lies_on_the_bed() {
+    // The cap's outline has no mirror symmetry, so a mirrored or turned print would not cover the mapped mesh.
+    let cap = shapes::cap(40.0);
+    let result = sliced(&cap, &Settings::default());
+    assert!((result.plan.parts[0].map().determinant() - 1.0).abs() < 1e-9);
+    let score = raster::score(&result.gcode, &on_bed(&cap, &result));
+    assert!(score.dice > 0.98, "{score:?}");
+    let mirror = Map::<Lps, Lps>::new([
+        [-1.0, 0.0, 0.0, 0.0],
+        [0.0, 1.0, 0.0, 0.0],
+        [0.0, 0.0, 1.0, 0.0],
+    ]);
+    let wrong = raster::score(&result.gcode, &on_bed(&cap.mapped(&mirror), &result));
+    assert!(wrong.dice < 0.95, "{wrong:?}");
+}
+
+#[test]
+fn two_shells_are_printed_as_two_parts() {
+    let one = shapes::cap::<Lps>(30.0);
+    let away = Map::<Lps, Lps>::new([
+        [1.0, 0.0, 0.0, 0.0],
+        [0.0, 1.0, 0.0, 0.0],
+        [0.0, 0.0, 1.0, 80.0],
+    ]);
+    let other = one.mapped(&away);
+    let base = one.vertices.len() as u32;
+    let both = Mesh {
+        vertices: one
+            .vertices
+            .iter()
+            .chain(&other.vertices)
+            .copied()
+            .collect(),
+        triangles: one
+            .triangles
+            .iter()
+            .copied()
+            .chain(other.triangles.iter().map(|t| t.map(|v| v + base)))
+            .collect(),
+    };
+    let result = sliced(&both, &Settings::default());
+    assert_eq!(result.plan.parts.len(), 2);
+    let share = result.plan.part_mm3 / both.volume_mm3();
+    assert!((share - 1.0).abs() < 0.04, "{share}");
+}
+
+#[test]
+fn what_can_not_be_printed_is_refused() {
+    let try_it = |mesh: &Mesh<Lps>, settings: &Settings| {
+        slice(mesh, &printer(), &material(), settings, &mut |_| {}).unwrap_err()
+    };
+    let usual = Settings::default();
+    let mut open = shapes::cap(30.0);
+    open.triangles.truncate(500);
+    assert!(matches!(
+        try_it(&open, &usual),
+        SliceError::Open { .. } | SliceError::Empty
+    ));
+    assert!(matches!(
+        try_it(&shapes::cuboid([400.0; 3]), &usual),
+        SliceError::TooLarge { .. }
+    ));
+    let thick = Settings {
+        layer_mm: Some(0.39),
+        ..usual
+    };
+    assert!(matches!(
+        try_it(&shapes::cap(30.0), &thick),
+        SliceError::Setting {
+            name: "layer_mm",
+            ..
+        }
+    ));
 }
 
 #[test]
