@@ -118,6 +118,10 @@ impl Machine {
     pub fn at_nm(&self) -> [i64; 4] {
         self.at_nm
     }
+    /// Position in the file's own coordinates (after G92), nm: what the firmware answers to M114.
+    pub fn file_nm(&self) -> [i64; 4] {
+        [0, 1, 2, 3].map(|a| self.at_nm[a] - self.shift_nm[a])
+    }
     /// Which of X, Y, Z were homed.
     pub fn homed(&self) -> [bool; 3] {
         self.homed

@@ -17,8 +17,13 @@
 //! | [`transport`] | pure state machine: every line accepted, exactly once |
 
 pub mod client;
+pub mod conductor;
+pub mod journal;
 pub mod line;
+pub mod program;
 pub mod reply;
+#[cfg(test)]
+mod rig;
 pub mod transport;
 pub mod virtual_printer;
 pub mod wire;

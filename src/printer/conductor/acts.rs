@@ -1,0 +1,471 @@
+//! Acts: what people ask for, what the firmware asks for, and how a job moves on and ends.
+
+use super::job::{Job, Stage};
+use super::{
+    Action, Class, Conductor, Event, Finding, JobStatus, Millis, Phase, Port, Record, Taken,
+};
+use super::{faults, park, refused, tracker::Tracker};
+use std::path::PathBuf;
+
+/// M112 is sent again after so long, until the answer comes: a single one can be wiped out (4.5, pitfall 16).
+const STOP_MS: [Millis; 8] = [50, 150, 300, 600, 900, 1_200, 1_600, 2_000];
+/// A pause waits for a travel for so many lines, then holds where it is.
+const PAUSE_LINES: usize = 400;
+/// Questions for the end position.
+const ASKED_MAX: u32 = 6;
+/// M114 prints two decimals.
+const POSITION_MM: f64 = 0.0075;
+/// Reports in a row with heaters off that nobody switched off.
+const TARGETS_OFF_MAX: u32 = 3;
+
+/// When the emergency stop is repeated, or found unanswered.
+pub(super) fn next_stop_ms((since, times): (Millis, usize)) -> Millis {
+    since + STOP_MS.get(times).copied().unwrap_or(Millis::MAX / 2)
+}
+
+impl Conductor {
+    /// Print a file.
+    ///
+    /// # Errors
+    /// When there is a job, or the printer can not take one.
+    pub fn print(&mut self, now: Millis, job: String, path: PathBuf, sha256: String) -> Taken {
+        if let Some(running) = &self.job {
+            return Err(refused(
+                "busy",
+                &format!("{} is on the printer.", running.code),
+                "Wait until it ends, or cancel it.",
+            ));
+        }
+        if self.port == Port::Halted {
+            return Err(refused(
+                "halted",
+                "The printer is halted.",
+                "Look at it, then let it recover.",
+            ));
+        }
+        if self.port != Port::Ready || self.ending || !self.script.is_empty() {
+            return Err(refused(
+                "not_ready",
+                "The printer is not ready.",
+                "Look at cable and power, and try again in a few seconds.",
+            ));
+        }
+        if self.klipper {
+            return Err(refused(
+                "klipper",
+                "The printer runs Klipper, which this version does not print to.",
+                "Use a printer with Marlin.",
+            ));
+        }
+        self.fault = None;
+        self.last = None;
+        self.job = Some(Job::new(job, sha256.clone(), now));
+        self.actions.push(Action::Load { path, sha256 });
+        self.settle(now);
+        Ok(())
+    }
+
+    /// Hold at a safe point.
+    ///
+    /// # Errors
+    /// When nothing runs.
+    pub fn pause(&mut self, now: Millis) -> Taken {
+        match &mut self.job {
+            Some(job) if job.stage == Stage::Streaming => {
+                job.pause_from.get_or_insert(job.next);
+                self.settle(now);
+                Ok(())
+            }
+            Some(job) if matches!(job.stage, Stage::Pausing | Stage::Paused) => Ok(()),
+            _ => Err(refused(
+                "not_printing",
+                "Nothing is being printed that could be held.",
+                "Look at the state.",
+            )),
+        }
+    }
+
+    /// Go on.
+    ///
+    /// # Errors
+    /// When nothing is held.
+    pub fn resume(&mut self, now: Millis) -> Taken {
+        let not_paused = refused("not_paused", "Nothing is held.", "Look at the state.");
+        let Some(job) = &mut self.job else {
+            return Err(not_paused);
+        };
+        if job.stage == Stage::Streaming && job.pause_from.take().is_some() {
+            self.settle(now);
+            return Ok(());
+        }
+        if job.stage != Stage::Paused {
+            return Err(not_paused);
+        }
+        job.stage = Stage::Resuming;
+        let held = job.held.take().unwrap_or_default();
+        let hot = self.is_hot();
+        self.script
+            .extend(park::unpark(&held, hot, &self.setup.printer));
+        self.fault = None;
+        self.actions.push(Action::Journal(Record::Resumed));
+        self.settle(now);
+        Ok(())
+    }
+
+    /// Give the job up.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn cancel(&mut self, now: Millis) -> Taken {
+        let Some(job) = &mut self.job else {
+            return Err(refused(
+                "no_job",
+                "There is no job on the printer.",
+                "Look at the state.",
+            ));
+        };
+        match job.stage {
+            Stage::Cancelling => {}
+            Stage::Checking => self.end_job(now, Some(faults::cancelled())),
+            Stage::Streaming
+            | Stage::Pausing
+            | Stage::Paused
+            | Stage::Resuming
+            | Stage::Finishing => {
+                job.stage = Stage::Cancelling;
+                let (at, hot) = (self.tracker.at(), self.is_hot());
+                self.script = park::give_up(&at, hot, &self.setup.printer).into();
+            }
+        }
+        self.settle(now);
+        Ok(())
+    }
+
+    /// M112, ahead of everything, in every state; repeated until the firmware says that it halted.
+    pub fn emergency_stop(&mut self, now: Millis) {
+        self.actions.push(Action::FlushOutput);
+        self.actions.push(Action::Write(b"\nM112\n".to_vec()));
+        let there = !matches!(self.port, Port::Absent(_));
+        self.stop = Some((now, 0));
+        self.transport.silence();
+        self.script.clear();
+        if there {
+            self.port = Port::Halted;
+        }
+        let finding = if there {
+            faults::emergency()
+        } else {
+            faults::stop_unanswered()
+        };
+        self.end_job(now, Some(finding.clone()));
+        self.fault = Some(finding);
+        self.settle(now);
+    }
+
+    pub(super) fn repeat_stop(&mut self, now: Millis) {
+        let Some((since, times)) = self.stop else {
+            return;
+        };
+        if now < next_stop_ms((since, times)) {
+            return;
+        }
+        if times + 1 == STOP_MS.len() {
+            self.stop = None;
+            self.fault = Some(faults::stop_unanswered());
+            return;
+        }
+        self.stop = Some((since, times + 1));
+        self.actions.push(Action::Write(b"M112\n".to_vec()));
+    }
+
+    /// After a halt: reset the board and greet it anew.
+    ///
+    /// # Errors
+    /// When nothing is halted.
+    pub fn recover(&mut self, now: Millis) -> Taken {
+        if self.port != Port::Halted {
+            return Err(refused(
+                "not_halted",
+                "The printer is not halted.",
+                "Look at the state.",
+            ));
+        }
+        self.stop = None;
+        self.fault = None;
+        self.port = Port::Absent(now);
+        self.actions.push(Action::ResetBoard);
+        self.settle(now);
+        Ok(())
+    }
+
+    /// The process is told to end: park, heaters off, then [`Conductor::is_finished`].
+    pub fn terminate(&mut self, now: Millis) {
+        if self.ending {
+            return;
+        }
+        self.ending = true;
+        if self.port == Port::Ready {
+            let at = self.tracker.at();
+            let printing = self.job.is_some();
+            self.end_job(now, Some(faults::link_ended()));
+            self.script = if printing {
+                park::make_safe(&at, &self.setup.printer).into()
+            } else {
+                park::heat_off().into()
+            };
+        } else {
+            self.end_job(now, Some(faults::link_ended()));
+        }
+        self.settle(now);
+    }
+
+    /// After [`Conductor::terminate`]: nothing is left to do.
+    pub fn is_finished(&self) -> bool {
+        let idle = self.script.is_empty() && self.transport.is_drained();
+        self.ending && (self.port != Port::Ready || idle)
+    }
+
+    fn is_hot(&self) -> bool {
+        let extrude_min_c = self.setup.printer.limits.extrude_min_c;
+        self.hotend.now_c >= extrude_min_c && self.tracker.targets_c[0] >= extrude_min_c
+    }
+
+    /// Sends one line if there is one and it may go; `true` when it did.
+    pub(super) fn send_next(&mut self, now: Millis) -> bool {
+        if self.port != Port::Ready || !self.transport.has_room() {
+            return false;
+        }
+        let tag = self.job.as_ref().map_or(0, |job| job.next as u64);
+        if let Some((text, class)) = self.script.pop_front() {
+            return self.put(now, &text, class, tag);
+        }
+        let Some(job) = &mut self.job else {
+            return false;
+        };
+        if job.stage != Stage::Streaming {
+            return false;
+        }
+        let line = job.program.lines.get(job.next);
+        if let Some(from) = job.pause_from {
+            let here = line.is_none_or(|line| line.travel) || job.next >= from + PAUSE_LINES;
+            if here {
+                self.hold();
+                return true;
+            }
+        }
+        let Some(line) = line else {
+            job.stage = Stage::Finishing;
+            self.own("M400", Class::Drain);
+            return true;
+        };
+        let (text, class) = (line.text.clone(), line.class);
+        job.next += 1;
+        let tag = job.next as u64;
+        self.put(now, &text, class, tag)
+    }
+
+    fn put(&mut self, now: Millis, text: &str, class: Class, tag: u64) -> bool {
+        let after = self.tracker.apply(text);
+        if let Err(error) = self.transport.send(now, text, class, tag, after) {
+            // Program::prepare has framed every line already: this is a fault of our own code.
+            self.stop_safe(
+                now,
+                Finding::refuse(
+                    "unsendable_line",
+                    format!("The print was stopped: {error}. Tell the makers."),
+                ),
+            );
+            return false;
+        }
+        true
+    }
+
+    fn hold(&mut self) {
+        let hot = self.is_hot();
+        let Some(job) = &mut self.job else {
+            return;
+        };
+        job.pause_from = None;
+        job.stage = Stage::Pausing;
+        job.held = Some(self.tracker.clone());
+        let at = self.tracker.at();
+        self.script
+            .extend(park::park(&at, hot, &self.setup.printer));
+    }
+
+    /// Stages that end when everything sent is accepted.
+    pub(super) fn advance(&mut self, now: Millis) {
+        if self.port != Port::Ready || !self.script.is_empty() {
+            return;
+        }
+        self.watch_targets(now);
+        if !self.transport.is_drained() {
+            return;
+        }
+        let Some(job) = &mut self.job else {
+            return;
+        };
+        match job.stage {
+            Stage::Pausing => {
+                job.stage = Stage::Paused;
+                self.actions.push(Action::Journal(Record::Paused));
+            }
+            Stage::Resuming => {
+                job.stage = Stage::Streaming;
+                self.work(now);
+            }
+            Stage::Cancelling => self.end_job(now, Some(faults::cancelled())),
+            Stage::Finishing => self.finish(now),
+            Stage::Checking | Stage::Streaming | Stage::Paused => {}
+        }
+    }
+
+    /// Everything is done: does the firmware stand where the plan ends? Asked again when the answer was lost, and
+    /// believed to differ only when it says so twice.
+    fn finish(&mut self, now: Millis) {
+        let plan = self.tracker.at();
+        let Some(job) = &mut self.job else {
+            return;
+        };
+        if let Some(said) = job.position.take() {
+            let same = plan
+                .iter()
+                .zip(&said)
+                .enumerate()
+                .all(|(axis, (plan, said))| {
+                    // Marlin sums E in single precision.
+                    let drift = if axis == 3 { plan.abs() * 2e-5 } else { 0.0 };
+                    plan.is_nan() || (plan - said).abs() <= POSITION_MM + drift
+                });
+            if same {
+                return self.end_job(now, None);
+            }
+            job.differed += 1;
+            if job.differed >= 2 {
+                return self.stop_safe(now, faults::end_position());
+            }
+        } else if job.asked >= ASKED_MAX {
+            return self.stop_safe(now, faults::end_position());
+        }
+        job.asked += 1;
+        self.own("M114", Class::Setting);
+        self.work(now);
+    }
+
+    /// Heaters that went off without our doing: the board was reset or stopped itself (pitfall 10).
+    fn watch_targets(&mut self, now: Millis) {
+        let wanted = self.tracker.targets_c;
+        let off =
+            |wanted: f64, heater: crate::status::Heater| wanted > 0.0 && heater.target_c <= 0.0;
+        let lost = off(wanted[0], self.hotend) || off(wanted[1], self.bed);
+        let drained = self.transport.is_drained();
+        let Some(job) = &mut self.job else {
+            return;
+        };
+        // Only a report that is younger than the order counts; with an empty line it is.
+        if !(lost && drained && job.stage == Stage::Paused) {
+            job.targets_off = 0;
+            return;
+        }
+        job.targets_off += 1;
+        if job.targets_off >= TARGETS_OFF_MAX {
+            self.stop_safe(now, faults::targets_lost());
+        }
+    }
+
+    /// `//action:..`: a pause is taken, everything else only shown. `poweroff` comes from Marlin itself after a kill.
+    pub(super) fn firmware_asks(&mut self, now: Millis, action: &str) {
+        if matches!(action, "pause" | "paused") || action.starts_with("out_of_filament") {
+            // Refused when nothing runs: then there is nothing to hold.
+            let _ = self.pause(now);
+        }
+    }
+
+    pub(super) fn count_resend(&mut self) {
+        let figures = self.transport.figures();
+        let bad = figures.sent > 1_000 && figures.resends * 10 > figures.sent;
+        if let Some(job) = &mut self.job
+            && bad
+            && job.stage == Stage::Streaming
+            && job.pause_from.is_none()
+        {
+            job.pause_from = Some(job.next);
+            self.fault = Some(faults::bad_line());
+        }
+    }
+
+    /// A boot banner: everything the board knew is gone (pitfall 10).
+    pub(super) fn booted(&mut self, now: Millis) {
+        self.transport.silence();
+        self.script.clear();
+        self.tracker = Tracker::default();
+        if self.port != Port::Halted {
+            self.port = Port::Booting {
+                until: now + super::BOOT_QUIET_MS,
+            };
+        }
+        if self.job.is_some() {
+            self.end_job(now, Some(faults::was_reset()));
+        }
+    }
+
+    /// The firmware's own stop.
+    pub(super) fn fatal(&mut self, now: Millis, text: &str) {
+        let asked = self.stop.take().is_some();
+        self.transport.silence();
+        self.script.clear();
+        // The first words say why; what follows ("kill() called") says less.
+        let first = self.port != Port::Halted;
+        self.port = Port::Halted;
+        if asked {
+            self.fault = Some(faults::emergency());
+        } else if first {
+            let finding = faults::halted(text);
+            self.end_job(now, Some(finding.clone()));
+            self.fault = Some(finding);
+        }
+    }
+
+    /// A fault with a line that works: no further line of the file, heaters off.
+    pub(super) fn stop_safe(&mut self, now: Millis, finding: Finding) {
+        if self.job.is_none() {
+            return;
+        }
+        let at = self.tracker.at();
+        self.end_job(now, Some(finding));
+        self.script = park::make_safe(&at, &self.setup.printer).into();
+    }
+
+    /// The job is over: `None` printed, otherwise stopped.
+    pub(super) fn end_job(&mut self, now: Millis, fault: Option<Finding>) {
+        let Some(job) = self.job.take() else {
+            return;
+        };
+        self.script.clear();
+        let phase = if fault.is_none() {
+            Phase::Printed
+        } else {
+            Phase::Stopped
+        };
+        let last = JobStatus {
+            phase,
+            fault: fault.clone(),
+            ..job.status(now)
+        };
+        self.fault = fault
+            .clone()
+            .filter(|f| f.severity > crate::status::Severity::Info);
+        self.actions
+            .push(Action::Journal(Record::Ended { job: last.clone() }));
+        self.actions.push(Action::Event(Event::Ended {
+            job: job.code,
+            sha256: job.sha256,
+            phase,
+            fault,
+        }));
+        self.last = Some(last);
+        if phase == Phase::Printed {
+            self.own("M85 S0", Class::Setting);
+        }
+    }
+}

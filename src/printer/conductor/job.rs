@@ -1,0 +1,150 @@
+//! Job: how far a print is.
+
+use super::super::journal::Record;
+use super::super::program::Program;
+use super::super::transport::Millis;
+use super::super::wire::{JobStatus, Phase};
+use super::tracker::Tracker;
+
+/// Where a job stands, with what each stage has to remember.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Stage {
+    /// The file is being proved.
+    Checking,
+    /// Lines flow.
+    Streaming,
+    /// The hold's moves are on their way.
+    Pausing,
+    /// Held.
+    Paused,
+    /// The way back is on its way.
+    Resuming,
+    /// Given up; the end's moves are on their way.
+    Cancelling,
+    /// All lines are accepted; the end position is asked for.
+    Finishing,
+}
+
+/// The job on the printer.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) code: String,
+    pub(super) sha256: String,
+    pub(super) stage: Stage,
+    pub(super) program: Program,
+    /// Next line to send.
+    pub(super) next: usize,
+    /// Lines that have credit.
+    done: usize,
+    /// Someone wants it held; since which line.
+    pub(super) pause_from: Option<usize>,
+    /// The tracker when it was held.
+    pub(super) held: Option<Tracker>,
+    /// The firmware's own position, in answer to our M114.
+    pub(super) position: Option<[f64; 4]>,
+    /// Times the end position was asked for; times it differed.
+    pub(super) asked: u32,
+    pub(super) differed: u32,
+    began: Millis,
+    marked: (Millis, u32),
+    /// Temperature reports in a row with a target that is off.
+    pub(super) targets_off: u32,
+}
+
+impl Job {
+    pub(super) fn new(code: String, sha256: String, now: Millis) -> Self {
+        Self {
+            code,
+            sha256,
+            stage: Stage::Checking,
+            program: Program::default(),
+            next: 0,
+            done: 0,
+            pause_from: None,
+            held: None,
+            position: None,
+            asked: 0,
+            differed: 0,
+            began: now,
+            marked: (now, 0),
+            targets_off: 0,
+        }
+    }
+
+    pub(super) fn begin(&mut self, now: Millis, program: Program) -> Record {
+        self.program = program;
+        self.stage = Stage::Streaming;
+        (self.began, self.marked) = (now, (now, 0));
+        Record::Began {
+            job: self.code.clone(),
+            sha256: self.sha256.clone(),
+            lines: self.program.lines.len(),
+            layers: self.program.layers,
+        }
+    }
+
+    /// Lines up to `tag` (from 1) have credit; a mark for the journal at a new layer or after a while.
+    pub(super) fn accepted(&mut self, now: Millis, tag: u64, tracker: &Tracker) -> Option<Record> {
+        let tag = usize::try_from(tag).unwrap_or(usize::MAX);
+        self.done = self.done.max(tag.min(self.program.lines.len()));
+        let layer = self.layer();
+        if layer == self.marked.1 && now < self.marked.0 + super::MARK_MS {
+            return None;
+        }
+        self.marked = (now, layer);
+        let at = tracker.at().map(|v| v.is_finite().then_some(v));
+        Some(Record::Mark {
+            line: self.done,
+            layer,
+            at_mm: at,
+            targets_c: tracker.targets_c,
+            fraction: self.fraction(),
+        })
+    }
+
+    fn layer(&self) -> u32 {
+        let at = self.done.min(self.program.lines.len().saturating_sub(1));
+        self.program.lines.get(at).map_or(0, |line| line.layer)
+    }
+
+    fn done_s(&self) -> f64 {
+        self.done
+            .checked_sub(1)
+            .and_then(|at| self.program.lines.get(at))
+            .map_or(0.0, |line| line.done_s)
+    }
+
+    fn fraction(&self) -> f64 {
+        if self.program.total_s > 0.0 {
+            (self.done_s() / self.program.total_s).clamp(0.0, 1.0)
+        } else {
+            0.0
+        }
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        match self.stage {
+            Stage::Checking => Phase::Checking,
+            Stage::Streaming if self.pause_from.is_some() => Phase::Pausing,
+            Stage::Streaming | Stage::Finishing => Phase::Printing,
+            Stage::Pausing => Phase::Pausing,
+            Stage::Paused => Phase::Paused,
+            Stage::Resuming => Phase::Resuming,
+            Stage::Cancelling => Phase::Cancelling,
+        }
+    }
+
+    pub(super) fn status(&self, now: Millis) -> JobStatus {
+        JobStatus {
+            job: self.code.clone(),
+            sha256: self.sha256.clone(),
+            phase: self.phase(),
+            fraction: self.fraction(),
+            left_s: (self.program.total_s - self.done_s()).max(0.0),
+            spent_s: now.saturating_sub(self.began) as f64 / 1e3,
+            layer: self.layer(),
+            layers: self.program.layers,
+            fault: None,
+        }
+    }
+}

@@ -1,0 +1,415 @@
+//! Conductor: one print from the first line to the last, and everything that may come between.
+//!
+//! In:    port opened and lost, bytes, commands of people, a loaded [`Program`], the time (ms, monotonic).
+//! Out:   [`Action`]s: bytes to write, the port to reopen, files to load, events, journal records.
+//! Holds: after a fault no motion line is sent; a job ends as `printed` only when every line was accepted and the
+//!        firmware stands where the plan ends; nothing resumes by itself.
+//! Never: does I/O, reads a clock.
+//!
+//! ```text
+//! port:  Absent ─opened─► Booting ─► Greeting ─► Ready ──halted──► Halted ─recover─► Booting
+//! job:   Checking ─► Printing ⇄ (Pausing ─► Paused ─► Resuming) ─► Finishing ─► printed
+//!                        └──────────── fault, cancel, emergency stop ──────────► stopped
+//! ```
+
+use super::journal::Record;
+use super::program::Program;
+use super::reply::{Reply, Scanner};
+use super::transport::{Class, LineFault, Millis, Output, Rules, Transport};
+use super::wire::{Event, JobStatus, LineFigures, Phase, Status};
+use crate::gcode::Printer;
+use crate::status::{Finding, Heater, PrinterState, Refused};
+use std::collections::VecDeque;
+use std::path::PathBuf;
+
+mod acts;
+mod faults;
+mod job;
+mod park;
+#[cfg(test)]
+mod tests;
+mod tracker;
+
+use job::{Job, Stage};
+use tracker::Tracker;
+
+/// A port that is away in a print is waited for so long; then the nozzle has stood on the part for too long.
+const GONE_MAX_MS: Millis = 60_000;
+/// After a port was opened anew in a print: a board that was reset says so within that time.
+const REOPEN_MS: Millis = 2_000;
+/// Quiet after a boot banner before the greeting.
+const BOOT_QUIET_MS: Millis = 300;
+/// Status events at most so often.
+const STATUS_MS: Millis = 500;
+/// A mark in the journal at least so often.
+const MARK_MS: Millis = 10_000;
+
+/// What the link has to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Write to the port.
+    Write(Vec<u8>),
+    /// Throw away what was written and is not on the wire yet.
+    FlushOutput,
+    /// Close the port and open it anew so that the board resets.
+    ResetBoard,
+    /// Read, hash, prove and prepare a file; then [`Conductor::loaded`].
+    Load {
+        /// File.
+        path: PathBuf,
+        /// Released hash.
+        sha256: String,
+    },
+    /// Tell those who watch.
+    Event(Event),
+    /// Write to the journal.
+    Journal(Record),
+}
+
+/// What the conductor has to know about its printer.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Profile.
+    pub printer: Printer,
+    /// Port as configured, for people.
+    pub port: String,
+    /// No metal moves.
+    pub is_virtual: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Port {
+    /// Not open, since when.
+    Absent(Millis),
+    /// Open; a greeting is sent at `until`, later while a banner comes.
+    Booting { until: Millis },
+    /// Open again in a print; at `until` the fence asks.
+    Reopened { until: Millis },
+    /// Greeting.
+    Greeting,
+    /// Lines may flow.
+    Ready,
+    /// Dead until a person lets it recover.
+    Halted,
+}
+
+/// The state machine. See the module.
+#[derive(Debug)]
+pub struct Conductor {
+    setup: Setup,
+    transport: Transport,
+    scanner: Scanner,
+    port: Port,
+    job: Option<Job>,
+    /// The last job's end, until the next begins.
+    last: Option<JobStatus>,
+    /// Own commands, before any line of the file.
+    script: VecDeque<(String, Class)>,
+    tracker: Tracker,
+    name: String,
+    klipper: bool,
+    hotend: Heater,
+    bed: Heater,
+    fault: Option<Finding>,
+    /// Emergency stop: when it was first sent, how often.
+    stop: Option<(Millis, usize)>,
+    /// Told to end: heaters off, then [`Conductor::is_finished`].
+    ending: bool,
+    shown: Option<Status>,
+    shown_ms: Millis,
+    actions: Vec<Action>,
+}
+
+impl Conductor {
+    /// Before the port is open. `last` is what the journal knows of the last job.
+    pub fn new(setup: Setup, last: Option<JobStatus>) -> Self {
+        let rules = Rules {
+            window: setup.printer.link.window as u64,
+            line_max_bytes: setup.printer.link.line_max_bytes,
+        };
+        Self {
+            name: setup.port.clone(),
+            fault: last.as_ref().and_then(|job| job.fault.clone()),
+            setup,
+            transport: Transport::new(rules),
+            scanner: Scanner::default(),
+            port: Port::Absent(0),
+            job: None,
+            last,
+            script: VecDeque::new(),
+            tracker: Tracker::default(),
+            klipper: false,
+            hotend: Heater::default(),
+            bed: Heater::default(),
+            stop: None,
+            ending: false,
+            shown: None,
+            shown_ms: 0,
+            actions: Vec::new(),
+        }
+    }
+
+    /// What is to be done since the last call.
+    pub fn drain(&mut self) -> Vec<Action> {
+        std::mem::take(&mut self.actions)
+    }
+
+    /// The port is open.
+    pub fn opened(&mut self, now: Millis) {
+        self.scanner.clear();
+        if self.port == Port::Halted {
+            return;
+        }
+        let boot_ms = (self.setup.printer.link.boot_s * 1e3) as Millis;
+        self.port = if self.job.is_some() && self.transport.is_up() {
+            Port::Reopened {
+                until: now + REOPEN_MS,
+            }
+        } else {
+            Port::Booting {
+                until: now + boot_ms.max(BOOT_QUIET_MS),
+            }
+        };
+        self.settle(now);
+    }
+
+    /// The port could not be opened, or is gone.
+    pub fn lost(&mut self, now: Millis) {
+        self.scanner.clear();
+        if !matches!(self.port, Port::Absent(_) | Port::Halted) {
+            self.port = Port::Absent(now);
+        }
+        self.settle(now);
+    }
+
+    /// Bytes from the printer.
+    pub fn bytes(&mut self, now: Millis, bytes: &[u8]) {
+        let mut replies = Vec::new();
+        self.scanner.feed(bytes, |reply| replies.push(reply));
+        for reply in replies {
+            self.reply(now, &reply);
+            self.work(now);
+        }
+        self.settle(now);
+    }
+
+    /// Time passes. Call it at [`Conductor::wake_ms`] at the latest.
+    pub fn tick(&mut self, now: Millis) {
+        match self.port {
+            Port::Booting { until } if now >= until => {
+                self.port = Port::Greeting;
+                self.transport.hello(now);
+            }
+            Port::Reopened { until } if now >= until => {
+                self.port = Port::Ready;
+                self.transport.reopened(now);
+            }
+            Port::Absent(since) if self.job.is_some() && now >= since + GONE_MAX_MS => {
+                self.transport.silence();
+                self.end_job(now, Some(faults::gone()));
+            }
+            Port::Greeting | Port::Ready => self.transport.tick(now),
+            _ => {}
+        }
+        self.repeat_stop(now);
+        self.settle(now);
+    }
+
+    /// When [`Conductor::tick`] has something to do.
+    pub fn wake_ms(&self, now: Millis) -> Millis {
+        let port = match self.port {
+            Port::Booting { until } | Port::Reopened { until } => Some(until),
+            Port::Greeting | Port::Ready => self.transport.wake_ms(now),
+            Port::Absent(since) if self.job.is_some() => Some(since + GONE_MAX_MS),
+            Port::Absent(_) | Port::Halted => None,
+        };
+        let stop = self.stop.map(acts::next_stop_ms);
+        let shown = self.job.is_some().then(|| self.shown_ms + STATUS_MS);
+        [port, stop, shown]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(now + 1_000)
+            .clamp(now, now + 1_000)
+    }
+
+    /// How things are.
+    pub fn status(&self, now: Millis) -> Status {
+        let figures = self.transport.figures();
+        let state = match (&self.port, &self.job) {
+            (Port::Halted, _) => PrinterState::Halted,
+            (_, Some(job)) if job.phase() == Phase::Paused => PrinterState::Paused,
+            (_, Some(_)) => PrinterState::Printing,
+            (Port::Ready, None) => PrinterState::Idle,
+            (
+                Port::Absent(_) | Port::Booting { .. } | Port::Reopened { .. } | Port::Greeting,
+                None,
+            ) => PrinterState::Disconnected,
+        };
+        Status {
+            state,
+            is_virtual: self.setup.is_virtual,
+            name: self.name.clone(),
+            port: self.setup.port.clone(),
+            hotend: self.hotend,
+            bed: self.bed,
+            job: self
+                .job
+                .as_ref()
+                .map(|job| job.status(now))
+                .or_else(|| self.last.clone()),
+            fault: self.fault.clone(),
+            line: LineFigures {
+                sent: figures.sent,
+                resends: figures.resends,
+                probes: figures.probes,
+                round_trip_ms: figures.round_trip_ms as f64,
+            },
+        }
+    }
+
+    fn reply(&mut self, now: Millis, reply: &Reply) {
+        match reply {
+            Reply::Boot => return self.booted(now),
+            Reply::Fatal(text) => return self.fatal(now, text),
+            Reply::ColdExtrusion if self.job.is_some() => {
+                return self.stop_safe(now, faults::cold_extrusion());
+            }
+            Reply::Firmware(name) => {
+                self.klipper = name.starts_with("Klipper");
+                self.name.clone_from(name);
+            }
+            Reply::PausedForUser => self.fault = Some(faults::waits_for_person()),
+            Reply::Action(action) => self.firmware_asks(now, action),
+            _ => {}
+        }
+        if matches!(self.port, Port::Greeting | Port::Ready) {
+            self.transport.reply(now, reply);
+        }
+    }
+
+    /// Takes what the transport has to say, writes what may be written, moves the job on.
+    fn work(&mut self, now: Millis) {
+        loop {
+            for output in self.transport.drain() {
+                self.output(now, output);
+            }
+            if !self.send_next(now) {
+                break;
+            }
+        }
+        self.advance(now);
+        for output in self.transport.drain() {
+            self.output(now, output);
+        }
+    }
+
+    fn settle(&mut self, now: Millis) {
+        self.work(now);
+        self.show(now);
+    }
+
+    fn output(&mut self, now: Millis, output: Output) {
+        match output {
+            Output::Write(bytes) => self.actions.push(Action::Write(bytes)),
+            Output::Connected => self.connected(),
+            Output::Accepted(tag) => {
+                if let Some(job) = &mut self.job
+                    && let Some(mark) = job.accepted(now, tag, &self.tracker)
+                {
+                    self.actions.push(Action::Journal(mark));
+                }
+            }
+            Output::Temperatures(t) => {
+                let heater = |old: Heater, new: Option<(f64, f64)>| {
+                    new.map_or(old, |(now_c, target_c)| Heater { now_c, target_c })
+                };
+                self.hotend = heater(self.hotend, t.hotend);
+                self.bed = heater(self.bed, t.bed);
+            }
+            Output::Resent => self.count_resend(),
+            Output::Position(said) => {
+                if let Some(job) = &mut self.job {
+                    job.position = Some(said);
+                }
+            }
+            Output::Fault(fault) => self.line_fault(now, &fault),
+        }
+    }
+
+    /// The first thing said to a printer that was found: nothing may be hot without a job.
+    fn connected(&mut self) {
+        self.port = Port::Ready;
+        self.tracker = Tracker::default();
+        self.script.extend(park::heat_off());
+        self.own("M115", Class::Setting);
+    }
+
+    fn own(&mut self, text: &str, class: Class) {
+        self.script.push_back((text.to_owned(), class));
+    }
+
+    fn line_fault(&mut self, now: Millis, fault: &LineFault) {
+        if *fault == LineFault::Reset {
+            return self.booted(now);
+        }
+        let finding = faults::of_line(fault);
+        self.script.clear();
+        if self.job.is_some() {
+            self.end_job(now, Some(finding));
+        } else {
+            self.fault = Some(finding);
+        }
+        // The line may still carry an order to switch off; greeting anew asks it.
+        self.port = Port::Booting {
+            until: now + BOOT_QUIET_MS,
+        };
+    }
+
+    /// Tells those who watch: at once when something is new, else twice a second.
+    fn show(&mut self, now: Millis) {
+        let status = self.status(now);
+        let is_new = self.shown.as_ref().is_none_or(|old| {
+            old.state != status.state
+                || old.fault != status.fault
+                || old.job.as_ref().map(|j| j.phase) != status.job.as_ref().map(|j| j.phase)
+        });
+        let due = now >= self.shown_ms + STATUS_MS;
+        if due {
+            self.shown_ms = now;
+        }
+        if is_new || (due && self.shown.as_ref() != Some(&status)) {
+            self.shown_ms = now;
+            self.shown = Some(status.clone());
+            self.actions.push(Action::Event(Event::Status(status)));
+        }
+    }
+}
+
+fn refused(code: &str, text: &str, next: &str) -> Refused {
+    Refused::new(code, text, next)
+}
+
+type Taken = Result<(), Refused>;
+
+impl Conductor {
+    /// The file was read and proved, or not.
+    pub fn loaded(&mut self, now: Millis, program: Result<Program, Finding>) {
+        let Some(job) = &mut self.job else {
+            return;
+        };
+        if job.stage != Stage::Checking {
+            return;
+        }
+        match program {
+            Err(finding) => self.end_job(now, Some(finding)),
+            Ok(program) => {
+                let record = job.begin(now, program);
+                self.actions.push(Action::Journal(record));
+                // A host that dies leaves the heaters on for ever; with M85 the board ends it by itself (4.13).
+                self.own("M85 S900", Class::Setting);
+            }
+        }
+        self.settle(now);
+    }
+}

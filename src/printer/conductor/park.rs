@@ -1,0 +1,147 @@
+//! Park: our own moves around a hold or an end. Each leaves the file's modes as they were.
+
+use super::super::transport::Class;
+use super::tracker::Tracker;
+use crate::gcode::Printer;
+
+/// Filament pulled back while parked, mm.
+const RETRACT_MM: f64 = 1.0;
+const RETRACT_MM_MIN: f64 = 1_800.0;
+/// Nozzle above the part while parked, mm.
+const LIFT_MM: f64 = 5.0;
+const LIFT_MM_MIN: f64 = 480.0;
+const TRAVEL_MM_MIN: f64 = 6_000.0;
+/// Pushed besides what was pulled back: it oozed while waiting, mm.
+const PRIME_MM: f64 = 0.2;
+/// Margin to the edge of the bed, mm.
+const MARGIN_MM: f64 = 5.0;
+
+type Script = Vec<(String, Class)>;
+
+fn setting(text: impl Into<String>) -> (String, Class) {
+    (text.into(), Class::Setting)
+}
+fn motion(text: String) -> (String, Class) {
+    (text, Class::Move(3_000))
+}
+
+/// Heaters and part fan off.
+pub(super) fn heat_off() -> Script {
+    ["M104 S0", "M140 S0", "M107"].map(setting).to_vec()
+}
+
+/// Ends the hold at a safe place: everything planned is done, retract, lift, to the front edge.
+pub(super) fn park(at: &[f64; 4], hot: bool, printer: &Printer) -> Script {
+    let mut script = vec![("M400".to_owned(), Class::Drain), setting("G91")];
+    if hot {
+        script.push(motion(format!("G1 E-{RETRACT_MM} F{RETRACT_MM_MIN}")));
+    }
+    let lift = lift_mm(at, printer);
+    if lift > 0.0 {
+        script.push(motion(format!("G1 Z{lift:.2} F{LIFT_MM_MIN}")));
+    }
+    script.push(setting("G90"));
+    if at[0].is_finite() && at[1].is_finite() {
+        let y = printer.bed_mm[1] - MARGIN_MM;
+        script.push(motion(format!("G1 X{MARGIN_MM} Y{y} F{TRAVEL_MM_MIN}")));
+    }
+    // The steppers' own time limit (120 s) would let the head lose its place.
+    script.push(setting("M84 S0"));
+    script.push(setting("M85 S0"));
+    script
+}
+
+fn lift_mm(at: &[f64; 4], printer: &Printer) -> f64 {
+    if at[2].is_finite() {
+        LIFT_MM.min(printer.height_mm - at[2]).max(0.0)
+    } else {
+        0.0
+    }
+}
+
+/// Back to where `held` was taken, with its modes; `held` is the tracker before [`park`].
+pub(super) fn unpark(held: &Tracker, hot: bool, printer: &Printer) -> Script {
+    let at = held.at();
+    let mut script = vec![setting("M85 S900"), setting("G90")];
+    if at[0].is_finite() && at[1].is_finite() {
+        script.push(motion(format!(
+            "G1 X{:.4} Y{:.4} F{TRAVEL_MM_MIN}",
+            at[0], at[1]
+        )));
+    }
+    if lift_mm(&at, printer) > 0.0 {
+        script.push(motion(format!("G1 Z{:.4} F{LIFT_MM_MIN}", at[2])));
+    }
+    if hot {
+        script.push(setting("G91"));
+        let push = RETRACT_MM + PRIME_MM;
+        script.push(motion(format!("G1 E{push} F{RETRACT_MM_MIN}")));
+        script.push(setting("G90"));
+    }
+    // The file's E is what it was; the prime does not count.
+    if at[3].is_finite() {
+        script.push(setting(format!("G92 E{:.5}", at[3])));
+    }
+    let relative = held.relative();
+    if relative[0] {
+        script.push(setting("G91"));
+    }
+    if relative[3] != relative[0] {
+        script.push(setting(if relative[3] { "M83" } else { "M82" }));
+    }
+    script.push(setting(format!("G1 F{:.1}", held.feed_mm_min())));
+    script.push(setting("M84 S120"));
+    script
+}
+
+/// The end of a print that was given up: park, then heaters and motors off.
+pub(super) fn give_up(at: &[f64; 4], hot: bool, printer: &Printer) -> Script {
+    let mut script = heat_off();
+    script.extend(park(at, hot, printer));
+    script.push(setting("M84"));
+    script
+}
+
+/// After a fault whose cause is not the line: heaters off first, then up and away from the part as far as the
+/// position is known, without any extrusion.
+pub(super) fn make_safe(at: &[f64; 4], printer: &Printer) -> Script {
+    let mut script = heat_off();
+    let lift = lift_mm(at, printer);
+    if lift > 0.0 {
+        script.push(setting("G91"));
+        script.push(motion(format!("G1 Z{lift:.2} F{LIFT_MM_MIN}")));
+        script.push(setting("G90"));
+    }
+    script.push(setting("M85 S0"));
+    script
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hold_and_its_end_lead_back_to_the_same_state() {
+        let printer = Printer::load("virtual").unwrap();
+        for modes in [&["M83"][..], &["M82"], &["G91"], &["G91", "M82"]] {
+            let mut tracker = Tracker::default();
+            for line in ["G28", "G90", "G92 E0", "G1 X50 Y60 Z0.4 F1800", "G1 E1.25"] {
+                tracker.apply(line);
+            }
+            for line in modes {
+                tracker.apply(line);
+            }
+            let held = tracker.clone();
+            for (line, _) in park(&held.at(), true, &printer) {
+                tracker.apply(&line);
+            }
+            assert!((tracker.at()[2] - 5.4).abs() < 1e-9);
+            for (line, _) in unpark(&held, true, &printer) {
+                tracker.apply(&line);
+            }
+            assert_eq!(tracker.at(), held.at(), "{modes:?}");
+            assert_eq!(tracker.relative(), held.relative(), "{modes:?}");
+            assert_eq!(tracker.feed_mm_min(), held.feed_mm_min(), "{modes:?}");
+        }
+    }
+}

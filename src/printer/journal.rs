@@ -1,0 +1,229 @@
+//! Journal: what the link did, written so that a restart knows what was going on.
+//!
+//! In:    [`Record`]s.
+//! Out:   `DATA/printer/journal.jsonl`, one JSON object a line; the journal of the print before as `journal.1.jsonl`.
+//! Holds: a record is on the disk before the next is taken; a torn last line is left out when reading.
+//! Never: blocks the link: it is written by a thread of its own.
+
+use super::wire::{JobStatus, Phase};
+use crate::status::Finding;
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// One entry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Record {
+    /// A print was begun: written before its first line is sent.
+    Began {
+        /// Case code.
+        job: String,
+        /// Hash of the file.
+        sha256: String,
+        /// Lines of the file.
+        lines: usize,
+        /// Layers.
+        layers: u32,
+    },
+    /// How far it is: at each new layer, else every 10 s.
+    Mark {
+        /// Lines of the file that have credit.
+        line: usize,
+        /// Layer.
+        layer: u32,
+        /// X, Y, Z, E of the last line sent, mm, the file's coordinates.
+        at_mm: [Option<f64>; 4],
+        /// Hotend and bed targets, C.
+        targets_c: [f64; 2],
+        /// 0 to 1 by planned time.
+        fraction: f64,
+    },
+    /// Held.
+    Paused,
+    /// Goes on.
+    Resumed,
+    /// Over.
+    Ended {
+        /// How.
+        job: JobStatus,
+    },
+}
+
+/// A record with the time it was written.
+#[derive(Debug, Serialize, Deserialize)]
+struct Entry {
+    at: String,
+    #[serde(flatten)]
+    record: Record,
+}
+
+/// The open journal.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    file: File,
+}
+
+impl Journal {
+    /// Opens the journal below the data folder, and says what it knows of the last job. A print that was going on is
+    /// `stopped` now: it is never resumed.
+    ///
+    /// # Errors
+    /// When folder or file can not be made.
+    pub fn open(data: &Path) -> std::io::Result<(Self, Option<JobStatus>)> {
+        let folder = data.join("printer");
+        std::fs::create_dir_all(&folder)?;
+        let path = folder.join("journal.jsonl");
+        let text = match std::fs::read(&path) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(e) => return Err(e),
+        };
+        let (last, was_printing) = last_job(&text);
+        let file = OpenOptions::new().create(true).append(true).open(&path)?;
+        let mut journal = Self { path, file };
+        if !text.is_empty() && !text.ends_with('\n') {
+            journal.file.write_all(b"\n")?;
+        }
+        if was_printing && let Some(job) = &last {
+            journal.write(&Record::Ended { job: job.clone() })?;
+        }
+        Ok((journal, last))
+    }
+
+    /// Writes and syncs a record; a new print begins a new file.
+    ///
+    /// # Errors
+    /// When the disk says no.
+    pub fn write(&mut self, record: &Record) -> std::io::Result<()> {
+        if matches!(record, Record::Began { .. }) {
+            std::fs::rename(&self.path, self.path.with_extension("1.jsonl"))?;
+            self.file = OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(&self.path)?;
+            if let Some(folder) = self.path.parent() {
+                File::open(folder)?.sync_all()?;
+            }
+        }
+        let entry = Entry {
+            at: jiff::Timestamp::now().to_string(),
+            record: record.clone(),
+        };
+        let mut line = serde_json::to_vec(&entry)?;
+        line.push(b'\n');
+        self.file.write_all(&line)?;
+        self.file.sync_data()
+    }
+}
+
+/// The last job of a journal, and whether it was still going on.
+fn last_job(text: &str) -> (Option<JobStatus>, bool) {
+    let mut last: Option<JobStatus> = None;
+    let mut running = false;
+    for entry in text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Entry>(line).ok())
+    {
+        match entry.record {
+            Record::Began {
+                job,
+                sha256,
+                layers,
+                ..
+            } => {
+                running = true;
+                last = Some(JobStatus {
+                    job,
+                    sha256,
+                    phase: Phase::Stopped,
+                    fraction: 0.0,
+                    left_s: 0.0,
+                    spent_s: 0.0,
+                    layer: 0,
+                    layers,
+                    fault: Some(restarted()),
+                });
+            }
+            Record::Mark {
+                layer, fraction, ..
+            } => {
+                if let Some(job) = &mut last {
+                    (job.layer, job.fraction) = (layer, fraction);
+                }
+            }
+            Record::Paused | Record::Resumed => {}
+            Record::Ended { job } => {
+                running = false;
+                last = Some(job);
+            }
+        }
+    }
+    (last, running)
+}
+
+fn restarted() -> Finding {
+    Finding::refuse(
+        "link_restarted",
+        "The print was stopped: the link ended in mid-print (power, crash or kill). The heaters were switched off when it came back. Clear the bed and print again.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn began() -> Record {
+        Record::Began {
+            job: "K7-2043".into(),
+            sha256: "ab".into(),
+            lines: 100,
+            layers: 10,
+        }
+    }
+
+    #[test]
+    fn a_print_that_was_going_on_is_stopped_after_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut journal, last) = Journal::open(dir.path()).unwrap();
+        assert_eq!(last, None);
+        journal.write(&began()).unwrap();
+        journal
+            .write(&Record::Mark {
+                line: 40,
+                layer: 4,
+                at_mm: [Some(1.0), None, None, None],
+                targets_c: [210.0, 60.0],
+                fraction: 0.4,
+            })
+            .unwrap();
+        drop(journal);
+        // A torn line, as a power cut leaves it.
+        let path = dir.path().join("printer/journal.jsonl");
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes.extend_from_slice(b"{\"at\":\"2026-");
+        std::fs::write(&path, bytes).unwrap();
+        for _ in 0..2 {
+            let (_, last) = Journal::open(dir.path()).unwrap();
+            let last = last.unwrap();
+            assert_eq!((last.phase, last.layer), (Phase::Stopped, 4));
+            assert_eq!(last.fault.unwrap().name, "link_restarted");
+        }
+    }
+
+    #[test]
+    fn a_print_that_ended_is_known_as_it_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut journal, _) = Journal::open(dir.path()).unwrap();
+        journal.write(&began()).unwrap();
+        let (mut job, _) =
+            last_job(&std::fs::read_to_string(dir.path().join("printer/journal.jsonl")).unwrap());
+        let mut job = job.take().unwrap();
+        (job.phase, job.fault) = (Phase::Printed, None);
+        journal.write(&Record::Ended { job }).unwrap();
+        let (_, last) = Journal::open(dir.path()).unwrap();
+        assert_eq!(last.unwrap().phase, Phase::Printed);
+    }
+}

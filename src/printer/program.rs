@@ -1,0 +1,234 @@
+//! Program: a released file becomes lines for the wire, each with its planned time, layer and kind.
+//!
+//! In:    a path, the SHA-256 that was released, the profile.
+//! Out:   a [`Program`], or a [`Finding`] that says why this file is not printed.
+//! Holds: hash and validator are asked here, on the very bytes that are sent: nothing is read from disk afterwards.
+//! Never: sends; changes a command (only comments, blanks and line ends go).
+
+use super::line::frame;
+use super::transport::Class;
+use crate::gcode::{Command, Effect, Machine, Printer, check, commands, durations, strip};
+use crate::status::Finding;
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// Largest file that is taken, bytes.
+pub const FILE_BYTES_MAX: u64 = 512 << 20;
+
+/// Line number of the longest line with which framing is tried beforehand.
+const NUMBER_MAX: u64 = 99_999_999;
+
+/// One line as it goes over the wire, without number and checksum.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// The command.
+    pub text: Box<str>,
+    /// How long its `ok` may take.
+    pub class: Class,
+    /// Layer, from 1; 0 before the first.
+    pub layer: u32,
+    /// Planned time from the start to the end of this line, s.
+    pub done_s: f64,
+    /// The head leaves the part: a good place to hold.
+    pub travel: bool,
+}
+
+/// A checked file, ready to be sent.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Program {
+    /// The lines.
+    pub lines: Vec<Line>,
+    /// Planned time, s.
+    pub total_s: f64,
+    /// Layers.
+    pub layers: u32,
+}
+
+/// Reads, hashes, proves and prepares a file.
+///
+/// # Errors
+/// A [`Finding`] of severity refuse: not readable, another hash than the released one, or a broken limit.
+pub fn load(path: &Path, sha256: &str, printer: &Printer) -> Result<Program, Finding> {
+    let unreadable = |text: String| {
+        Finding::refuse(
+            "gcode_unreadable",
+            format!("The G-code can not be read: {text}. Nothing was printed; release it again."),
+        )
+    };
+    let size = std::fs::metadata(path)
+        .map_err(|e| unreadable(e.to_string()))?
+        .len();
+    if size > FILE_BYTES_MAX {
+        return Err(unreadable("it is too large".into()));
+    }
+    let bytes = std::fs::read(path).map_err(|e| unreadable(e.to_string()))?;
+    let found = hex(&Sha256::digest(&bytes));
+    if !found.eq_ignore_ascii_case(sha256) {
+        return Err(Finding::refuse(
+            "gcode_changed",
+            "The G-code is not the file that was released. Nothing was printed; design the case again.",
+        ));
+    }
+    Program::read(&bytes, printer)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+impl Program {
+    /// Proves bytes with the validator and prepares them.
+    ///
+    /// # Errors
+    /// A [`Finding`] naming the first line and limit that is broken.
+    pub fn read(bytes: &[u8], printer: &Printer) -> Result<Self, Finding> {
+        check(bytes, printer).map_err(|violations| {
+            let first = violations.first().map(ToString::to_string);
+            refused(&first.unwrap_or_default())
+        })?;
+        let text = std::str::from_utf8(bytes).map_err(|e| refused(&e.to_string()))?;
+        Self::prepare(text, printer)
+    }
+
+    /// Prepares a text without asking the validator: for tests of the wire alone.
+    ///
+    /// # Errors
+    /// A [`Finding`] when a line can not be read, followed or framed.
+    pub fn prepare(text: &str, printer: &Printer) -> Result<Self, Finding> {
+        let timed = durations(text, printer)
+            .map_err(|(line, error)| refused(&format!("line {line}: {error}")))?;
+        let mut seconds = vec![0.0; text.lines().count() + 1];
+        for one in timed {
+            seconds[one.line] += one.seconds;
+        }
+        let mut machine = Machine::default();
+        let mut program = Self::default();
+        let mut marks = LayerMarks::default();
+        let mut sources = text.lines();
+        let mut read_to = 0;
+        for (number, command) in commands(text) {
+            let mut source = "";
+            while read_to < number {
+                source = sources.next().unwrap_or_default();
+                read_to += 1;
+                marks.line(source);
+            }
+            let command = command.map_err(|e| refused(&format!("line {number}: {e}")))?;
+            let effect = machine
+                .apply(number, &command)
+                .map_err(|e| refused(&format!("line {number}: {e}")))?;
+            let text = strip(source);
+            frame(NUMBER_MAX, text, printer.link.line_max_bytes)
+                .map_err(|e| refused(&format!("line {number}: {e}")))?;
+            program.total_s += seconds[number];
+            program.lines.push(Line {
+                class: class(&command, &effect, seconds[number]),
+                layer: marks.layer(&effect),
+                done_s: program.total_s,
+                travel: matches!(&effect, Effect::Move(one) if one.length_mm() > 0.5 && one.filament_mm() <= 0.0),
+                text: text.into(),
+            });
+        }
+        program.layers = program.lines.last().map_or(0, |line| line.layer);
+        Ok(program)
+    }
+}
+
+fn refused(text: &str) -> Finding {
+    Finding::refuse(
+        "gcode_refused",
+        format!("The link's own check refuses the G-code: {text} Nothing was printed."),
+    )
+}
+
+fn class(command: &Command, effect: &Effect, seconds: f64) -> Class {
+    let ms = (seconds * 1000.0).clamp(0.0, 3.6e6) as u32;
+    match effect {
+        Effect::Move(_) => return Class::Move(ms),
+        Effect::Home(_) => return Class::Home,
+        Effect::Dwell(_) => return Class::Dwell(ms),
+        Effect::None => {}
+    }
+    match (command.letter, command.number) {
+        ('M', 109 | 190 | 191) => Class::Heat,
+        ('M', 400) => Class::Drain,
+        ('M', 0 | 1 | 226 | 600) => Class::Person,
+        _ => Class::Setting,
+    }
+}
+
+/// Counts layers: by the slicer's marks where there are any, else by Z of extruding moves.
+#[derive(Debug, Default)]
+struct LayerMarks {
+    marked: u32,
+    by_z: u32,
+    z_nm: i64,
+}
+
+impl LayerMarks {
+    fn line(&mut self, source: &str) {
+        let comment = source.trim_start();
+        if comment.starts_with(";LAYER_CHANGE") || comment.starts_with(";LAYER:") {
+            self.marked += 1;
+        }
+    }
+    fn layer(&mut self, effect: &Effect) -> u32 {
+        if let Effect::Move(one) = effect
+            && one.filament_mm() > 0.0
+            && one.length_mm() > 0.0
+            && one.to_nm[2] > self.z_nm
+        {
+            self.z_nm = one.to_nm[2];
+            self.by_z += 1;
+        }
+        if self.marked > 0 {
+            self.marked
+        } else {
+            self.by_z
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printer() -> Printer {
+        Printer::load("virtual").unwrap()
+    }
+
+    #[test]
+    fn comments_and_blank_lines_are_not_sent() {
+        let text = "; head\r\n\r\nG28 ; home\r\nM83\r\nG1 X10 F600\n;LAYER_CHANGE\n  \nG1 X20 E1";
+        let program = Program::prepare(text, &printer()).unwrap();
+        let lines: Vec<&str> = program.lines.iter().map(|l| &*l.text).collect();
+        assert_eq!(lines, ["G28", "M83", "G1 X10 F600", "G1 X20 E1"]);
+        assert_eq!(program.lines[0].class, Class::Home);
+        assert!(program.lines[2].travel && !program.lines[3].travel);
+        assert_eq!((program.lines[2].layer, program.lines[3].layer), (0, 1));
+        // 10 mm at 10 mm/s after homing.
+        let move_s = program.lines[2].done_s - program.lines[1].done_s;
+        assert!((1.0..1.2).contains(&move_s), "{move_s}");
+    }
+
+    #[test]
+    fn pitfall_08_an_overlong_line_is_refused_before_the_first_line() {
+        let text = format!("G28\nM117 {}\n", "x".repeat(96));
+        let finding = Program::prepare(&text, &printer()).unwrap_err();
+        assert!(finding.text.contains("line 2"), "{}", finding.text);
+    }
+
+    #[test]
+    fn another_hash_than_the_released_one_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("part.gcode");
+        std::fs::write(&path, "G28\n").unwrap();
+        let finding = load(&path, &"0".repeat(64), &printer()).unwrap_err();
+        assert_eq!(finding.name, "gcode_changed");
+    }
+}

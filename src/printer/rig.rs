@@ -1,0 +1,250 @@
+//! Rig: conductor and virtual printer on one virtual clock, for tests: seed and file replay every print exactly.
+
+use super::conductor::{Action, Conductor, Setup};
+use super::program::Program;
+use super::virtual_printer::{Board, Faults, Log, Options, Record};
+use super::wire::{Event, JobStatus, Phase};
+use crate::gcode::{Printer, moves};
+use std::fmt::Write as _;
+
+/// Conductor and board.
+pub(super) struct Rig {
+    pub(super) conductor: Conductor,
+    pub(super) board: Board,
+    /// Virtual s.
+    pub(super) now: f64,
+    pub(super) gcode: String,
+    /// Everything the conductor wrote, with the time.
+    pub(super) written: Vec<(f64, Vec<u8>)>,
+    pub(super) events: Vec<Event>,
+    pub(super) records: Vec<Record>,
+    /// Ask the validator, too.
+    pub(super) check: bool,
+    gone: bool,
+}
+
+pub(super) fn printer() -> Printer {
+    Printer::load("virtual").unwrap()
+}
+
+/// A file of `lines` short moves with relative E, retractions and travels; harmless, and the same for the same seed.
+pub(super) fn part(seed: u64, lines: usize) -> String {
+    let mut text = String::from(
+        "M140 S60\nM104 S150\nG28\nM190 S60\nM109 S215\nG90\nM83\nG92 E0\nG1 Z0.3 F600\nG1 X2 Y5 F6000\n",
+    );
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut random = move |n: u64| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % n
+    };
+    let (mut x, mut y, mut z) = (50.0_f64, 50.0_f64, 0.3_f64);
+    let mut written = 10;
+    while written + 5 < lines {
+        match random(40) {
+            0 => {
+                z += 0.2;
+                let _ = writeln!(text, ";LAYER_CHANGE\nG1 Z{z:.2} F600");
+                written += 1;
+            }
+            1 => {
+                x = 40.0 + random(800) as f64 * 0.1;
+                let _ = writeln!(
+                    text,
+                    "G1 E-0.8 F2100\nG0 X{x:.3} Y{y:.3} F9000\nG1 E0.8 F2100"
+                );
+                written += 3;
+            }
+            _ => {
+                x = (x + random(2001) as f64 * 1e-3 - 1.0).clamp(20.0, 200.0);
+                y = (y + random(2001) as f64 * 1e-3 - 1.0).clamp(20.0, 180.0);
+                let e = 0.005 + random(300) as f64 * 1e-4;
+                let _ = writeln!(text, "G1 X{x:.3} Y{y:.3} E{e:.5} F3600");
+                written += 1;
+            }
+        }
+    }
+    text.push_str("M107\nM104 S0\nM140 S0\nG1 X10 Y200 F6000\nM84\n");
+    text
+}
+
+impl Rig {
+    pub(super) fn new(gcode: &str, faults: Faults, seed: u64) -> Self {
+        Self::with(gcode, faults, seed, |_| {})
+    }
+
+    pub(super) fn with(
+        gcode: &str,
+        faults: Faults,
+        seed: u64,
+        change: impl FnOnce(&mut Options),
+    ) -> Self {
+        let mut options = Options::stock(printer().limits);
+        change(&mut options);
+        let setup = Setup {
+            printer: printer(),
+            port: "rig".into(),
+            is_virtual: true,
+        };
+        let mut rig = Self {
+            conductor: Conductor::new(setup, None),
+            board: Board::new(options, faults, seed, Log::keeping()),
+            now: 0.0,
+            gcode: gcode.into(),
+            written: Vec::new(),
+            events: Vec::new(),
+            records: Vec::new(),
+            check: false,
+            gone: false,
+        };
+        rig.conductor.opened(0);
+        rig
+    }
+
+    pub(super) fn ms(&self) -> u64 {
+        (self.now * 1e3).floor() as u64
+    }
+
+    /// Connects and begins the print.
+    pub(super) fn begin(&mut self) {
+        let ready = self.until(120.0, |rig| {
+            let ms = rig.ms();
+            rig.conductor
+                .print(ms, "K7-2043".into(), "part.gcode".into(), "ab".into())
+                .is_ok()
+        });
+        assert!(ready, "never ready: {:?}", self.conductor.status(self.ms()));
+    }
+
+    /// Runs until the job is over.
+    pub(super) fn finish(&mut self) -> JobStatus {
+        let over = self.until(40_000.0, |rig| rig.job().is_some_and(|j| j.phase.is_over()));
+        assert!(
+            over,
+            "never over: {:?} {:?}",
+            self.conductor.status(self.ms()),
+            self.conductor
+        );
+        self.job().unwrap()
+    }
+
+    pub(super) fn print(&mut self) -> JobStatus {
+        self.begin();
+        self.finish()
+    }
+
+    pub(super) fn job(&self) -> Option<JobStatus> {
+        self.conductor.status(self.ms()).job
+    }
+
+    /// One step of both; `false` after `limit_s` more virtual seconds.
+    pub(super) fn until(&mut self, limit_s: f64, mut done: impl FnMut(&mut Self) -> bool) -> bool {
+        let end = self.now + limit_s;
+        while self.now < end {
+            self.carry_out();
+            if done(self) {
+                self.carry_out();
+                return true;
+            }
+            self.step();
+        }
+        false
+    }
+
+    pub(super) fn carry_out(&mut self) {
+        loop {
+            let actions = self.conductor.drain();
+            if actions.is_empty() {
+                return;
+            }
+            for action in actions {
+                match action {
+                    Action::Write(bytes) => {
+                        if !self.gone {
+                            self.board.from_host(self.now, &bytes);
+                        }
+                        self.written.push((self.now, bytes));
+                    }
+                    Action::FlushOutput | Action::Journal(_) => {}
+                    Action::ResetBoard => {
+                        self.board.reset("External Reset");
+                        self.conductor.opened(self.ms());
+                    }
+                    Action::Load { .. } => {
+                        let program = if self.check {
+                            Program::read(self.gcode.as_bytes(), &printer())
+                        } else {
+                            Program::prepare(&self.gcode, &printer())
+                        };
+                        self.conductor.loaded(self.ms(), program);
+                    }
+                    Action::Event(event) => self.events.push(event),
+                }
+            }
+        }
+    }
+
+    fn step(&mut self) {
+        let wake = self.conductor.wake_ms(self.ms()) as f64 / 1e3;
+        let next = self.board.next_event().min(wake);
+        self.now = next.clamp(self.now + 2e-4, self.now + 1.0);
+        let bytes = self.board.to_host(self.now);
+        self.records.extend(self.board.records());
+        match (self.board.gone_until().is_some(), self.gone) {
+            (true, false) => {
+                self.gone = true;
+                self.conductor.lost(self.ms());
+            }
+            (false, true) => {
+                self.gone = false;
+                self.conductor.opened(self.ms());
+            }
+            _ => {}
+        }
+        if !bytes.is_empty() && !self.gone {
+            self.conductor.bytes(self.ms(), &bytes);
+        }
+        self.conductor.tick(self.ms());
+    }
+
+    /// Ends of the executed moves as the plan counts them: 1e-4 mm, E as all filament since power-on.
+    pub(super) fn executed(&mut self) -> Vec<[i64; 4]> {
+        self.records.extend(self.board.records());
+        let blocks = self.records.iter().filter_map(|record| match record {
+            Record::Block { to, .. } => Some(to.map(|v| (v * 1e4).round() as i64)),
+            _ => None,
+        });
+        blocks.collect()
+    }
+
+    /// Ends of the planned moves.
+    pub(super) fn planned(&self) -> Vec<[i64; 4]> {
+        moves(&self.gcode)
+            .unwrap()
+            .iter()
+            .map(|m| m.rounded())
+            .collect()
+    }
+
+    /// Lines written, one a frame.
+    pub(super) fn lines(&self) -> Vec<String> {
+        self.written
+            .iter()
+            .flat_map(|(_, bytes)| {
+                String::from_utf8_lossy(bytes)
+                    .lines()
+                    .filter(|l| !l.is_empty())
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    /// Printed, and executed exactly what was planned.
+    pub(super) fn assert_printed(&mut self) {
+        let job = self.print();
+        assert_eq!(job.phase, Phase::Printed, "{:?}", job.fault);
+        assert_eq!(self.executed(), self.planned());
+    }
+}
