@@ -44,3 +44,19 @@ fn sim_seeded_prints_on_a_bad_line() {
     }
     assert!(printed * 10 >= prints * 9, "{printed} of {prints} printed");
 }
+
+/// Prints the last records of one seed: `CALVARIA_SEED=26 cargo test sim_show -- --nocapture --ignored`.
+#[test]
+#[ignore = "a tool for looking at one seed"]
+fn sim_show() {
+    let seed: u64 = std::env::var("CALVARIA_SEED").unwrap().parse().unwrap();
+    let text = part(seed, 500 + (seed as usize * 37) % 1500);
+    let mut rig = Rig::new(&text, Faults::bad_line(1e-4), seed);
+    let job = rig.print();
+    rig.executed();
+    println!("{:?}", job.fault);
+    let from = rig.records.len().saturating_sub(60);
+    for record in &rig.records[from..] {
+        println!("{record:?}");
+    }
+}

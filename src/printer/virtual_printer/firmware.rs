@@ -107,6 +107,8 @@ pub struct Firmware {
     pub(super) inactive_s: f64,
     pub(super) active: f64,
     pub(super) emergency_line: Vec<u8>,
+    /// Bytes read and not yet in a record.
+    read: Vec<u8>,
     pub(super) out: Vec<u8>,
     /// Lines that entered the queue with a number.
     pub(super) accepted: u64,
@@ -140,6 +142,7 @@ impl Firmware {
             inactive_s: 0.0,
             active: 0.0,
             emergency_line: Vec::new(),
+            read: Vec::new(),
             out: Vec::new(),
             accepted: 0,
             order: 0,
@@ -363,13 +366,17 @@ impl Firmware {
             && self.queue.len() < self.options.bufsize
             && !self.receiver.is_empty()
         {
-            let (mut read, mut flushed) = (Vec::new(), Vec::new());
-            let taken = self.receiver.take(&mut read, &mut flushed);
+            let mut flushed = Vec::new();
+            let taken = self.receiver.take(&mut self.read, &mut flushed);
             let t = self.clock;
-            self.log.push(|| Record::Bytes {
-                t,
-                text: latin1(&read),
-            });
+            // One record a line, not one a byte.
+            if self.read.ends_with(b"\n") || self.read.len() > 256 {
+                let read = std::mem::take(&mut self.read);
+                self.log.push(|| Record::Bytes {
+                    t,
+                    text: latin1(&read),
+                });
+            }
             if !flushed.is_empty() {
                 self.log.push(|| Record::Flushed {
                     t,

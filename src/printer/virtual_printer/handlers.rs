@@ -54,6 +54,10 @@ struct Words(Vec<(char, Option<f64>)>);
 impl Words {
     fn read(text: &str) -> Self {
         let mut found = Vec::new();
+        // The first character decides: `1 M105`, `^1198 G1 X1` are unknown commands (4.4).
+        if !text.starts_with(['G', 'M', 'T']) {
+            return Self(found);
+        }
         let mut chars = text.chars().peekable();
         while let Some(letter) = chars.next() {
             if !letter.is_ascii_alphabetic() {
