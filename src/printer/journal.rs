@@ -49,6 +49,8 @@ pub enum Record {
         /// How.
         job: JobStatus,
     },
+    /// The link ended in order.
+    Closed,
 }
 
 /// A record with the time it was written.
@@ -154,7 +156,7 @@ fn last_job(text: &str) -> (Option<JobStatus>, bool) {
                     (job.layer, job.fraction) = (layer, fraction);
                 }
             }
-            Record::Paused | Record::Resumed => {}
+            Record::Paused | Record::Resumed | Record::Closed => {}
             Record::Ended { job } => {
                 running = false;
                 last = Some(job);

@@ -8,18 +8,28 @@
 //!
 //! Facts about firmware and wire are those of printing.md sections 4 to 6 ("4.9 rule 3" is meant so).
 //!
-//! | file | what |
-//! |---|---|
-//! | [`wire`] | what is said on the socket: [`wire::Command`], [`wire::Status`], [`wire::Event`] |
-//! | [`client`] | the other end of the socket, blocking |
-//! | [`line`] | framing: number and checksum |
-//! | [`reply`] | what the firmware says, however damaged |
-//! | [`transport`] | pure state machine: every line accepted, exactly once |
+//! The life of a line: [`program`] takes it out of the proved file, [`conductor`] decides when it goes, [`transport`]
+//! numbers it and knows when it was accepted, [`line`] frames it, [`link`] writes it to the [`port`]; [`reply`] reads
+//! what comes back.
+//!
+//! | file | what | |
+//! |---|---|---|
+//! | [`wire`] | what is said on the socket: [`wire::Command`], [`wire::Status`], [`wire::Event`] | types |
+//! | [`client`] | the other end of the socket | I/O |
+//! | [`link`] | the process: port, socket, signals, threads | I/O |
+//! | [`port`] | a serial line or pty | I/O |
+//! | [`journal`] | what a restart has to know | I/O |
+//! | [`conductor`] | one print from the first line to the last, and everything that may come between | pure |
+//! | [`transport`] | every line accepted, exactly once | pure |
+//! | [`program`], [`line`], [`reply`] | file to lines, lines to frames, bytes to replies | pure |
+//! | [`virtual_printer`] | a Marlin without metal | pure, but for its pty |
 
 pub mod client;
 pub mod conductor;
 pub mod journal;
 pub mod line;
+pub mod link;
+pub mod port;
 pub mod program;
 pub mod reply;
 #[cfg(test)]

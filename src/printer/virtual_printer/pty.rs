@@ -38,6 +38,8 @@ pub struct Serve {
     pub seed: u64,
     /// Where records go.
     pub log: Option<PathBuf>,
+    /// End when nobody had the port open for so many (real) seconds.
+    pub idle_s: Option<f64>,
 }
 
 /// Why the virtual printer can not go on.
@@ -99,13 +101,15 @@ struct Server {
     started: Instant,
     out: Vec<u8>,
     was_open: bool,
+    last_open: Instant,
 }
 
-/// Serves for ever, or until the parent is gone when `parent` is given (then returns).
+/// Serves until nobody had the port open for [`Serve::idle_s`], else for ever.
 ///
 /// # Errors
 /// [`ServeError`].
-pub fn serve(serve: Serve, parent: Option<u32>) -> Result<(), ServeError> {
+pub fn serve(serve: Serve) -> Result<(), ServeError> {
+    let _lock = lock(&serve.path)?;
     let master = open(&serve.path)?;
     let log = match &serve.log {
         None => None,
@@ -136,20 +140,40 @@ pub fn serve(serve: Serve, parent: Option<u32>) -> Result<(), ServeError> {
         started: Instant::now(),
         out: Vec::new(),
         was_open: false,
+        last_open: Instant::now(),
     };
     loop {
         server.turn()?;
-        if parent.is_some_and(|pid| !is_alive(pid)) {
+        let idle = server.last_open.elapsed();
+        if server
+            .serve
+            .idle_s
+            .is_some_and(|limit| idle.as_secs_f64() > limit)
+        {
             return Ok(());
         }
     }
 }
 
-fn is_alive(pid: u32) -> bool {
-    i32::try_from(pid)
-        .ok()
-        .and_then(rustix::process::Pid::from_raw)
-        .is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
+/// One virtual printer a path: `PATH.lock` is held, with our process id inside.
+fn lock(path: &Path) -> Result<std::fs::File, ServeError> {
+    let mut name = path.to_owned().into_os_string();
+    name.push(".lock");
+    let failed = |source| ServeError::Link {
+        path: path.to_owned(),
+        source,
+    };
+    let mut file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&name)
+        .map_err(failed)?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+        .map_err(|e| failed(e.into()))?;
+    file.set_len(0).map_err(failed)?;
+    write!(file, "{}", std::process::id()).map_err(failed)?;
+    Ok(file)
 }
 
 impl Server {
@@ -175,6 +199,9 @@ impl Server {
             self.board.reset("External Reset");
         }
         self.was_open = is_open;
+        if is_open {
+            self.last_open = Instant::now();
+        }
         self.write();
         self.write_log()?;
         if !is_open {

@@ -1,0 +1,469 @@
+//! Link: the process that owns the port. A thin shell: it polls, and the [`Conductor`] decides.
+//!
+//! In:    the port, `DATA/run/printer.sock`, signals.
+//! Out:   what the conductor wants done; the journal.
+//! Holds: one thread does all I/O of port and socket and never waits for anything but `poll`: the disk belongs to the
+//!        journal's thread, files are read and proved by the loader's. So an emergency stop is on the wire within
+//!        milliseconds of its request, whatever else goes on.
+//! Never: two at a time (`DATA/run/printer.lock`); resumes a print after a restart.
+//!
+//! SIGTERM and SIGINT: a running print ends as `stopped`, heaters off, head lifted; then the process ends. Going on
+//! in the dark is no choice: whoever stops the unit wants the printer to be safe.
+
+use super::conductor::{Action, Conductor, Setup};
+use super::journal::{Journal, Record};
+use super::port::{Port, PortError};
+use super::program::{self, Program};
+use super::wire::{Command, Event, Message, Request};
+use crate::gcode::Printer;
+use crate::status::{Finding, Refused};
+use clients::Clients;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::FlockOperation;
+use std::fs::File;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+mod clients;
+mod signals;
+mod standin;
+
+pub use standin::StandIn;
+
+/// Pause between tries to open a port that is not there.
+const REOPEN: Duration = Duration::from_millis(300);
+/// Longest way to a safe end after SIGTERM.
+const END_MAX: Duration = Duration::from_secs(25);
+
+/// What the link is started with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Data folder: `run/` and `printer/` below it.
+    pub data: PathBuf,
+    /// Profile.
+    pub printer: Printer,
+    /// Port and how fast.
+    pub port: PortConfig,
+}
+
+/// Where the printer is.
+#[derive(Clone, Debug)]
+pub enum PortConfig {
+    /// A serial device or a pty.
+    Path {
+        /// Path.
+        path: String,
+        /// Bits per second.
+        baud: u32,
+    },
+    /// The virtual printer, which the link starts, or finds running.
+    Virtual(StandIn),
+}
+
+/// Why the link can not run.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// Another link has this data folder.
+    #[error("another calvaria printer already serves {0}. There is one for each data folder.")]
+    Second(PathBuf),
+    /// A file or folder of ours.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The virtual printer can not be started.
+    #[error("the virtual printer can not be started: {0}")]
+    StandIn(#[source] std::io::Error),
+}
+
+/// What other threads tell the loop.
+#[derive(Debug)]
+enum Note {
+    Loaded(Result<Program, Finding>),
+    Terminate,
+}
+
+struct Link {
+    config: Config,
+    conductor: Conductor,
+    port: Option<Port>,
+    listener: UnixListener,
+    clients: Clients,
+    notes: Receiver<Note>,
+    tell: Sender<Note>,
+    wake: UnixStream,
+    waker: UnixStream,
+    journal: Sender<(Record, Sender<()>)>,
+    started: Instant,
+    reopen_at: Instant,
+    told: String,
+    end_by: Option<Instant>,
+    child: Option<std::process::Child>,
+    _lock: File,
+}
+
+/// Runs until a signal ends it.
+///
+/// # Errors
+/// [`LinkError`] when it can not start.
+pub fn run(config: Config) -> Result<(), LinkError> {
+    let mut link = Link::start(config)?;
+    while !link.is_over() {
+        link.turn();
+    }
+    link.end();
+    Ok(())
+}
+
+fn file_error(path: &Path) -> impl Fn(std::io::Error) -> LinkError + '_ {
+    move |source| LinkError::File {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+impl Link {
+    fn start(config: Config) -> Result<Self, LinkError> {
+        let run = config.data.join("run");
+        std::fs::create_dir_all(&run).map_err(file_error(&run))?;
+        let lock_path = run.join("printer.lock");
+        let lock = File::create(&lock_path).map_err(file_error(&lock_path))?;
+        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| LinkError::Second(config.data.clone()))?;
+        let (journal, last) = Journal::open(&config.data).map_err(file_error(&config.data))?;
+        let socket = config.data.join(super::client::SOCKET);
+        let listener = listen(&socket).map_err(file_error(&socket))?;
+        let (wake, waker) = UnixStream::pair().map_err(file_error(&socket))?;
+        for end in [&wake, &waker] {
+            end.set_nonblocking(true).map_err(file_error(&socket))?;
+        }
+        let (tell, notes) = channel();
+        let (port, is_virtual) = match &config.port {
+            PortConfig::Path { path, .. } => (path.clone(), config.printer.is_virtual),
+            PortConfig::Virtual(_) => ("virtual".to_owned(), true),
+        };
+        if let Some(job) = &last {
+            tracing::info!(job = job.job, phase = ?job.phase, "last job");
+        }
+        let setup = Setup {
+            printer: config.printer.clone(),
+            port,
+            is_virtual,
+        };
+        let link = Self {
+            conductor: Conductor::new(setup, last),
+            port: None,
+            listener,
+            clients: Clients::default(),
+            notes,
+            tell,
+            wake,
+            waker,
+            journal: keep_journal(journal),
+            started: Instant::now(),
+            reopen_at: Instant::now(),
+            told: String::new(),
+            end_by: None,
+            child: None,
+            _lock: lock,
+            config,
+        };
+        signals::watch(link.teller());
+        tracing::info!(socket = %socket.display(), "printer link ready");
+        Ok(link)
+    }
+
+    /// A way for another thread to say something and wake the loop.
+    fn teller(&self) -> impl Fn(Note) + Send + 'static {
+        let tell = self.tell.clone();
+        let waker = self.waker.try_clone();
+        move |note| {
+            // A loop that is gone needs no note; a full pipe wakes it as well.
+            let _ = tell.send(note);
+            if let Ok(waker) = &waker {
+                let _ = rustix::io::write(waker, b"!");
+            }
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn is_over(&self) -> bool {
+        self.end_by
+            .is_some_and(|by| self.conductor.is_finished() || Instant::now() >= by)
+    }
+
+    /// One round: open what is closed, wait, take what came.
+    fn turn(&mut self) {
+        self.open_port();
+        self.wait();
+        self.take_notes();
+        self.clients.accept(&self.listener);
+        for (client, request) in self.clients.requests() {
+            self.request(client, request);
+        }
+        self.read_port();
+        self.conductor.tick(self.now_ms());
+        self.carry_out();
+        self.clients.push();
+    }
+
+    /// Sleeps until something is ready or due.
+    fn wait(&mut self) {
+        let mut ms = self
+            .conductor
+            .wake_ms(self.now_ms())
+            .saturating_sub(self.now_ms());
+        if self.port.is_none() {
+            let until = self.reopen_at.saturating_duration_since(Instant::now());
+            ms = ms.min(u64::try_from(until.as_millis()).unwrap_or(0) + 1);
+        }
+        let timeout = Timespec {
+            tv_sec: (ms / 1000) as i64,
+            tv_nsec: ((ms % 1000) * 1_000_000) as i64,
+        };
+        let mut fds = vec![
+            PollFd::new(&self.listener, PollFlags::IN),
+            PollFd::new(&self.wake, PollFlags::IN),
+        ];
+        let port_fd = self.port.as_ref().map(Port::fd);
+        if let (Some(port), Some(fd)) = (&self.port, &port_fd) {
+            let mut flags = PollFlags::IN;
+            if port.has_pending() {
+                flags |= PollFlags::OUT;
+            }
+            fds.push(PollFd::new(fd, flags));
+        }
+        fds.extend(self.clients.poll_fds());
+        // An interrupted poll is an early round.
+        let _ = rustix::event::poll(&mut fds, Some(&timeout));
+    }
+
+    fn take_notes(&mut self) {
+        let mut drain = [0_u8; 64];
+        while rustix::io::read(&self.wake, &mut drain).is_ok_and(|n| n > 0) {}
+        while let Ok(note) = self.notes.try_recv() {
+            let now = self.now_ms();
+            match note {
+                Note::Loaded(program) => self.conductor.loaded(now, program),
+                Note::Terminate => {
+                    tracing::info!("told to end: making the printer safe");
+                    self.conductor.terminate(now);
+                    self.end_by.get_or_insert(Instant::now() + END_MAX);
+                }
+            }
+        }
+    }
+
+    fn request(&mut self, client: u64, request: Result<Request, Refused>) {
+        let request = match request {
+            Ok(request) => request,
+            Err(error) => {
+                return self
+                    .clients
+                    .send(client, &Message::Refused { id: 0, error });
+            }
+        };
+        let (id, now) = (request.id, self.now_ms());
+        let taken = match request.command {
+            Command::Status => Ok(()),
+            Command::Watch => {
+                self.clients.watch(client);
+                let status = self.conductor.status(now);
+                self.clients
+                    .send(client, &Message::Event(Event::Status(status)));
+                Ok(())
+            }
+            Command::Print { job, path, sha256 } => self.conductor.print(now, job, path, sha256),
+            Command::Pause => self.conductor.pause(now),
+            Command::Resume => self.conductor.resume(now),
+            Command::Cancel => self.conductor.cancel(now),
+            Command::EmergencyStop => {
+                self.conductor.emergency_stop(now);
+                Ok(())
+            }
+            Command::Recover => self.conductor.recover(now),
+        };
+        // Onto the wire first, then the answer: it says that the bytes are written.
+        self.carry_out();
+        let message = match taken {
+            Ok(()) => Message::Reply {
+                id,
+                status: self.conductor.status(self.now_ms()),
+            },
+            Err(error) => Message::Refused { id, error },
+        };
+        self.clients.send(client, &message);
+    }
+
+    fn read_port(&mut self) {
+        let mut bytes = [0_u8; 4096];
+        while let Some(port) = &mut self.port {
+            let pushed = port.push();
+            match pushed.and_then(|()| port.read(&mut bytes)) {
+                Ok(0) => return,
+                Ok(n) => {
+                    let now = self.now_ms();
+                    self.conductor.bytes(now, &bytes[..n]);
+                    self.carry_out();
+                }
+                Err(error) => self.port_failed(&error),
+            }
+        }
+    }
+
+    fn port_failed(&mut self, error: &PortError) {
+        tracing::warn!(%error, "port lost");
+        self.port = None;
+        self.reopen_at = Instant::now() + REOPEN;
+        let now = self.now_ms();
+        self.conductor.lost(now);
+    }
+
+    fn open_port(&mut self) {
+        if self.port.is_some() || Instant::now() < self.reopen_at {
+            return;
+        }
+        self.reopen_at = Instant::now() + REOPEN;
+        let (path, baud) = match &self.config.port {
+            PortConfig::Path { path, baud } => (path.clone(), *baud),
+            PortConfig::Virtual(stand_in) => {
+                if let Err(error) = stand_in.ensure(&mut self.child) {
+                    return self.tell_once(format!("the virtual printer does not start: {error}"));
+                }
+                (stand_in.pty.to_string_lossy().into_owned(), 115_200)
+            }
+        };
+        match Port::open(&path, baud) {
+            Ok(port) => {
+                tracing::info!(path, "port open");
+                self.told.clear();
+                self.port = Some(port);
+                let now = self.now_ms();
+                self.conductor.opened(now);
+                self.carry_out();
+            }
+            Err(error) => self.tell_once(error.to_string()),
+        }
+    }
+
+    /// A trouble that is tried again and again is logged once.
+    fn tell_once(&mut self, text: String) {
+        if self.told != text {
+            tracing::warn!("{text}");
+            self.told = text;
+        }
+    }
+
+    fn carry_out(&mut self) {
+        loop {
+            let actions = self.conductor.drain();
+            if actions.is_empty() {
+                return;
+            }
+            for action in actions {
+                self.carry_out_one(action);
+            }
+        }
+    }
+
+    fn carry_out_one(&mut self, action: Action) {
+        match action {
+            Action::Write(bytes) => {
+                if let Some(port) = &mut self.port
+                    && let Err(error) = port.write(&bytes)
+                {
+                    self.port_failed(&error);
+                }
+            }
+            Action::FlushOutput => {
+                if let Some(port) = &mut self.port {
+                    port.flush_output();
+                }
+            }
+            Action::ResetBoard => {
+                if let Some(port) = &mut self.port {
+                    port.drop_dtr();
+                }
+                self.port = None;
+                self.reopen_at = Instant::now() + REOPEN;
+            }
+            Action::Load { path, sha256 } => self.load(path, sha256),
+            Action::Event(event) => self.clients.tell(&event),
+            Action::Journal(record) => self.write_journal(record),
+        }
+    }
+
+    fn load(&self, path: PathBuf, sha256: String) {
+        let (tell, printer) = (self.teller(), self.config.printer.clone());
+        std::thread::spawn(move || {
+            tell(Note::Loaded(program::load(&path, &sha256, &printer)));
+        });
+    }
+
+    /// A beginning is on the disk before its first line is on the wire; everything else is written behind.
+    fn write_journal(&self, record: Record) {
+        let wait = matches!(record, Record::Began { .. });
+        let (done, is_done) = channel();
+        if self.journal.send((record, done)).is_ok() && wait {
+            // A journal that can not be written has said so; the print goes on without.
+            let _ = is_done.recv_timeout(Duration::from_secs(10));
+        }
+    }
+
+    fn end(mut self) {
+        self.carry_out();
+        self.clients.push();
+        // The last record is on the disk before we go.
+        let (done, is_done) = channel();
+        if self.journal.send((Record::Closed, done)).is_ok() {
+            let _ = is_done.recv_timeout(Duration::from_secs(10));
+        }
+        if let PortConfig::Virtual(stand_in) = &self.config.port {
+            drop(self.port.take());
+            stand_in.end(self.child.take());
+        }
+        let _ = std::fs::remove_file(self.config.data.join(super::client::SOCKET));
+        tracing::info!("printer link ended");
+    }
+}
+
+/// The socket, for our own user alone.
+fn listen(path: &Path) -> std::io::Result<UnixListener> {
+    // We hold the lock: a socket that lies here belongs to nobody.
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    // Made under another name and closed to others before it can be found.
+    let hidden = path.with_extension("sock.new");
+    let _ = std::fs::remove_file(&hidden);
+    let listener = UnixListener::bind(&hidden)?;
+    std::fs::set_permissions(&hidden, std::fs::Permissions::from_mode(0o600))?;
+    std::fs::rename(&hidden, path)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// The thread that writes and syncs the journal.
+fn keep_journal(mut journal: Journal) -> Sender<(Record, Sender<()>)> {
+    let (send, records) = channel::<(Record, Sender<()>)>();
+    std::thread::spawn(move || {
+        for (record, done) in records {
+            if let Err(error) = journal.write(&record) {
+                tracing::error!(%error, "the printer's journal can not be written");
+            }
+            let _ = done.send(());
+        }
+    });
+    send
+}
