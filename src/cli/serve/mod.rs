@@ -155,7 +155,8 @@ pub(super) fn start(config: Config, options: Options) -> Result<Running, Failure
     })?;
     if let Some(output) = display {
         let snapshots = handle.snapshots();
-        spawn("lcd", move || display::run(output, snapshots))?;
+        let cases = handle.folders().cases();
+        spawn("lcd", move || display::run(output, &cases, snapshots))?;
     }
     let (closing, closed) = tokio::sync::watch::channel(false);
     let page = runtime.spawn(web::serve(listener, desk(&handle), closed));
