@@ -4,6 +4,7 @@ use super::{Failure, Outcome};
 use crate::station::{self, Config, Handle, Settings};
 use crate::{display, web};
 use link::{SocketLink, Starter};
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -37,15 +38,20 @@ pub(super) struct Args {
     /// Program started as `PROGRAM designer …`, for tests.
     #[arg(long, hide = true)]
     program: Option<PathBuf>,
+    /// Further argument of a link that is started, for tests.
+    #[arg(long = "link-argument", hide = true, allow_hyphen_values = true)]
+    link_arguments: Vec<OsString>,
 }
 
 /// What `serve` and `demo` start a station with beside the configuration.
 #[derive(Debug)]
 pub(super) struct Options {
-    /// Program started as `PROGRAM designer …` and `PROGRAM printer …`; `None`: this one.
+    /// Program started as `PROGRAM designer …`; `None`: this one.
     pub(super) program: Option<PathBuf>,
     /// Start a link when none answers.
     pub(super) start_link: bool,
+    /// Further arguments of that link, e.g. `--virtual-speed 50`.
+    pub(super) link_arguments: Vec<OsString>,
     /// Makes the case codes of a new store.
     pub(super) seed: u64,
 }
@@ -83,6 +89,7 @@ pub(super) fn run(args: Args) -> Outcome {
         Options {
             program: args.program,
             start_link: !args.no_link,
+            link_arguments: args.link_arguments,
             seed: random_seed(),
         },
     )?;
@@ -116,12 +123,13 @@ pub(super) fn start(config: Config, options: Options) -> Result<Running, Failure
 
     let program = match options.program {
         Some(program) => program,
-        // Still there when the file was replaced by an update.
         None => std::env::current_exe().map_err(Failure::failed)?,
     };
     let socket = config.data.join(crate::printer::client::SOCKET);
-    let starter = options.start_link.then(|| link_starter(&config));
-    let starter = starter.transpose()?;
+    let starter = options
+        .start_link
+        .then(|| link_starter(&config, options.link_arguments))
+        .transpose()?;
     let settings = Settings {
         program,
         clock: Arc::new(jiff::Zoned::now),
@@ -209,12 +217,13 @@ fn desk(handle: &Handle) -> web::Desk {
     }
 }
 
-fn link_starter(config: &Config) -> Result<Starter, Failure> {
-    let mut arguments: Vec<std::ffi::OsString> = vec!["printer".into(), "--data".into()];
+fn link_starter(config: &Config, further: Vec<OsString>) -> Result<Starter, Failure> {
+    let mut arguments: Vec<OsString> = vec!["printer".into(), "--data".into()];
     arguments.push(config.data.clone().into());
     arguments.extend(["--port".into(), config.printer.port.clone().into()]);
     arguments.extend(["--baud".into(), config.printer.baud.to_string().into()]);
     arguments.extend(["--profile".into(), config.printer.profile.clone().into()]);
+    arguments.extend(further);
     Ok(Starter {
         program: std::env::current_exe().map_err(Failure::failed)?,
         arguments,
