@@ -76,14 +76,18 @@ pub(crate) struct DropFile {
     pub(crate) bytes: u64,
 }
 
-/// Names that copying programs use until a file is complete, and names of file managers' own files.
-fn is_unfinished_or_foreign(name: &str) -> bool {
+/// Names that copying programs use until a file is complete.
+pub(crate) fn is_unfinished(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     [".part", ".tmp", ".partial", ".crdownload", ".filepart"]
         .iter()
         .any(|end| lower.ends_with(end))
-        || lower.starts_with('.')
-        || ["thumbs.db", "desktop.ini"].contains(&lower.as_str())
+}
+
+/// Names of file managers' own files, and hidden ones.
+pub(crate) fn is_foreign(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    lower.starts_with('.') || ["thumbs.db", "desktop.ini"].contains(&lower.as_str())
 }
 
 /// All regular files under `root` (or `root` itself), ordered by name. Links, sockets, FIFOs and devices are passed
@@ -148,7 +152,9 @@ fn walk(
     for entry in entries {
         // `DirEntry::metadata` does not follow links.
         let meta = entry.metadata().map_err(Stop::Io)?;
-        if is_unfinished_or_foreign(&entry.file_name().to_string_lossy()) {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if is_unfinished(&name) || is_foreign(&name) {
             continue;
         }
         if meta.is_dir() {

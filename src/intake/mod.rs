@@ -14,6 +14,7 @@
 //! decodes slices in parallel → `shear` undoes a gantry tilt → `head` looks whether it is one.
 
 pub mod dicom;
+pub mod drop;
 pub mod nifti;
 pub mod nrrd;
 

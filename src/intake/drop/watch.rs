@@ -1,0 +1,157 @@
+//! When is a drop complete? The pure part: what a scan saw and the time go in, what is ready comes out.
+//!
+//! There is no reliable "last image" in a folder. An entry is ready when nothing in it has changed for the quiet
+//! time; unfinished or empty files in it make the wait longer, not endless.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// A leftover `.part` or an empty file stretches the quiet time by this factor: most are filled within it, and one
+/// that a program left behind does not hold the drop for ever.
+const UNFINISHED_FACTOR: u64 = 30;
+
+/// One entry of the drop folder as a scan saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Observed {
+    /// The entry: a folder, a file, or the folder of loose files.
+    pub(super) path: PathBuf,
+    /// Changes when any file in it does: names, sizes, times, inodes.
+    pub(super) print: u64,
+    pub(super) files: usize,
+    pub(super) bytes: u64,
+    /// Files that are named as unfinished, or empty.
+    pub(super) unfinished: usize,
+}
+
+/// What is known about an entry from scan to scan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    print: u64,
+    /// When this print was first seen, monotonic ms.
+    since_ms: u64,
+    /// The print that was reported as ready, if any was.
+    reported: Option<u64>,
+}
+
+/// Entries by path.
+pub(super) type Memory = BTreeMap<PathBuf, Seen>;
+
+/// An entry that is complete as far as can be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ready {
+    /// Folder or file to read.
+    pub path: PathBuf,
+    /// Files in it.
+    pub files: usize,
+    /// Bytes in it.
+    pub bytes: u64,
+    /// It was reported before and has changed since: what was made of it is stale.
+    pub changed: bool,
+}
+
+/// One scan. Entries that are gone are forgotten; each state of an entry is reported once.
+pub(super) fn step(
+    memory: Memory,
+    scan: &[Observed],
+    now_ms: u64,
+    quiet_ms: u64,
+) -> (Memory, Vec<Ready>) {
+    let mut next = Memory::new();
+    let mut ready = Vec::new();
+    for entry in scan {
+        let before = memory.get(&entry.path);
+        let mut seen = match before {
+            Some(seen) if seen.print == entry.print => seen.clone(),
+            _ => Seen {
+                print: entry.print,
+                since_ms: now_ms,
+                reported: before.and_then(|seen| seen.reported),
+            },
+        };
+        let factor = if entry.unfinished > 0 {
+            UNFINISHED_FACTOR
+        } else {
+            1
+        };
+        let quiet = now_ms.saturating_sub(seen.since_ms) >= quiet_ms.saturating_mul(factor);
+        if quiet && entry.files > 0 && seen.reported != Some(entry.print) {
+            ready.push(Ready {
+                path: entry.path.clone(),
+                files: entry.files,
+                bytes: entry.bytes,
+                changed: seen.reported.is_some(),
+            });
+            seen.reported = Some(entry.print);
+        }
+        next.insert(entry.path.clone(), seen);
+    }
+    (next, ready)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(print: u64, unfinished: usize) -> Observed {
+        Observed {
+            path: "a".into(),
+            print,
+            files: 3,
+            bytes: 10,
+            unfinished,
+        }
+    }
+
+    /// Runs scans (time, print, unfinished) and returns the times at which something was ready, and `changed`.
+    fn run(scans: &[(u64, u64, usize)]) -> Vec<(u64, bool)> {
+        let mut memory = Memory::new();
+        let mut reported = Vec::new();
+        for &(now, print, unfinished) in scans {
+            let (next, ready) = step(memory, &[entry(print, unfinished)], now, 10);
+            memory = next;
+            reported.extend(ready.iter().map(|r| (now, r.changed)));
+        }
+        reported
+    }
+
+    #[test]
+    fn an_entry_is_ready_once_it_was_quiet_and_only_once() {
+        assert_eq!(
+            run(&[(0, 1, 0), (9, 1, 0), (10, 1, 0), (20, 1, 0)]),
+            [(10, false)]
+        );
+    }
+
+    #[test]
+    fn a_growing_entry_waits_from_its_last_change() {
+        assert_eq!(
+            run(&[(0, 1, 0), (8, 2, 0), (12, 2, 0), (17, 2, 0), (18, 2, 0)]),
+            [(18, false)]
+        );
+    }
+
+    #[test]
+    fn what_changes_after_it_was_reported_is_reported_as_changed() {
+        assert_eq!(
+            run(&[(0, 1, 0), (10, 1, 0), (15, 2, 0), (25, 2, 0)]),
+            [(10, false), (25, true)]
+        );
+    }
+
+    #[test]
+    fn an_unfinished_file_stretches_the_wait_but_not_for_ever() {
+        assert_eq!(run(&[(0, 1, 1), (299, 1, 1), (300, 1, 1)]), [(300, false)]);
+        assert_eq!(run(&[(0, 1, 1), (50, 2, 0), (60, 2, 0)]), [(60, false)]);
+    }
+
+    #[test]
+    fn an_entry_that_went_and_came_again_is_new() {
+        let (memory, _) = step(Memory::new(), &[entry(1, 0)], 0, 10);
+        let (memory, _) = step(memory, &[entry(1, 0)], 10, 10);
+        let (memory, _) = step(memory, &[], 20, 10);
+        assert!(memory.is_empty());
+        let (memory, _) = step(memory, &[entry(1, 0)], 30, 10);
+        let (_, ready) = step(memory, &[entry(1, 0)], 40, 10);
+        assert!(!ready[0].changed);
+    }
+}
