@@ -23,12 +23,17 @@ fn list(paths: &[PathBuf]) -> String {
 /// [`NoModel`] names every place that was tried. A folder that was asked for by `--model` or by the variable is
 /// never replaced by another one.
 pub fn find(asked: Option<&Path>) -> Result<PathBuf, NoModel> {
-    let variable = std::env::var_os("CALVARIA_MODELS").map(PathBuf::from);
-    let binary = std::env::current_exe().ok();
-    search(&places(asked, variable, binary.as_deref()))
+    search(&places(asked))
 }
 
-fn places(asked: Option<&Path>, variable: Option<PathBuf>, binary: Option<&Path>) -> Vec<PathBuf> {
+/// The places where a model folder may be, in order; one place only when one was asked for.
+pub fn places(asked: Option<&Path>) -> Vec<PathBuf> {
+    let variable = std::env::var_os("CALVARIA_MODELS").map(PathBuf::from);
+    let binary = std::env::current_exe().ok();
+    order(asked, variable, binary.as_deref())
+}
+
+fn order(asked: Option<&Path>, variable: Option<PathBuf>, binary: Option<&Path>) -> Vec<PathBuf> {
     if let Some(named) = asked.map(PathBuf::from).or(variable) {
         return vec![named];
     }
@@ -63,14 +68,14 @@ mod tests {
 
     #[test]
     fn what_was_asked_for_is_never_replaced() {
-        let asked = places(Some(Path::new("a")), Some("b".into()), None);
+        let asked = order(Some(Path::new("a")), Some("b".into()), None);
         assert_eq!(asked, [PathBuf::from("a")]);
-        assert_eq!(places(None, Some("b".into()), None), [PathBuf::from("b")]);
+        assert_eq!(order(None, Some("b".into()), None), [PathBuf::from("b")]);
     }
 
     #[test]
     fn without_a_wish_the_places_come_in_the_documented_order() {
-        let all = places(None, None, Some(Path::new("/opt/bin/calvaria")));
+        let all = order(None, None, Some(Path::new("/opt/bin/calvaria")));
         let want = [
             "models",
             "/opt/bin/../share/calvaria/models",

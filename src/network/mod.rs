@@ -29,7 +29,7 @@ mod weights;
 mod tests;
 
 pub use card::{Architecture, Card, CardError, Content, Resample};
-pub use folder::{NoModel, find};
+pub use folder::{NoModel, find, places};
 pub use weights::WeightsError;
 
 use crate::volume::Volume;
