@@ -7,3 +7,19 @@
 //!        is one closed shell; it never comes nearer to the bone than the clearance along its way in.
 //! Never: opens a file, asks the time, draws a random number. Never takes the bone's edge from a mask when grey
 //!        values are there.
+
+mod chart;
+mod edge;
+mod field;
+mod fit;
+mod missing;
+mod place;
+mod plate;
+mod rules;
+mod solid;
+mod vault;
+
+pub use fit::Fit;
+pub use missing::{Body, Missing, NoDefect, missing};
+pub use rules::{Rules, Thickness};
+pub use solid::{Bone, Part, Solid, SolidError, solid};
