@@ -12,7 +12,8 @@
 //!        baseline is a poor one, and its score says so.
 
 use crate::space::{Ijk, Lps, Map, Point, Vector};
-use crate::volume::components::{self, Connectivity};
+use crate::volume::components::{self, Body, Connectivity};
+use crate::volume::crop;
 use crate::volume::{Volume, gaussian, morphology, sample};
 use rand::{RngExt, SeedableRng};
 use rayon::prelude::*;
@@ -78,29 +79,13 @@ pub fn plane(skull: &Volume<bool>) -> Option<Plane> {
 /// 1 cm3, if there is one) whose centroid is nearest. Empty when nothing is left.
 pub fn baseline(skull: &Volume<bool>, plane: &Plane, near: Point<Lps>) -> Volume<bool> {
     let opened = morphology::open_mm(&reflected_minus(skull, plane), OPENING_MM);
-    let labels = components::label(&opened, Connectivity::Face);
-    let large = |&voxels: &usize| voxels as f64 * opened.voxel_mm3() >= BODY_MIN_MM3;
+    let bodies = components::bodies(&opened, Connectivity::Face);
+    let large = |body: &&Body| body.voxels as f64 * opened.voxel_mm3() >= BODY_MIN_MM3;
     // Sizes fall: the large ones come first. Without a large one the largest has to do.
-    let candidates = labels.sizes.iter().take_while(|v| large(v)).count().max(1);
-    let mut sums = vec![[0.0f64; 3]; candidates.min(labels.sizes.len())];
-    for (offset, &label) in labels.volume.data().iter().enumerate() {
-        if let Some(sum) = (label as usize)
-            .checked_sub(1)
-            .and_then(|n| sums.get_mut(n))
-        {
-            let index = opened.index(offset);
-            (0..3).for_each(|a| sum[a] += index[a] as f64);
-        }
-    }
-    let nearest = (sums.iter().enumerate())
-        .map(|(n, sum)| {
-            let centroid = Point::new(sum.map(|s| s / labels.sizes[n] as f64));
-            let distance = opened.to_lps().apply(centroid).minus(near).length();
-            (distance, n as u32 + 1)
-        })
-        .min_by(|a, b| a.0.total_cmp(&b.0));
-    // No label is the number 0 of unset voxels.
-    labels.mask(nearest.map_or(u32::MAX, |(_, label)| label))
+    let candidates = bodies.iter().take_while(large).count().max(1);
+    let far = |body: &Body| opened.to_lps().apply(body.centroid).minus(near).length();
+    let nearest = (bodies.iter().take(candidates)).min_by(|a, b| far(a).total_cmp(&far(b)));
+    components::keep(&opened, Connectivity::Face, |body| Some(body) == nearest)
 }
 
 /// Voxels whose mirror image is bone (trilinear, at least half) and which are not bone themselves.
@@ -110,21 +95,28 @@ fn reflected_minus(skull: &Volume<bool>, plane: &Plane) -> Volume<bool> {
         .then(&skull.to_ijk());
     let [ni, nj, _] = skull.shape();
     let mut data = vec![false; skull.data().len()];
+    let Some(inner) = crop::bounds(skull) else {
+        return skull.with(data);
+    };
     let rows = data.par_chunks_mut(ni).zip(skull.data().par_chunks(ni));
     rows.enumerate().for_each(|(row, (out, bone))| {
         let first: Point<Ijk> = Point::new([0.0, (row % nj) as f64, (row / nj) as f64]);
         let start = there.apply(first);
         let step = there.column(0);
         for (i, (out, &bone)) in out.iter_mut().zip(bone).enumerate() {
-            *out = !bone && half_bone(skull, start.plus(step.times(i as f64)));
+            *out = !bone && half_bone(skull, &inner, start.plus(step.times(i as f64)));
         }
     });
     skull.with(data)
 }
 
-fn half_bone(skull: &Volume<bool>, at: Point<Ijk>) -> bool {
-    let shape = skull.shape();
-    if (0..3).any(|a| at.0[a] <= -1.0 || at.0[a] >= shape[a] as f64) {
+/// Whether bone fills half of the voxel-sized box around a point; `inner` holds all bone.
+fn half_bone(skull: &Volume<bool>, inner: &crop::IndexBox, at: Point<Ijk>) -> bool {
+    let outside = |a: usize| {
+        let (low, high) = (inner[a].start as f64, inner[a].end as f64);
+        at.0[a] <= low - 1.0 || at.0[a] >= high
+    };
+    if (0..3).any(outside) {
         return false;
     }
     let low = at.0.map(|x| x.floor() as i64);
@@ -303,7 +295,7 @@ fn refine(
 /// Lowest and highest corner in mm of the box around the set voxels.
 fn corners(skull: &Volume<bool>) -> ([f64; 3], [f64; 3]) {
     let whole = skull.shape().map(|n| 0..n);
-    let inner = crate::volume::crop::bounds(skull).unwrap_or(whole);
+    let inner = crop::bounds(skull).unwrap_or(whole);
     let (mut low, mut high) = ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);
     for n in 0..8 {
         let at = [0, 1, 2].map(|a| {

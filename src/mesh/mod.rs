@@ -5,6 +5,7 @@
 use crate::space::{Map, Point, Vector};
 
 pub mod check;
+mod crossing;
 pub mod cubes;
 pub mod file;
 pub mod obj;
@@ -15,6 +16,7 @@ pub(crate) mod testing;
 pub mod threemf;
 mod voxelise;
 
+pub use crossing::crossings;
 pub use voxelise::voxelise;
 
 /// A triangle mesh with shared vertices, in millimetres of space `S`. Triangles are counter-clockwise seen from

@@ -7,6 +7,7 @@
 //!        with the volume. Only [`label`] writes a label a voxel.
 
 use super::Volume;
+use crate::space::{Ijk, Point};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -36,12 +37,14 @@ impl Labels {
 }
 
 /// One body, as [`keep`] shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Body {
     /// Set voxels.
     pub voxels: usize,
     /// Smallest index box that holds it, one range an axis.
     pub bounds: [Range<usize>; 3],
+    /// Centre of mass, in voxel index.
+    pub centroid: Point<Ijk>,
     /// Whether it touches the outer layer of the grid on any side.
     pub at_edge: bool,
 }
@@ -148,19 +151,27 @@ impl Bodies {
                     bodies.push(Body {
                         voxels: 0,
                         bounds: [from..to, j..j + 1, k..k + 1],
+                        centroid: Point::new([0.0; 3]),
                         at_edge: false,
                     });
                     (bodies.len() - 1) as u32
                 });
                 body[n] = at;
                 let one = &mut bodies[at as usize];
-                one.voxels += to - from;
+                let length = to - from;
+                one.voxels += length;
+                // Sums for now, divided below.
+                let middle = [(from + to - 1) as f64 / 2.0, j as f64, k as f64];
+                for (sum, x) in one.centroid.0.iter_mut().zip(middle) {
+                    *sum += x * length as f64;
+                }
                 for (range, new) in one.bounds.iter_mut().zip([from..to, j..j + 1, k..k + 1]) {
                     *range = range.start.min(new.start)..range.end.max(new.end);
                 }
             }
         }
         for one in &mut bodies {
+            one.centroid = Point::new(one.centroid.0.map(|sum| sum / one.voxels as f64));
             one.at_edge = (one.bounds.iter().zip([ni, nj, nk]))
                 .any(|(range, n)| range.start == 0 || range.end == n);
         }
@@ -358,6 +369,7 @@ mod tests {
         let found = bodies(&set, Connectivity::Face);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].bounds, [1..3, 2..5, 2..4]);
+        assert_eq!(found[0].centroid, Point::new([1.5, 3.0, 2.5]));
         assert!(!found[0].at_edge);
         let set = boxed([6, 6, 6], [1.0; 3], [1..6, 2..5, 2..4]);
         assert!(bodies(&set, Connectivity::Face)[0].at_edge);
