@@ -265,11 +265,11 @@ mod tests {
             values(&tensor("bias", &[o])),
         );
         let mut out = Vec::new();
-        for co in 0..o {
+        for (co, &shift) in bias.iter().enumerate() {
             for z in 0..config.size(d) {
                 for y in 0..config.size(h) {
                     for q in 0..config.size(w) {
-                        let mut sum = f64::from(bias[co]);
+                        let mut sum = f64::from(shift);
                         for ci in 0..i {
                             for [a, b, c] in cube(k) {
                                 let at = [z * stride + a, y * stride + b, q * stride + c]

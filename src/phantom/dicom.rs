@@ -93,7 +93,7 @@ fn slice(ct: &Volume<Hu>, k: usize, name: &str, instance: &str) -> InMemDicomObj
         text(
             tags::DERIVATION_DESCRIPTION,
             VR::ST,
-            "Computed head with a defect of known truth",
+            "Computed: a defect of known truth was cut in",
         ),
         text(tags::PATIENT_NAME, VR::PN, &format!("PHANTOM^{name}")),
         text(tags::PATIENT_ID, VR::LO, &format!("PH {name}")),

@@ -174,22 +174,9 @@ impl Outline {
         let outer = (at(i, j) * (1.0 - fx) + at(i + 1, j) * fx) * (1.0 - fy)
             + (at(i, j + 1) * (1.0 - fx) + at(i + 1, j + 1) * fx) * fy;
         Some(Place {
-            inside_mm: self.rim_mm(v.atan2(u)) - arc,
+            inside_mm: self.site.rim_mm(v.atan2(u)) - arc,
             depth_mm: outer - length,
         })
-    }
-
-    /// Arc length from the site to the rim in a direction.
-    fn rim_mm(&self, direction: f64) -> f64 {
-        let t = direction - self.site.turn;
-        let [a, b] = self.site.half_mm;
-        let ellipse = a * b / (b * t.cos()).hypot(a * t.sin());
-        let waves: f64 = [2.0, 3.0, 5.0]
-            .iter()
-            .zip(self.site.waves)
-            .map(|(order, [amplitude, phase])| amplitude * (order * t + phase).cos())
-            .sum();
-        ellipse * (1.0 + waves)
     }
 
     /// Points that span the region a cut can touch.
@@ -219,7 +206,7 @@ fn first(
 }
 
 /// Two unit tangents: one horizontal, one across it.
-fn tangents(normal: Vector<Lps>) -> (Vector<Lps>, Vector<Lps>) {
+pub(super) fn tangents(normal: Vector<Lps>) -> (Vector<Lps>, Vector<Lps>) {
     // On the top of the head there is no horizontal direction of its own: take left.
     let up = Vector::new([0.0, 0.0, 1.0]);
     let along = up.cross(normal);
@@ -232,7 +219,8 @@ fn tangents(normal: Vector<Lps>) -> (Vector<Lps>, Vector<Lps>) {
     (along, normal.cross(along))
 }
 
-fn sum(a: Vector<Lps>, b: Vector<Lps>) -> Vector<Lps> {
+/// Sum of two displacements.
+pub(super) fn sum(a: Vector<Lps>, b: Vector<Lps>) -> Vector<Lps> {
     Vector::new([0, 1, 2].map(|axis| a.0[axis] + b.0[axis]))
 }
 
@@ -259,8 +247,9 @@ fn sphere(points: &[Point<Lps>], about: Point<Lps>) -> Option<(Point<Lps>, f64)>
         }
         for row in (0..4).filter(|&row| row != pivot) {
             let factor = m[row][pivot] / m[pivot][pivot];
-            for column in pivot..5 {
-                m[row][column] -= factor * m[pivot][column];
+            let above = m[pivot];
+            for (value, above) in m[row].iter_mut().zip(above).skip(pivot) {
+                *value -= factor * above;
             }
         }
     }

@@ -1,6 +1,9 @@
 //! Sites: where a hole of a kind lies on a head, and how large it is.
 
 use super::dice::Dice;
+use super::outline::{sum, tangents};
+use crate::space::{Lps, Vector};
+use std::f64::consts::TAU;
 use std::fmt;
 use std::str::FromStr;
 
@@ -78,6 +81,19 @@ pub(super) struct Site {
     pub(super) waves: [[f64; 2]; 3],
 }
 
+impl Site {
+    /// Arc length from the middle to the rim in a direction of the tangent plane.
+    pub(super) fn rim_mm(&self, direction: f64) -> f64 {
+        let t = direction - self.turn;
+        let [a, b] = self.half_mm;
+        let ellipse = a * b / (b * t.cos()).hypot(a * t.sin());
+        let wave =
+            |(order, [amplitude, phase]): (f64, [f64; 2])| amplitude * (order * t + phase).cos();
+        let waves: f64 = [2.0, 3.0, 5.0].into_iter().zip(self.waves).map(wave).sum();
+        ellipse * (1.0 + waves)
+    }
+}
+
 /// Where a head's vault may be opened, in degrees of elevation over its middle: the orbits, the ears and the base
 /// stay. `azimuth` 0 is the front, 90 the left.
 fn floor_deg(azimuth: f64) -> f64 {
@@ -133,28 +149,43 @@ pub(super) fn sites(kind: Defect, dice: &mut Dice) -> Vec<Site> {
     }
 }
 
-/// A hole lifted so far that its lower rim stays on the vault.
+/// Radius of a vault, for the question where a rim runs. Only used to keep it off the base.
+const VAULT_MM: f64 = 78.0;
+
+/// A hole lifted so far that its whole rim stays on the vault.
 fn site(azimuth: f64, elevation: f64, half_mm: [f64; 2], turn: f64, dice: &mut Dice) -> Site {
-    // Extent below the middle of the turned ellipse, as an angle on a vault of about 78 mm radius.
-    let (sin, cos) = turn.to_radians().sin_cos();
-    let down = (half_mm[0] * sin).hypot(half_mm[1] * cos) * 1.06;
-    let least = floor_deg(azimuth) + (down / 78.0).to_degrees();
-    let elevation = elevation.max(least).min(90.0);
-    let ((sa, ca), (se, ce)) = (
-        azimuth.to_radians().sin_cos(),
-        elevation.to_radians().sin_cos(),
-    );
-    Site {
-        direction: [ce * sa, -ce * ca, se],
+    let mut site = Site {
+        direction: towards(azimuth, elevation),
         half_mm,
         turn: turn.to_radians(),
-        waves: [0; 3].map(|_| {
-            [
-                dice.uniform(0.01, 0.05),
-                dice.uniform(0.0, std::f64::consts::TAU),
-            ]
-        }),
+        waves: [0; 3].map(|_| [dice.uniform(0.01, 0.05), dice.uniform(0.0, TAU)]),
+    };
+    let mut elevation = elevation;
+    while elevation < 89.0 && !on_vault(&site) {
+        elevation += 1.0;
+        site.direction = towards(azimuth, elevation);
     }
+    site
+}
+
+/// The direction at `azimuth` (0 the front, 90 the left) and `elevation`, degrees: left, posterior, superior.
+fn towards(azimuth: f64, elevation: f64) -> [f64; 3] {
+    let (sa, ca) = azimuth.to_radians().sin_cos();
+    let (se, ce) = elevation.to_radians().sin_cos();
+    [ce * sa, -ce * ca, se]
+}
+
+fn on_vault(site: &Site) -> bool {
+    let normal = Vector::<Lps>::new(site.direction);
+    let (along, across) = tangents(normal);
+    (0..36).all(|n| {
+        let around = f64::from(n) / 36.0 * TAU;
+        let arc = site.rim_mm(around) / VAULT_MM;
+        let sideways = sum(along.times(around.cos()), across.times(around.sin()));
+        let [x, y, z] = sum(normal.times(arc.cos()), sideways.times(arc.sin())).0;
+        let azimuth = x.atan2(-y).to_degrees();
+        z.clamp(-1.0, 1.0).asin().to_degrees() >= floor_deg(azimuth)
+    })
 }
 
 #[cfg(test)]
@@ -182,6 +213,10 @@ mod tests {
             assert!(both[0].direction[0] < -0.3 && both[1].direction[0] > 0.3);
             for kind in Defect::ALL {
                 for site in of(kind) {
+                    assert!(
+                        on_vault(&site) || site.direction[2] > 0.999,
+                        "{kind} {site:?}"
+                    );
                     let [x, y, z] = site.direction;
                     assert!((x * x + y * y + z * z - 1.0).abs() < 1e-9);
                     let chord = 2.0 * site.half_mm[0].max(site.half_mm[1]);
