@@ -198,9 +198,10 @@ impl Running {
     pub(super) fn stop(self) {
         self.closing.send_replace(true);
         // Whoever still holds a connection after this is cut off.
+        let page = self.page;
         let _ = self
             .runtime
-            .block_on(tokio::time::timeout(GOODBYE, self.page));
+            .block_on(async move { tokio::time::timeout(GOODBYE, page).await });
         self.handle.stop();
         self.runtime.shutdown_timeout(Duration::from_millis(200));
     }
