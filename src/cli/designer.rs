@@ -1,9 +1,11 @@
 //! `calvaria designer`: one case, as the station starts it. Not typed by people.
 
 use super::{Failure, Outcome};
-use crate::status::{DesignOutcome, DesignerLine, Reason};
+use crate::design::{self, Options, Watcher};
+use crate::status::{DesignOutcome, DesignerLine, Finding, Progress, Reason};
 use std::io::{Read, Write};
 use std::path::PathBuf;
+use std::time::Instant;
 
 /// One case for the station: files in, checked G-code out, JSON lines on standard output.
 #[derive(Debug, clap::Args)]
@@ -43,11 +45,44 @@ pub(super) fn run(args: Args) -> Outcome {
 }
 
 fn design(args: &Args) -> DesignOutcome {
-    tracing::debug!(?args, "designing is still in work");
-    DesignOutcome::Failed(Reason::new(
-        "This version can not design yet.",
-        "Install the next one.",
-    ))
+    let device = match args.device.parse() {
+        Ok(device) => device,
+        Err(error) => {
+            let text = crate::network::NetworkError::to_string(&error);
+            return DesignOutcome::Failed(Reason::new(
+                text,
+                "Correct [design] device in the configuration.",
+            ));
+        }
+    };
+    let options = Options {
+        device,
+        printer: args.printer.clone(),
+        material: args.material.clone(),
+        identity: !args.strict,
+        ..Options::default()
+    };
+    design::run(
+        &args.input,
+        &args.folder,
+        &options,
+        &mut Pipe(Instant::now()),
+    )
+}
+
+/// Passes what happens on to the station.
+struct Pipe(Instant);
+
+impl Watcher for Pipe {
+    fn progress(&mut self, progress: &Progress) {
+        say(&DesignerLine::Progress(progress.clone()));
+    }
+    fn finding(&mut self, finding: &Finding) {
+        say(&DesignerLine::Finding(finding.clone()));
+    }
+    fn seconds(&self) -> f64 {
+        self.0.elapsed().as_secs_f64()
+    }
 }
 
 /// One line on standard output. The station reads it; when it has gone, so does this process.

@@ -11,6 +11,7 @@ mod demo;
 mod design;
 mod designer;
 mod evaluate;
+mod line;
 mod operator;
 mod phantom;
 mod predict;
@@ -125,6 +126,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::from(failure.code)
         }
     }
+}
+
+/// A result line on stdout; a closed pipe is no reason to fail.
+fn print(text: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 fn start_log(verbose: u8) {

@@ -58,6 +58,25 @@ impl Finding {
     pub fn refuse(name: &str, text: impl Into<String>) -> Self {
         Self::new(Severity::Refuse, name, text)
     }
+    /// The text with its number, unit and limit: one line for a terminal or a list.
+    pub fn line(&self) -> String {
+        let number = |n: f64| format!("{}", (n * 100.0).round() / 100.0);
+        let unit = if self.unit.is_empty() {
+            String::new()
+        } else {
+            format!(" {}", self.unit)
+        };
+        match (self.value, self.limit) {
+            (Some(value), Some(limit)) => format!(
+                "{} ({}{unit}, limit {}{unit})",
+                self.text,
+                number(value),
+                number(limit)
+            ),
+            (Some(value), None) => format!("{} ({}{unit})", self.text, number(value)),
+            _ => self.text.clone(),
+        }
+    }
     /// With the number behind it and its unit.
     #[must_use]
     pub fn value(mut self, value: f64, unit: &str) -> Self {

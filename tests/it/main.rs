@@ -2,3 +2,4 @@
 
 mod house;
 mod intake;
+mod line;

@@ -63,7 +63,7 @@ pub(super) fn cases(
     }
     let mut out = Vec::new();
     for (key, truth_file) in truths {
-        let mut partner = |from: &mut BTreeMap<String, PathBuf>, what: &str| {
+        let partner = |from: &mut BTreeMap<String, PathBuf>, what: &str| {
             from.remove(&key).ok_or_else(|| {
                 format!(
                     "case {key} has no {what}: every truth needs one. An empty answer is an empty mask, not a \

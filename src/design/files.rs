@@ -1,0 +1,109 @@
+//! Files of a case: names as DESIGN has them, each there whole or not at all.
+
+use super::record::{self, Record};
+use super::{Case, Ended};
+use crate::intake::{Identity, nifti};
+use crate::status::{DesignOutcome, Reason};
+use std::io;
+use std::path::Path;
+
+const DISK: &str = "Look at disk space and permissions, then try again.";
+
+/// Makes the folder and takes away what an earlier, broken attempt left in it.
+pub(super) fn open(out: &Path) -> Result<(), Ended> {
+    let made = std::fs::create_dir_all(out).and_then(|()| {
+        match std::fs::remove_file(out.join("case.json")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    });
+    made.map_err(|e| Ended::failed(format!("The case's folder can not be written: {e}."), DISK))
+}
+
+/// Writes one file of the case and notes its hash.
+pub(super) fn write(
+    case: &mut Case<'_>,
+    out: &Path,
+    name: &str,
+    bytes: &[u8],
+) -> Result<(), Ended> {
+    record::write_whole(&out.join(name), bytes)
+        .map_err(|e| Ended::failed(format!("{name} could not be written: {e}."), DISK))?;
+    case.record
+        .outputs
+        .insert(name.into(), record::sha256(bytes));
+    Ok(())
+}
+
+/// Writes one file of the case through a writer of another room, which gets a temporary path.
+pub(super) fn write_with<E: std::fmt::Display>(
+    case: &mut Case<'_>,
+    path: &Path,
+    writer: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<(), Ended> {
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let failed = |e: &dyn std::fmt::Display| {
+        Ended::failed(format!("{name} could not be written: {e}."), DISK)
+    };
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    // The writers choose compression by the ending, so the temporary name keeps it.
+    let file = tempfile::Builder::new()
+        .prefix(".part-")
+        .suffix(&format!("-{name}"))
+        .tempfile_in(folder)
+        .map_err(|e| failed(&e))?;
+    writer(file.path()).map_err(|e| failed(&e))?;
+    record::publish(file, path, 0o644).map_err(|e| failed(&e))?;
+    let hash = record::sha256_file(path).map_err(|e| failed(&e))?;
+    case.record.outputs.insert(name.clone(), hash);
+    Ok(())
+}
+
+/// `identity.json`, mode 0600. The only file of a case that says whose it is.
+pub(super) fn identity(out: &Path, identity: &Identity) -> Result<(), Ended> {
+    let failed =
+        |e: io::Error| Ended::failed(format!("identity.json could not be written: {e}."), DISK);
+    let json = serde_json::to_vec_pretty(identity).map_err(|e| failed(e.into()))?;
+    let mut file = tempfile::NamedTempFile::new_in(out).map_err(failed)?;
+    io::Write::write_all(&mut file, &json).map_err(failed)?;
+    record::publish(file, &out.join("identity.json"), 0o600).map_err(failed)
+}
+
+/// `case.json`, the last file of a case.
+pub(super) fn case_json(
+    out: &Path,
+    mut record: Record,
+    outcome: &DesignOutcome,
+) -> Result<(), Reason> {
+    let (word, reason) = match outcome {
+        DesignOutcome::Designed(_) => ("designed", None),
+        DesignOutcome::Refused(reason) => ("refused", Some(reason)),
+        DesignOutcome::Failed(reason) => ("failed", Some(reason)),
+    };
+    record.outcome = word.into();
+    record.reason = reason.map(|r| format!("{} {}", r.text, r.next));
+    record.peak_memory_mib = record::peak_memory_mib();
+    let bytes = serde_json::to_vec_pretty(&record).map_err(io::Error::from);
+    bytes
+        .and_then(|bytes| {
+            std::fs::create_dir_all(out)
+                .and_then(|()| record::write_whole(&out.join("case.json"), &bytes))
+        })
+        .map_err(|e| Reason::new(format!("case.json could not be written: {e}."), DISK))
+}
+
+/// A mask as NIfTI.
+pub(super) fn mask(
+    case: &mut Case<'_>,
+    path: &Path,
+    mask: &crate::volume::Volume<bool>,
+) -> Result<(), Ended> {
+    write_with(case, path, |p| nifti::write_mask(p, mask))
+}

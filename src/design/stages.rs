@@ -1,0 +1,398 @@
+//! Stages: the line itself. Each function is one room's turn; what it hands on is what the next one needs.
+
+use super::files;
+use super::preview::{self, BONE, PART, View};
+use super::{Case, Ended, Options};
+use crate::gcode::{Material, Printer, check};
+use crate::implant::{self, Bone, Missing, Rules, Solid};
+use crate::intake::{self, Limits, nifti};
+use crate::mesh::{Mesh, cubes, stl};
+use crate::network::{self, Card, Content, Network};
+use crate::skull::{self, Frame, FrameSpec, Skull};
+use crate::slicer;
+use crate::space::{Lps, Vector};
+use crate::status::{DesignSummary, Finding, Side, Stage};
+use crate::volume::{Hu, Volume};
+use std::path::Path;
+
+const SCAN: &str =
+    "Check that it is a head CT with a hole in the skull; the original is untouched.";
+const STATION: &str = "This is not the scan's fault. Look at the log; try again, and tell the maintainers if it comes back.";
+const MODEL: &str =
+    "Put the model's card and weights in place (--model, CALVARIA_MODELS or ./models).";
+const PROFILE: &str = "Mend the profile, or choose another one.";
+
+/// From files to checked G-code.
+pub(super) fn all(
+    input: &Path,
+    out: &Path,
+    options: &Options,
+    case: &mut Case<'_>,
+) -> Result<DesignSummary, Ended> {
+    files::open(out)?;
+    // What needs no scan is looked at first: a missing profile should not be found after the network ran.
+    let printer = Printer::load(&options.printer).map_err(|e| Ended::failed(e, PROFILE))?;
+    let material = Material::load(&options.material).map_err(|e| Ended::failed(e, PROFILE))?;
+    let network = load(options, case)?;
+
+    let scan = read(input, Some(out), options, case)?;
+    let skull = find_skull(&scan, &network, case)?;
+    files::mask(case, &out.join("skull.nii.gz"), &skull.mask)?;
+    let probability = answer(&network, &skull, case)?;
+    if options.probability {
+        files::write_with(case, &out.join("probability.nii.gz"), |p| {
+            nifti::write_f32(p, &probability)
+        })?;
+    }
+    let rules = rules(&network);
+    let missing = find_missing(
+        &probability,
+        &skull,
+        &rules,
+        &out.join("missing.nii.gz"),
+        case,
+    )?;
+    let solid = make_solid(&missing, &scan, &skull, &rules, case)?;
+    drop((probability, scan));
+    let mut bytes = Vec::new();
+    stl::write(&solid.mesh, &mut bytes).map_err(|e| Ended::failed(e, STATION))?;
+    files::write(case, out, "implant.stl", &bytes)?;
+    files::mask(case, &out.join("implant.nii.gz"), &solid.voxels)?;
+    pictures(&skull, &missing, &solid, out, case)?;
+    let summary = make_gcode(&solid.mesh, &printer, &material, out, case)?;
+    Ok(DesignSummary {
+        side: missing.side,
+        place: place(&missing),
+        weights: weights_line(network.card()),
+        ..summary
+    })
+}
+
+/// From files to the missing bone, which is written to `out` also when there is none.
+pub(super) fn predict(
+    input: &Path,
+    out: &Path,
+    options: &Options,
+    case: &mut Case<'_>,
+) -> Result<String, Ended> {
+    let network = load(options, case)?;
+    let scan = read(input, None, options, case)?;
+    let skull = find_skull(&scan, &network, case)?;
+    let probability = answer(&network, &skull, case)?;
+    if options.probability {
+        let name = out
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let stem = name.trim_end_matches(".gz").trim_end_matches(".nii");
+        let beside = out.with_file_name(format!("{stem}.probability.nii.gz"));
+        files::write_with(case, &beside, |p| nifti::write_f32(p, &probability))?;
+    }
+    let missing = find_missing(&probability, &skull, &rules(&network), out, case)?;
+    Ok(format!(
+        "{:.1} ml of bone missing, {}",
+        missing.mask.mm3() / 1000.0,
+        place(&missing)
+    ))
+}
+
+/// Where the hole is, in words.
+fn place(missing: &Missing) -> String {
+    let side = match missing.side {
+        Side::Left => "patient's LEFT",
+        Side::Right => "patient's RIGHT",
+        Side::Both => "both sides",
+    };
+    format!("{side}, {}", missing.region)
+}
+
+fn rules(network: &Network) -> Rules {
+    Rules {
+        threshold: network.card().threshold as f32,
+        ..Rules::default()
+    }
+}
+
+/// What was read: a CT, or a skull mask in place of one.
+enum Scan {
+    Ct(Volume<Hu>),
+    Mask(Volume<bool>),
+}
+
+fn load(options: &Options, case: &mut Case<'_>) -> Result<Network, Ended> {
+    case.begin(Stage::Intake, "loading the network");
+    let dir = network::find(options.model.as_deref()).map_err(|e| Ended::failed(e, MODEL))?;
+    let network = Network::load(&dir, options.device).map_err(|e| Ended::failed(e, MODEL))?;
+    case.record.weights =
+        serde_json::to_value(network.card()).map_err(|e| Ended::failed(e, STATION))?;
+    case.record.device = format!("{} ({})", options.device, super::record::instruction_set());
+    Ok(network)
+}
+
+/// Weights in one line, for page, LCD and record: which, what they may be taken for, what they score.
+fn weights_line(card: &Card) -> String {
+    let score = card
+        .scores
+        .get("test")
+        .or_else(|| card.scores.get("val"))
+        .and_then(|table| {
+            let number = |key: &str| table.get(key).and_then(toml::Value::as_float);
+            let n = |key: &str| table.get(key).and_then(toml::Value::as_integer);
+            Some(format!(
+                ", mean DSC on unseen skulls {:.2} (given, n={}) and {:.2} (injected, n={})",
+                number("a_dsc")?,
+                n("a_n")?,
+                number("b_dsc")?,
+                n("b_n")?
+            ))
+        });
+    let kind = if card.status.is_empty() {
+        "weights"
+    } else {
+        &card.status
+    };
+    format!(
+        "{kind} {}{}; research use only",
+        &card.sha256[..8.min(card.sha256.len())],
+        score.unwrap_or_default()
+    )
+}
+
+fn read(
+    input: &Path,
+    out: Option<&Path>,
+    options: &Options,
+    case: &mut Case<'_>,
+) -> Result<Scan, Ended> {
+    case.begin(Stage::Intake, "reading the scan");
+    if options.mask {
+        let mask =
+            intake::read_mask(input, &Limits::default()).map_err(|e| Ended::refused(e, SCAN))?;
+        case.find([Finding::info(
+            "mask_given",
+            "A skull mask was given: no grey values, so the bone's edge is the mask's.",
+        )]);
+        return Ok(Scan::Mask(mask));
+    }
+    let study = intake::read(input, &Limits::default()).map_err(|e| Ended::refused(e, SCAN))?;
+    case.record.inputs = study.inputs.iter().map(|i| i.sha256.clone()).collect();
+    case.record.study =
+        serde_json::to_value(&study.facts).map_err(|e| Ended::failed(e, STATION))?;
+    case.find(study.findings);
+    if let (Some(out), Some(identity), true) = (out, &study.identity, options.identity) {
+        files::identity(out, identity)?;
+    }
+    case.stop_if_refused()?;
+    Ok(Scan::Ct(study.ct))
+}
+
+fn find_skull(scan: &Scan, network: &Network, case: &mut Case<'_>) -> Result<Skull, Ended> {
+    case.begin(Stage::Skull, "separating the skull");
+    let skull = match scan {
+        Scan::Ct(ct) => skull::bone(ct, Hu(network.card().hu_threshold)),
+        Scan::Mask(mask) => Skull::from_mask(mask.clone()),
+    };
+    let skull = skull.map_err(|e| Ended::refused(e, SCAN))?;
+    case.find(skull.findings.clone());
+    case.stop_if_refused()?;
+    Ok(skull)
+}
+
+/// The network's answer on the native grid.
+fn answer(network: &Network, skull: &Skull, case: &mut Case<'_>) -> Result<Volume<f32>, Ended> {
+    case.tell(0.6, "into the network's frame");
+    let card = network.card();
+    let spec = FrameSpec {
+        size_mm: card.frame,
+        voxel_mm: card.voxel_mm,
+    };
+    let frame = Frame::fit(&skull.mask, &spec).map_err(|e| Ended::refused(e, SCAN))?;
+    case.find(frame.findings.clone());
+    case.record.frame =
+        serde_json::to_value(frame.record()).map_err(|e| Ended::failed(e, STATION))?;
+    let fractions = frame
+        .forward(&skull.mask)
+        .map_err(|e| Ended::failed(e, STATION))?;
+    let input = match card.input {
+        Content::Fraction => fractions,
+        Content::Binary => skull::binarised(&fractions),
+    };
+
+    case.begin(Stage::Network, "predicting the missing bone");
+    let probability = network
+        .predict(&input, &mut |fraction| {
+            case.tell(fraction, "predicting the missing bone")
+        })
+        .map_err(|e| Ended::failed(e, STATION))?;
+    case.tell(1.0, "back to the scan's grid");
+    frame
+        .back(&probability)
+        .map_err(|e| Ended::failed(e, STATION))
+}
+
+/// The bodies of missing bone, written to `path`; an empty mask is written when there is none.
+fn find_missing(
+    probability: &Volume<f32>,
+    skull: &Skull,
+    rules: &Rules,
+    path: &Path,
+    case: &mut Case<'_>,
+) -> Result<Missing, Ended> {
+    case.begin(Stage::Implant, "what is missing");
+    match implant::missing(probability, &skull.mask, rules) {
+        Ok(missing) => {
+            files::mask(case, path, &missing.mask)?;
+            case.record.side = Some(missing.side);
+            case.find(missing.findings.clone());
+            case.stop_if_refused()?;
+            Ok(missing)
+        }
+        Err(none) => {
+            files::mask(case, path, &probability.map(|_| false))?;
+            case.find([none.finding.clone()]);
+            Err(Ended::refused(
+                none,
+                "If there is a hole, it has to be designed by hand.",
+            ))
+        }
+    }
+}
+
+fn make_solid(
+    missing: &Missing,
+    scan: &Scan,
+    skull: &Skull,
+    rules: &Rules,
+    case: &mut Case<'_>,
+) -> Result<Solid, Ended> {
+    case.tell(0.2, "a solid that fits");
+    let bone = match scan {
+        Scan::Ct(ct) => Bone::Ct(ct),
+        Scan::Mask(_) => Bone::Mask(&skull.mask),
+    };
+    let solid = implant::solid(missing, bone, rules).map_err(|e| {
+        case.find([e.finding()]);
+        Ended::refused(e, "This hole has to be designed by hand.")
+    })?;
+    case.record.fit = serde_json::to_value(solid.parts.iter().map(|p| &p.fit).collect::<Vec<_>>())
+        .map_err(|e| Ended::failed(e, STATION))?;
+    case.find(solid.findings.clone());
+    case.stop_if_refused()?;
+    Ok(solid)
+}
+
+/// The five pictures, from the skull on a coarser grid and the part itself.
+fn pictures(
+    skull: &Skull,
+    missing: &Missing,
+    solid: &Solid,
+    out: &Path,
+    case: &mut Case<'_>,
+) -> Result<(), Ended> {
+    case.tell(0.8, "pictures");
+    let bone = bone_mesh(&skull.mask)?;
+    let (Some((low, high)), Some((part_low, part_high))) = (bone.bounds(), solid.mesh.bounds())
+    else {
+        return Err(Ended::failed("There is nothing to draw.", STATION));
+    };
+    let middle = low.plus(high.minus(low).times(0.5));
+    let half = [0, 1, 2]
+        .map(|a| high.minus(low).0[a])
+        .into_iter()
+        .fold(0.0, f64::max)
+        * 0.53;
+    let caption = format!("{} - research prototype", place(&missing));
+    let meshes = [(&bone, BONE), (&solid.mesh, PART)];
+    for name in ["front", "left", "right", "top"] {
+        let Some(view) = View::named(name, middle, half) else {
+            continue;
+        };
+        picture(case, out, name, &view, &meshes, &caption)?;
+    }
+    // Straight onto the largest part, against its way in.
+    let Some(part) = solid.parts.first() else {
+        return Err(Ended::failed("There is no part to draw.", STATION));
+    };
+    let (part_low, part_high) = part.mesh.bounds().unwrap_or((part_low, part_high));
+    let part_middle = part_low.plus(part_high.minus(part_low).times(0.5));
+    let outward = Vector::new(part.fit.insertion_lps);
+    let view = View::onto(
+        outward,
+        part_middle,
+        part_high.minus(part_low).length() * 0.5,
+    );
+    picture(case, out, "fit", &view, &meshes, &caption)
+}
+
+fn picture(
+    case: &mut Case<'_>,
+    out: &Path,
+    name: &str,
+    view: &View,
+    meshes: &[(&Mesh<Lps>, preview::Paint)],
+    caption: &str,
+) -> Result<(), Ended> {
+    let bytes = preview::render(view, meshes, caption)
+        .png()
+        .map_err(|e| Ended::failed(e, STATION))?;
+    files::write(case, out, &format!("preview-{name}.png"), &bytes)
+}
+
+/// The skull for pictures: cells of 1.25 mm are finer than a pixel of a whole head.
+fn bone_mesh(mask: &Volume<bool>) -> Result<Mesh<Lps>, Ended> {
+    let spec = FrameSpec {
+        voxel_mm: 1.25,
+        ..FrameSpec::default()
+    };
+    let frame = Frame::fit(mask, &spec).map_err(|e| Ended::refused(e, SCAN))?;
+    let fractions = frame.forward(mask).map_err(|e| Ended::failed(e, STATION))?;
+    Ok(cubes::extract(&fractions.map(|f| 0.5 - f), 0.0))
+}
+
+fn make_gcode(
+    mesh: &Mesh<Lps>,
+    printer: &Printer,
+    material: &Material,
+    out: &Path,
+    case: &mut Case<'_>,
+) -> Result<DesignSummary, Ended> {
+    case.begin(Stage::Slice, "placing and slicing");
+    let sliced = slicer::slice(
+        mesh,
+        printer,
+        material,
+        &slicer::Settings::default(),
+        &mut |fraction| {
+            case.tell(fraction, "placing and slicing");
+        },
+    )
+    .map_err(|e| Ended::failed(e, "Look at the part's size and the printer's profile."))?;
+    // The slicer has proved its text once; what counts is the bytes that are released.
+    case.begin(Stage::Check, "proving the G-code");
+    let bytes = sliced.gcode.as_bytes();
+    check(bytes, printer).map_err(|violations| {
+        let lines: Vec<String> = violations.iter().map(ToString::to_string).collect();
+        Ended::failed(
+            format!(
+                "The G-code breaks the printer's limits: {}",
+                lines.join("; ")
+            ),
+            STATION,
+        )
+    })?;
+    files::write(case, out, "implant.gcode", bytes)?;
+    let sha256 = super::sha256(bytes);
+    let plan = serde_json::json!({ "sha256": sha256, "plan": sliced.plan });
+    let plan = serde_json::to_vec_pretty(&plan).map_err(|e| Ended::failed(e, STATION))?;
+    files::write(case, out, "plan.json", &plan)?;
+    Ok(DesignSummary {
+        gcode_sha256: sha256,
+        side: crate::status::Side::Both,
+        place: String::new(),
+        print_s: sliced.plan.time_s,
+        filament_g: sliced.plan.filament_g,
+        layers: u32::try_from(sliced.plan.layers).unwrap_or(u32::MAX),
+        weights: String::new(),
+    })
+}
