@@ -36,6 +36,10 @@ pub(super) struct Args {
     /// Lines along the outline.
     #[arg(long, value_name = "N", default_value_t = 2)]
     perimeters: u32,
+    /// A quick look at the shape: 0.3 mm layers, one wall, 15 % infill, few points. The options above are then
+    /// ignored.
+    #[arg(long)]
+    draft: bool,
     /// Width of the brim, mm; 0 for none.
     #[arg(long, value_name = "MM", default_value_t = 5.0)]
     brim: f64,
@@ -53,10 +57,17 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Outcome {
     let printer = Printer::load(&args.printer).map_err(Failure::usage)?;
     let material = Material::load(&args.material).map_err(Failure::usage)?;
+    let base = if args.draft {
+        Settings::draft()
+    } else {
+        Settings {
+            layer_mm: args.layer,
+            perimeters: args.perimeters,
+            infill: args.infill / 100.0,
+            ..Settings::default()
+        }
+    };
     let settings = Settings {
-        layer_mm: args.layer,
-        perimeters: args.perimeters,
-        infill: args.infill / 100.0,
         support: !args.no_support,
         brim_mm: args.brim,
         orientation: if args.as_is {
@@ -64,7 +75,7 @@ pub(super) fn run(args: Args) -> Outcome {
         } else {
             Orientation::Auto
         },
-        ..Settings::default()
+        ..base
     };
     let mesh = mesh::file::load(&args.mesh).map_err(Failure::refused)?;
     let sliced =

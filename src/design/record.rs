@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// Everything known about a design. Keys are stable; order is that of the file.
 #[derive(Debug, Default, Serialize)]
-pub struct Record {
+pub(super) struct Record {
     /// Version of the program.
     pub calvaria: String,
     /// `designed`, `refused` or `failed`.
@@ -47,11 +47,11 @@ pub struct Record {
 }
 
 /// Said on every design.
-pub const NOTICE: &str = "Research prototype, not a cleared medical device. A part printed in PLA is a fit model, not an implant.";
+pub(super) const NOTICE: &str = "Research prototype, not a cleared medical device. A part printed in PLA is a fit model, not an implant.";
 
 impl Record {
     /// An empty record of this version.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             calvaria: env!("CARGO_PKG_VERSION").into(),
             notice: NOTICE.into(),
@@ -60,7 +60,7 @@ impl Record {
     }
 
     /// Adds a stage's duration.
-    pub fn spent(&mut self, stage: Stage, seconds: f64) {
+    pub(super) fn spent(&mut self, stage: Stage, seconds: f64) {
         *self.seconds.entry(stage.word()).or_insert(0.0) += (seconds * 1000.0).round() / 1000.0;
     }
 }
@@ -95,7 +95,7 @@ fn hex(bytes: &[u8]) -> String {
 ///
 /// # Errors
 /// When the folder can not be written.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(bytes)?;
@@ -106,7 +106,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// When any of that fails; the old file, if there was one, is then still there.
-pub fn publish(file: tempfile::NamedTempFile, path: &Path, mode: u32) -> io::Result<()> {
+pub(super) fn publish(file: tempfile::NamedTempFile, path: &Path, mode: u32) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     file.as_file()
         .set_permissions(std::fs::Permissions::from_mode(mode))?;
@@ -133,7 +133,7 @@ pub fn peak_memory_mib() -> f64 {
 }
 
 /// The widest vector instructions the CPU has that our kernels could use. Results are the same bits within one set.
-pub fn instruction_set() -> &'static str {
+pub(super) fn instruction_set() -> &'static str {
     #[cfg(target_arch = "x86_64")]
     {
         if std::arch::is_x86_feature_detected!("avx512f") {

@@ -302,7 +302,7 @@ fn pictures(
         .into_iter()
         .fold(0.0, f64::max)
         * 0.53;
-    let caption = format!("{} - research prototype", place(&missing));
+    let caption = format!("{} - research prototype", place(missing));
     let meshes = [(&bone, BONE), (&solid.mesh, PART)];
     for name in ["front", "left", "right", "top"] {
         let Some(view) = View::named(name, middle, half) else {

@@ -103,7 +103,7 @@ pub fn draw(canvas: &mut Canvas, snapshot: &Snapshot, picture: Option<&Picture>,
         Screen::Attention => attention(&mut page, snapshot, lit),
     }
     if snapshot.printer.is_virtual {
-        page.corner("virtual printer");
+        page.corner("virtual printer", "virtual");
     }
 }
 
@@ -231,7 +231,7 @@ fn awaiting(page: &mut Page<'_>, snapshot: &Snapshot, picture: Option<&Picture>)
         page.small(&job.place);
     }
     page.small("Release it at the page:");
-    page.small(&snapshot.station.address);
+    page.foot(&snapshot.station.address);
 }
 
 fn printing(page: &mut Page<'_>, snapshot: &Snapshot) {
@@ -375,11 +375,21 @@ impl<'a> Page<'a> {
     fn line(&mut self, text: &str) {
         self.put(text, self.far());
     }
+    /// One or two lines at arm's length; left out when they would run into the foot.
     fn small(&mut self, text: &str) {
         let face = self.near();
-        for line in text::wrap(text, face, self.room(), 2) {
+        let lines = text::wrap(text, face, self.room(), 2);
+        if self.y + lines.len() as i32 * face.px() * 3 / 2 > self.foot_begins() {
+            return;
+        }
+        for line in lines {
             self.put(&line, face);
         }
+    }
+
+    /// Where the foot begins: nothing else is written below.
+    fn foot_begins(&self) -> i32 {
+        self.height() - self.edge - if self.large { 26 } else { 16 }
     }
 
     /// State on the left, a figure on the right, both for two metres.
@@ -424,12 +434,19 @@ impl<'a> Page<'a> {
         self.y += face.px() / 2;
     }
 
-    /// As much text as there is room for, at arm's length.
+    /// All of a text, as large as there is room for; cut short only when not even the smallest face is enough.
     fn body(&mut self, text: &str) {
-        let face = self.near();
-        let step = face.px() * 3 / 2;
-        let lines = ((self.height() - self.edge - self.y) / step).max(1);
-        for line in text::wrap(text, face, self.room(), lines as usize) {
+        let room = self.foot_begins() - self.y;
+        let lines_of = |face: Face| (room / (face.px() * 3 / 2)).max(1) as usize;
+        let faces = if self.large {
+            [Face::P42, Face::P32, Face::P26]
+        } else {
+            [Face::P26, Face::P20, Face::P16]
+        };
+        let fits =
+            |face: &Face| text::wrap(text, *face, self.room(), usize::MAX).len() <= lines_of(*face);
+        let face = faces.into_iter().find(fits).unwrap_or(faces[2]);
+        for line in text::wrap(text, face, self.room(), lines_of(face)) {
             self.put(&line, face);
         }
     }
@@ -455,34 +472,39 @@ impl<'a> Page<'a> {
             };
             format!("{name} {:.0}{target}\u{b0}", h.now_c)
         };
-        self.small(&format!(
+        let text = format!(
             "{}  {}",
             one("hotend", printer.hotend),
             one("bed", printer.bed)
-        ));
+        );
+        self.put(&text, self.near());
     }
 
-    /// A small line at the foot.
+    /// A small line at the foot, beside the corner.
     fn foot(&mut self, text: &str) {
-        let face = text::fit(
-            text,
-            self.width() * 3 / 5,
-            if self.large { Face::P26 } else { Face::P16 },
-        );
-        let at = Point::new(self.edge, self.height() - self.edge / 2);
-        text::write(self.canvas, text, at, face, self.ink);
+        let most = if self.large { Face::P26 } else { Face::P16 };
+        let room = self.width() * 3 / 5;
+        let face = text::fit(text, room, most);
+        let at = Point::new(self.edge, self.height() - self.edge * 3 / 4);
+        for line in text::wrap(text, face, room, 1) {
+            text::write(self.canvas, &line, at, face, self.ink);
+        }
     }
 
     /// A small word in the lower right corner.
-    fn corner(&mut self, text: &str) {
-        let face = if self.large { Face::P20 } else { Face::P16 };
-        let at = Point::new(self.width() - self.edge, self.height() - self.edge / 2);
+    fn corner(&mut self, large: &str, small: &str) {
+        let (face, text) = if self.large {
+            (Face::P20, large)
+        } else {
+            (Face::P16, small)
+        };
+        let at = Point::new(self.width() - self.edge, self.height() - self.edge * 3 / 4);
         text::write_right(self.canvas, text, at, face, self.ink);
     }
 
     /// A picture on the left, text goes on to its right.
     fn picture(&mut self, picture: &Picture) {
-        let room = if self.large { (400, 300) } else { (140, 130) };
+        let room = if self.large { (400, 300) } else { (130, 130) };
         let (x, y) = (self.x, self.y + if self.large { 8 } else { 2 });
         self.rectangle(
             x - 2,

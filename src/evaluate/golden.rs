@@ -61,7 +61,7 @@ fn cases() -> Vec<Value> {
 }
 
 fn close(case: &Value, name: &str, got: Option<f64>) {
-    let want = case["metrics"].get(name).map_or(None, Value::as_f64);
+    let want = case["metrics"].get(name).and_then(Value::as_f64);
     let fine = match (got, want) {
         (Some(got), Some(want)) => (got - want).abs() < 1e-6,
         (None, None) => true,
@@ -104,12 +104,8 @@ fn every_measure_of_every_case() {
         if let (Some(t), Some(p)) = (crop::bounds(&truth), crop::bounds(&prediction)) {
             let boxed = crop::hull(&t, &p);
             let seen = visible::compare(&truth, &prediction, &skull, &boxed);
-            close(case, "sdh_truth_voxels", Some(seen.truth_voxels as f64));
-            close(
-                case,
-                "sdh_prediction_voxels",
-                Some(seen.prediction_voxels as f64),
-            );
+            close(case, "sdh_truth_voxels", Some(seen.voxels[0] as f64));
+            close(case, "sdh_prediction_voxels", Some(seen.voxels[1] as f64));
             let count = |mask| Some(surface::surface(&crop::crop(mask, &boxed)).count() as f64);
             close(case, "surface_truth", count(&truth));
             close(case, "surface_prediction", count(&prediction));

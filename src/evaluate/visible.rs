@@ -10,8 +10,9 @@ use crate::volume::crop::{self, IndexBox};
 
 /// What is visible of two masks, and how far apart it is.
 pub(super) struct Visible {
-    pub(super) truth_voxels: usize,
-    pub(super) prediction_voxels: usize,
+    /// Voxels seen of the truth and of the prediction.
+    #[cfg(test)]
+    pub(super) voxels: [usize; 2],
     /// Hausdorff distance between the two visible sets, mm; `None` when one is empty.
     pub(super) sdh: Option<f64>,
 }
@@ -33,8 +34,8 @@ pub(super) fn compare(
         percentile(&pooled, 1.0)
     });
     Visible {
-        truth_voxels,
-        prediction_voxels,
+        #[cfg(test)]
+        voxels: [truth_voxels, prediction_voxels],
         sdh,
     }
 }

@@ -23,3 +23,6 @@ pub use fit::Fit;
 pub use missing::{Body, Missing, NoDefect, missing};
 pub use rules::{Rules, Thickness};
 pub use solid::{Bone, Part, Solid, SolidError, solid};
+
+#[cfg(test)]
+mod tests;

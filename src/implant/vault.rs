@@ -55,8 +55,6 @@ pub(super) struct Vault {
     pub(super) chart: Chart,
     /// Rays of the hole, 1 mm apart.
     pub(super) hole: Sheet<bool>,
-    /// Rays that meet the vault.
-    pub(super) bone: Sheet<bool>,
     /// Outer table, mm from the chart's centre.
     pub(super) outer: Sheet<f64>,
     /// Thickness of bone, or of what it would be, mm.
@@ -288,7 +286,6 @@ impl Rays {
         Some(Vault {
             chart: self.chart,
             hole,
-            bone,
             outer: expected.clone(),
             thickness: expected.with(vec![5.0; expected.data.len()]),
             bordered,

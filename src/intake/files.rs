@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn the_content_says_what_a_file_is() {
-        let mut dicom = vec![0; 132];
+        let mut dicom = [0; 132];
         dicom[128..].copy_from_slice(b"DICM");
         for (bytes, kind) in [
             (&dicom[..], Kind::Dicom),

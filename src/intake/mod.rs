@@ -3,11 +3,11 @@
 //! In:    a folder, a zip or a file: a DICOM CT series, an Enhanced CT, NIfTI-1, NRRD. Which one it is, the
 //!        content says, never the name.
 //! Out:   a [`Study`]: `Volume<Hu>` with its affine to patient LPS mm, axis order as acquired, upright, and
-//!        [`Finding`](crate::status::Finding)s; or a [`Refusal`] whose text can be shown as it stands.
+//!        [`Finding`]s; or a [`Refusal`] whose text can be shown as it stands.
 //! Holds: nothing is displaced in silence: a gap, an uneven stack, two images at one place, a damaged stream are
 //!        refused; what is merely doubtful is a finding. Memory and time are bounded by [`Limits`] before they are
 //!        spent. No input makes it panic.
-//! Never: changes, moves or deletes an original (only [`drop`] moves, and only whole drops). Never lets a file
+//! Never: changes, moves or deletes an original (only [`mod@drop`] moves, and only whole drops). Never lets a file
 //!        name, a person's name or an ID out but in [`Identity`].
 //!
 //! The way of a folder: `files` walks and hashes it → [`dicom`] reads headers, groups series, checks the stack and
@@ -31,8 +31,10 @@ pub use limits::Limits;
 pub use refusal::{FileFault, Refusal, Tenths};
 pub use study::{FileRef, Format, Identity, Input, Study, StudyFacts};
 
+use crate::status::Finding;
 use crate::volume::{Hu, Volume};
 use files::{DropFile, Kind};
+use limits::ROUNDING_MM;
 use std::path::Path;
 
 /// Reads what lies at `path`: a folder, a zip, or a file. The content picks the door.
@@ -128,9 +130,17 @@ fn finish(mut study: Study, limits: &Limits) -> Result<Study, Refusal> {
     let upright = shear::upright(study.ct, limits)?;
     study.ct = upright.volume;
     study.facts.tilt_deg = upright.tilt_deg;
+    let spacing_mm = study.facts.spacing_mm.into_iter().fold(0.0, f64::max);
+    if spacing_mm > limits.thick_refuse_mm + ROUNDING_MM {
+        return Err(Refusal::TooThick {
+            spacing_mm,
+            limit_mm: limits.thick_refuse_mm,
+        });
+    }
     if limits.head {
         head::check(&study.ct)?;
     }
+    study.findings.extend(of_grid(&study.facts, limits));
     study.facts.shape = study.ct.shape();
     study.facts.spacing_mm = study.ct.spacing_mm();
     // Worst first; findings of one weight keep their order.
@@ -138,6 +148,35 @@ fn finish(mut study: Study, limits: &Limits) -> Result<Study, Refusal> {
         .findings
         .sort_by_key(|f| std::cmp::Reverse(f.severity));
     Ok(study)
+}
+
+/// Findings on the grid, whatever the format.
+fn of_grid(facts: &StudyFacts, limits: &Limits) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let [i, j, slice_mm] = facts.spacing_mm;
+    let pixel_mm = i.max(j);
+    if pixel_mm > limits.pixel_warn_mm + ROUNDING_MM {
+        let text = format!(
+            "Pixels are {pixel_mm:.2} mm: the edge of the hole is known no better than that."
+        );
+        let finding = Finding::warn("coarse_pixels", text);
+        findings.push(finding.value(pixel_mm, "mm").limit(limits.pixel_warn_mm));
+    }
+    if slice_mm > limits.thick_warn_mm + ROUNDING_MM {
+        let text = format!(
+            "Slices are {slice_mm:.2} mm apart: use the thin reconstruction if there is one."
+        );
+        let finding = Finding::warn("thick_slices", text);
+        findings.push(finding.value(slice_mm, "mm").limit(limits.thick_warn_mm));
+    }
+    if facts.tilt_deg > 0.0 {
+        let text = format!(
+            "The gantry was tilted by {:.1} degrees; the slices were shifted upright within their planes.",
+            facts.tilt_deg
+        );
+        findings.push(Finding::info("tilt_undone", text).value(facts.tilt_deg, "deg"));
+    }
+    findings
 }
 
 /// Reads a mask (NIfTI, NRRD): zero is outside, one other value is inside.

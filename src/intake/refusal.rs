@@ -277,6 +277,9 @@ pub enum FileFault {
     /// Nothing that is known here.
     #[error("is neither DICOM, NIfTI, NRRD nor zip")]
     Unknown,
+    /// A zip beside other files.
+    #[error("is an archive among other files; drop it alone")]
+    ArchiveBeside,
     /// A preamble and nothing after it, or no meta group and no way to guess.
     #[error("is not DICOM: {0}")]
     NotDicom(&'static str),
@@ -348,7 +351,7 @@ pub enum FileFault {
     #[error("has a Modality LUT instead of rescale slope and intercept")]
     ModalityLut,
     /// Sound DICOM, but no CT slice. Only [`dicom::door`](super::dicom::door) says so: in a drop it is left out.
-    #[error("is no CT slice but a {0}")]
+    #[error("is no CT slice but: {0}")]
     NoSlice(String),
 }
 

@@ -217,8 +217,7 @@ fn parts<S>(mesh: &Mesh<S>, triangles: &[[u32; 3]], fans: &mut Sets) -> (Vec<Par
         let size = 0.5 * mesh.area_vector(t).length();
         area += size;
         let twice = t[0] == t[1] || t[1] == t[2] || t[2] == t[0];
-        // Written so that a size that is not a number counts as degenerate.
-        degenerate += usize::from(twice || !(size >= AREA_MIN_MM2));
+        degenerate += usize::from(twice || size.is_nan() || size < AREA_MIN_MM2);
     }
     parts.sort_by(|a, b| b.volume_mm3.abs().total_cmp(&a.volume_mm3.abs()));
     (parts, degenerate, area)

@@ -9,7 +9,7 @@
 //! Facts about firmware and wire are those of printing.md sections 4 to 6 ("4.9 rule 3" is meant so).
 //!
 //! The life of a line: [`program`] takes it out of the proved file, [`conductor`] decides when it goes, [`transport`]
-//! numbers it and knows when it was accepted, [`line`] frames it, [`link`] writes it to the [`port`]; [`reply`] reads
+//! numbers it and knows when it was accepted, [`mod@line`] frames it, [`link`] writes it to the [`port`]; [`reply`] reads
 //! what comes back.
 //!
 //! | file | what | |
@@ -21,7 +21,7 @@
 //! | [`journal`] | what a restart has to know | I/O |
 //! | [`conductor`] | one print from the first line to the last, and everything that may come between | pure |
 //! | [`transport`] | every line accepted, exactly once | pure |
-//! | [`program`], [`line`], [`reply`] | file to lines, lines to frames, bytes to replies | pure |
+//! | [`program`], [`mod@line`], [`reply`] | file to lines, lines to frames, bytes to replies | pure |
 //! | [`virtual_printer`] | a Marlin without metal | pure, but for its pty |
 
 pub mod client;

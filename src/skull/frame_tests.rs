@@ -1,1 +1,181 @@
+//! What networks.md 1.7 asks of the frame.
 
+use super::*;
+use crate::space::{Lps, Vector};
+
+fn grid(shape: [usize; 3], spacing: [f64; 3]) -> Volume<bool> {
+    let [a, b, c] = spacing;
+    let map = Map::new([[a, 0., 0., -40.], [0., b, 0., 300.], [0., 0., c, 7.]]);
+    Volume::new(shape, vec![false; shape.iter().product()], map).unwrap()
+}
+
+/// A solid box of bone.
+fn block(shape: [usize; 3], spacing: [f64; 3], set: [std::ops::Range<usize>; 3]) -> Volume<bool> {
+    let mut mask = grid(shape, spacing);
+    for offset in 0..mask.data().len() {
+        let index = mask.index(offset);
+        mask.data_mut()[offset] = (0..3).all(|a| set[a].contains(&index[a]));
+    }
+    mask
+}
+
+fn spec(voxel_mm: f64) -> FrameSpec {
+    FrameSpec {
+        voxel_mm,
+        ..FrameSpec::default()
+    }
+}
+
+/// The worked example of networks.md 1.2: n = 512, s = 0.45, box [100, 400) along left-right.
+#[test]
+fn the_worked_example_comes_out() {
+    let mask = block([512, 60, 60], [0.45, 3.0, 3.0], [100..400, 5..50, 5..50]);
+    let frame = Frame::fit(&mask, &spec(1.0)).unwrap();
+    let native = |h: f64| frame.to_native().apply(Point::new([0.0, h, 0.0])).0[0];
+    assert!((native(0.0) - 28.388889).abs() < 1e-6 && (native(199.0) - 470.611111).abs() < 1e-6);
+    let h = |i: f64| frame.to_net().apply(Point::new([i, 0.0, 0.0])).0[1];
+    assert!((h(100.0) - 32.225).abs() < 1e-12);
+    assert!((h(native(37.0)) - 37.0).abs() < 1e-12);
+}
+
+#[test]
+fn both_maps_meet_in_the_patient() {
+    for spacing in [[0.3, 0.7, 5.0], [0.45, 0.45, 1.0], [1.0, 1.0, 3.0]] {
+        let shape = spacing.map(|s: f64| (150.0 / s) as usize / 2 * 2 + 1);
+        let inner = shape.map(|n| n / 8..n - n / 9);
+        let frame = Frame::fit(&block(shape, spacing, inner), &spec(2.0)).unwrap();
+        let there = Point::<Ijk>::new([3.3, 11.0, 7.5]);
+        let net = frame.to_net().apply(there);
+        assert!(frame.to_native().apply(net).minus(there).length() < 1e-9);
+        let patient = frame.native_to_lps.apply(there);
+        assert!(frame.to_lps().apply(net).minus(patient).length() < 1e-9);
+    }
+}
+
+/// One head, 48 ways to store it: a marked corner keeps its anatomical place, and comes back to its voxel.
+#[test]
+fn every_axis_order_puts_the_mark_at_the_same_place() {
+    let mut seen: Option<Vec<f32>> = None;
+    for source in [
+        [0, 1, 2],
+        [0, 2, 1],
+        [1, 0, 2],
+        [1, 2, 0],
+        [2, 0, 1],
+        [2, 1, 0],
+    ] {
+        for flips in 0..8u8 {
+            // Stored axis a runs along patient axis source[a]; the head is 120 x 160 x 140 mm in LPS.
+            let size = [120.0, 160.0, 140.0];
+            let step = 4.0;
+            let shape = source.map(|p| (size[p] / step) as usize);
+            let mut columns = [Vector::<Lps>::new([0.0; 3]); 3];
+            let mut origin = [0.0; 3];
+            for a in 0..3 {
+                let back = flips >> a & 1 == 1;
+                columns[a].0[source[a]] = if back { -step } else { step };
+                origin[source[a]] = if back { size[source[a]] - step } else { 0.0 };
+            }
+            let map = Map::from_columns(columns, Point::new(origin));
+            let empty = vec![false; shape.iter().product()];
+            let mut mask = Volume::new(shape, empty, map).unwrap();
+            for offset in 0..mask.data().len() {
+                let at = mask.centre(mask.index(offset)).0;
+                // The box's two corners fix the frame; the mark lies near left, posterior, superior.
+                let corner = at == [0.0; 3] || at == [116.0, 156.0, 136.0];
+                mask.data_mut()[offset] = corner || at == [112.0, 148.0, 132.0];
+            }
+            let frame = Frame::fit(&mask, &spec(2.0)).unwrap();
+            let cells = frame.forward(&mask).unwrap();
+            assert_eq!(cells.shape(), [120, 100, 120]);
+            let [w, h, d] = frame
+                .to_net()
+                .apply(mask.to_ijk().apply(Point::new([112.0, 148.0, 132.0])))
+                .0;
+            assert!(
+                w > 90.0 && h > 75.0 && d > 90.0,
+                "superior, left, posterior: {w} {h} {d}"
+            );
+            let back = frame.back(&cells).unwrap();
+            // A lone voxel thicker than a cell comes back weaker, but nowhere else.
+            let least =
+                |set: bool| (back.data().iter().zip(mask.data())).filter(move |&(_, &m)| m == set);
+            let weakest = least(true).map(|(&p, _)| p).fold(f32::INFINITY, f32::min);
+            let elsewhere = least(false).map(|(&p, _)| p).fold(0.0, f32::max);
+            assert!(weakest > 1.5 * elsewhere, "{weakest} {elsewhere}");
+            match &seen {
+                None => seen = Some(cells.into_data()),
+                Some(first) => assert_eq!(first, cells.data()),
+            }
+        }
+    }
+}
+
+#[test]
+fn bone_is_neither_lost_nor_made() {
+    let mask = block([90, 100, 110], [1.3, 1.7, 1.1], [11..70, 13..80, 17..101]);
+    let frame = Frame::fit(&mask, &spec(2.0)).unwrap();
+    let cells = frame.forward(&mask).unwrap();
+    let sum: f64 = cells.data().iter().map(|&f| f64::from(f)).sum::<f64>() * 8.0;
+    assert!(
+        (sum / mask.mm3() - 1.0).abs() < 1e-4,
+        "{sum} {}",
+        mask.mm3()
+    );
+    let inside = cells.data().iter().filter(|&&f| f > 0.999).count();
+    assert!(inside > 50_000 && cells.data()[0] == 0.0);
+}
+
+#[test]
+fn a_cap_outside_the_skulls_box_comes_back() {
+    let shape = [80, 90, 80];
+    let skull = block(shape, [2.0; 3], [10..70, 10..80, 5..60]);
+    let cap = block(shape, [2.0; 3], [20..60, 20..70, 60..64]);
+    let frame = Frame::fit(&skull, &spec(2.0)).unwrap();
+    let back = frame.back(&frame.forward(&cap).unwrap()).unwrap();
+    assert_eq!(back.map(|&p| p >= 0.5), cap);
+}
+
+#[test]
+fn a_large_head_stretches_the_frame_and_a_huge_one_is_refused() {
+    let of = |mm: usize| block([100, 140, 100], [2.0; 3], [10..80, 1..1 + mm / 2, 10..90]);
+    let frame = Frame::fit(&of(244), &spec(2.0)).unwrap();
+    assert!((frame.cell_mm() - 2.2).abs() < 1e-12);
+    assert_eq!(frame.findings[0].name, "large_head");
+    let refused = Frame::fit(&of(268), &spec(2.0));
+    assert!(matches!(refused, Err(FrameError::TooLarge { extent_mm }) if extent_mm[0] == 268.0));
+    assert_eq!(
+        Frame::fit(&grid([4; 3], [1.0; 3]), &spec(2.0)),
+        Err(FrameError::Empty)
+    );
+}
+
+#[test]
+fn jaw_and_neck_do_not_move_the_frame() {
+    let mut mask = block([80, 90, 120], [2.0; 3], [10..70, 10..80, 30..115]);
+    let neck = block([80, 90, 120], [2.0; 3], [30..50, 70..90, 0..30]);
+    (mask.data_mut().iter_mut().zip(neck.data())).for_each(|(m, &n)| *m |= n);
+    let frame = Frame::fit(&mask, &spec(2.0)).unwrap();
+    // 180 mm under slice 115 is slice 25; the middle is slice 69.5.
+    let w = frame.to_net().apply(Point::new([0.0, 0.0, 69.5])).0[0];
+    assert!((w - 59.5).abs() < 1e-9, "{w}");
+    assert_eq!(frame.findings[0].name, "neck_ignored");
+}
+
+#[test]
+fn one_thread_and_many_give_the_same_bytes() {
+    let mask = block([90, 100, 40], [1.3, 1.7, 3.1], [11..70, 13..80, 3..38]);
+    let frame = Frame::fit(&mask, &spec(2.0)).unwrap();
+    let of = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(|| {
+            let cells = frame.forward(&mask).unwrap();
+            let back = frame.back(&cells).unwrap();
+            (cells, back)
+        })
+    };
+    assert!(of(1) == of(8));
+}

@@ -18,8 +18,6 @@ const RETRACT_FROM_UM: f64 = 1_500.0;
 const LIFT: Um = Um(200);
 /// Lift at the end.
 const LIFT_END: Um = Um(5_000);
-/// Points that stray less are left out of the drawn line.
-const SIMPLIFY: Um = Um(10);
 /// How far beside the layer the nozzle waits for cooling.
 const ASIDE: Um = Um(15_000);
 /// Waits shorter than this are not worth a trip, s.
@@ -284,7 +282,7 @@ impl<'a> Writer<'a> {
         let speed = (usual * slow).max(self.recipe.settings.slowest_mm_s.min(usual));
         let section = self.section_mm2(layer, stroke.width);
         let filament_mm2 = std::f64::consts::FRAC_PI_4 * self.printer.filament_mm.powi(2);
-        for pair in simplify_open(&stroke.spots, SIMPLIFY).windows(2) {
+        for pair in simplify_open(&stroke.spots, self.recipe.resolution()).windows(2) {
             let length = distance_um(pair[0], pair[1]) / 1000.0;
             if length == 0.0 {
                 continue;

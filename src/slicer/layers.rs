@@ -15,8 +15,6 @@ use super::support::{self, Support};
 use super::walls;
 use rayon::prelude::*;
 
-/// Contours are simplified to this before anything is offset; CT facets are about a hundred times longer.
-const SIMPLIFY: Um = Um(12);
 /// Islands smaller than this leave nothing worth drawing, mm2.
 const ISLAND_MIN_MM2: f64 = 0.02;
 
@@ -50,7 +48,7 @@ impl Part {
                         0.0
                     };
                 Region::from_contours(&solid.contours(z, list))
-                    .simplified(SIMPLIFY)
+                    .simplified(recipe.resolution())
                     .offset(Um::from_mm(grow), Corner::Sharp)
                     .larger_than(ISLAND_MIN_MM2)
             })

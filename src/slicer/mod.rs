@@ -16,6 +16,7 @@ use crate::space::Lps;
 use std::fmt::Write;
 
 mod cut;
+mod delaunay;
 mod emit;
 mod infill;
 mod layers;

@@ -34,7 +34,6 @@ pub(super) struct Placed {
 /// One way of standing.
 #[derive(Clone, Debug)]
 struct Stand {
-    cost_s: f64,
     turn: Map<Lps, Bed>,
     low: [f64; 3],
     high: [f64; 3],
@@ -176,7 +175,6 @@ fn stands(part: &Mesh<Lps>, settings: &Settings, layer_mm: f64) -> Vec<Stand> {
         ]);
         let (low, high) = extent(part, &up);
         return vec![Stand {
-            cost_s: 0.0,
             turn: up,
             low,
             high,
@@ -191,15 +189,10 @@ fn stands(part: &Mesh<Lps>, settings: &Settings, layer_mm: f64) -> Vec<Stand> {
     found.truncate(TRIES);
     found
         .into_par_iter()
-        .map(|(cost_s, up)| {
+        .map(|(_, up)| {
             let turn = yaw(part, up);
             let (low, high) = extent(part, &turn);
-            Stand {
-                cost_s,
-                turn,
-                low,
-                high,
-            }
+            Stand { turn, low, high }
         })
         .collect()
 }
@@ -270,8 +263,8 @@ fn cost_s(
         if rise < -steep && height > layer_mm {
             support_mm3 += facet.area_mm2 * -rise * height;
         }
-        // Slopes below 15 degrees come out in terraces.
-        if rise > 0.966 {
+        // Slopes below 15 degrees come out in terraces; what is flat does not.
+        if (0.966..0.9998).contains(&rise) {
             terrace_mm2 += facet.area_mm2;
         }
     }
@@ -443,10 +436,16 @@ mod tests {
     }
 
     #[test]
-    fn a_cap_is_stood_on_edge() {
-        let placed = place(&shapes::cap(100.0), &printer(), &Settings::default(), 0.2).unwrap();
+    fn a_cap_is_stood_up_steeply_with_little_to_support() {
+        let cap = shapes::cap(100.0);
+        let settings = Settings::default();
+        let placed = place(&cap, &printer(), &settings, 0.2).unwrap();
         let (low, high) = placed[0].mesh.bounds().unwrap();
-        assert!(high.0[2] - low.0[2] > 60.0, "{:?}", high.0[2]);
+        // Lying down it is 19 mm high.
+        assert!(high.0[2] - low.0[2] > 40.0, "{:?}", high.0[2]);
+        let (facets, up) = (facets(&cap), placed[0].to_bed.0[2]);
+        let cost = |up: [f64; 3]| cost_s(&cap, &facets, Vector::new(up), &settings, 0.2);
+        assert!(cost([up[0], up[1], up[2]]) < cost([0.0, 0.0, 1.0]));
     }
 
     #[test]

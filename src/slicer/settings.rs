@@ -36,6 +36,8 @@ pub struct Settings {
     pub brim_mm: f64,
     /// How the part stands.
     pub orientation: Orientation,
+    /// Outlines and paths may stray this far from the mesh's section to save points, mm.
+    pub resolution_mm: f64,
     /// First layer shrunk by, mm, against the squeezed-out foot; 0 for none.
     pub elephant_mm: f64,
     /// Outlines moved outwards by, mm; measured with a ring gauge, 0 until then.
@@ -67,6 +69,7 @@ impl Default for Settings {
             overhang_deg: 50.0,
             brim_mm: 5.0,
             orientation: Orientation::Auto,
+            resolution_mm: 0.012,
             elephant_mm: 0.0,
             xy_mm: 0.0,
             external_mm_s: 30.0,
@@ -81,6 +84,18 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// A quick look at the shape: thick layers, one wall, little inside, few points. Not for judging a fit.
+    pub fn draft() -> Self {
+        Self {
+            layer_mm: Some(0.3),
+            perimeters: 1,
+            infill: 0.15,
+            skin_layers: 2,
+            resolution_mm: 0.05,
+            ..Self::default()
+        }
+    }
+
     /// Refuses numbers that make no sense.
     pub(super) fn validate(&self) -> Result<(), SliceError> {
         let checks = [
@@ -90,6 +105,7 @@ impl Settings {
             ("skin_layers", f64::from(self.skin_layers), 0.0, 50.0),
             ("overhang_deg", self.overhang_deg, 10.0, 89.0),
             ("brim_mm", self.brim_mm, 0.0, 30.0),
+            ("resolution_mm", self.resolution_mm, 0.001, 0.2),
             ("elephant_mm", self.elephant_mm, 0.0, 0.5),
             ("xy_mm", self.xy_mm, -0.5, 0.5),
             ("external_mm_s", self.external_mm_s, 1.0, 500.0),
@@ -184,6 +200,11 @@ impl Recipe {
             width: Um::from_mm(1.125 * printer.nozzle_mm),
             flow_max_mm3_s: material.flow_max_mm3_s.min(printer.limits.flow_max_mm3_s),
         })
+    }
+
+    /// How far outlines may stray to save points.
+    pub(super) fn resolution(&self) -> Um {
+        Um::from_mm(self.settings.resolution_mm)
     }
 
     /// Height of a layer, from 0.

@@ -23,6 +23,8 @@ const INTERFACE_PITCH: Um = Um(800);
 const OVERHANG_MIN: Um = Um(300);
 /// Support reaches this far beyond the overhang: a column under a rim's tip must stand by itself.
 const REACH: Um = Um(1_000);
+/// Unions of many layers fray; support needs no finer outline than this.
+const SIMPLIFY: Um = Um(60);
 /// Smallest column, mm2.
 const COLUMN_MIN_MM2: f64 = 1.0;
 
@@ -67,6 +69,7 @@ pub(super) fn grow(regions: &[Region], recipe: &Recipe) -> Vec<Support> {
         column = column
             .minus(&near.offset(XY_GAP, Corner::Round))
             .opened(recipe.width)
+            .simplified(SIMPLIFY)
             .larger_than(COLUMN_MIN_MM2);
         let dense = (above..above + INTERFACE_LAYERS)
             .filter_map(|l| needs.get(l))

@@ -34,7 +34,7 @@ pub(super) fn draw(island: &Region, recipe: &Recipe, layer: usize) -> Walls {
     let spacing = line.spacing();
     let body = island.opened(share(line.width, SINGLE));
     let mut walls = Walls {
-        thin: thin::fill(&island.minus(&body), line.height, line.width, false),
+        thin: thin::fill(&island.minus(&body), line, false),
         external: loops(
             &body.offset(Um(-line.width.0 / 2), Corner::Round),
             line,
@@ -45,23 +45,17 @@ pub(super) fn draw(island: &Region, recipe: &Recipe, layer: usize) -> Walls {
     let mut rest = body.offset(Um(-(line.width.0 + spacing.0) / 2), Corner::Round);
     for _ in 1..recipe.settings.perimeters {
         let room = rest.opened(share(spacing, SINGLE));
-        walls.thin.extend(thin::fill(
-            &rest.minus(&room),
-            line.height,
-            line.width,
-            true,
-        ));
+        walls
+            .thin
+            .extend(thin::fill(&rest.minus(&room), line, true));
         let centre = room.offset(Um(-spacing.0 / 2), Corner::Round);
         walls.inner.extend(loops(&centre, line, Role::Perimeter));
         rest = room.offset(Um(-spacing.0), Corner::Round);
     }
     let room = rest.opened(share(spacing, SINGLE));
-    walls.thin.extend(thin::fill(
-        &rest.minus(&room),
-        line.height,
-        line.width,
-        true,
-    ));
+    walls
+        .thin
+        .extend(thin::fill(&rest.minus(&room), line, true));
     walls.inside = room;
     walls
 }

@@ -143,16 +143,13 @@ impl Engine {
     /// Everything that must be true before a print; the step itself checks the state once more.
     fn check_release(&self, job: &Job, release: &Release, bed_clear: bool) -> Reply {
         let no = |code: &str, text: String, next: &str| Err(Refused::new(code, text, next));
-        let design = match (&job.design, job.state) {
-            (Some(design), JobState::AwaitingRelease) => design,
-            _ => {
-                let text = format!(
-                    "{} does not wait for release: it is {}.",
-                    job.code,
-                    job.state.word()
-                );
-                return no("not_allowed", text, "Look at the list for what waits.");
-            }
+        let (Some(design), JobState::AwaitingRelease) = (&job.design, job.state) else {
+            let text = format!(
+                "{} does not wait for release: it is {}.",
+                job.code,
+                job.state.word()
+            );
+            return no("not_allowed", text, "Look at the list for what waits.");
         };
         if release.sha256 != design.gcode_sha256 {
             return no(

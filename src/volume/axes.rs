@@ -76,9 +76,9 @@ impl Canonical {
     pub fn to_native(&self) -> Map<Ijk, Ijk> {
         let mut columns = [Vector::new([0.0; 3]); 3];
         let mut origin = [0.0; 3];
-        for a in 0..3 {
+        for (a, column) in columns.iter_mut().enumerate() {
             let axis = self.source[a];
-            columns[a].0[axis] = if self.flipped[a] { -1.0 } else { 1.0 };
+            column.0[axis] = if self.flipped[a] { -1.0 } else { 1.0 };
             if self.flipped[a] {
                 origin[axis] = self.native[axis] as f64 - 1.0;
             }

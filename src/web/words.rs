@@ -80,10 +80,14 @@ pub(super) fn number(value: f64, unit: &str) -> String {
         v if v >= 10.0 => 1,
         _ => 2,
     };
+    let mut text = format!("{value:.digits$}");
+    if text.contains('.') {
+        text.truncate(text.trim_end_matches('0').trim_end_matches('.').len());
+    }
     if unit.is_empty() {
-        format!("{value:.digits$}")
+        text
     } else {
-        format!("{value:.digits$} {unit}")
+        format!("{text} {unit}")
     }
 }
 
@@ -101,6 +105,7 @@ mod tests {
         assert_eq!(clock("2026-11-20T14:02:10+01:00", now), "2026-11-20 14:02");
         assert_eq!(clock("", now), "");
         assert_eq!(number(1.234, "mm"), "1.23 mm");
+        assert_eq!(number(1.5, "mm"), "1.5 mm");
         assert_eq!(number(512.0, ""), "512");
     }
 }

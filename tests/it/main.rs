@@ -1,5 +1,17 @@
 //! The line as a user runs it: real files, real processes. One module a room.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test may; skips are printed"
+)]
+
+mod display;
 mod house;
 mod intake;
 mod line;
+mod printer;
+mod slice;
+mod station;
+mod web;

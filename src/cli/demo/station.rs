@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The virtual printer's clock runs this much faster, so that a print of an hour ends within seconds.
-const SPEED: f64 = 2000.0;
+/// The virtual printer's clock runs this much faster, so that a print of two hours ends within seconds; not more, because its
+/// watch for idle hosts (M85, 900 s) runs with it, and this process may have to wait for a core.
+const SPEED: f64 = 400.0;
 
 /// A running station in a folder of its own. Dropping it stops every process it started.
 pub(super) struct Station {

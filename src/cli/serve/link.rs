@@ -27,6 +27,8 @@ const DEAD: Duration = Duration::from_secs(10);
 const AGAIN: Duration = Duration::from_millis(200);
 /// A link that ends within this time of its start failed at once, and is given as long before the next try.
 const EARLY: Duration = Duration::from_secs(2);
+/// A link that was not there yet is not reported as down for this long after the start.
+const COMING_UP: Duration = Duration::from_secs(5);
 /// Emergency stop answers within this time or not at all.
 const STOP_MAX: Duration = Duration::from_secs(1);
 /// Longest line taken from the link.
@@ -73,17 +75,18 @@ impl SocketLink {
             .name("link".into())
             .spawn(move || {
                 let mut child: Option<(Child, Instant)> = None;
-                let mut down = false;
+                // At the start a link gets time to come up before anybody is alarmed; once lost, it is said at once.
+                let (mut quiet_until, mut down) = (Instant::now() + COMING_UP, false);
                 while let Some(link) = weak.upgrade() {
                     if let Ok(stream) = UnixStream::connect(&link.socket) {
-                        down = false;
+                        (quiet_until, down) = (Instant::now(), false);
                         if let Err(error) = link.listen(stream) {
                             tracing::warn!(kind = ?error.kind(), "the printer link went away");
                         }
                     } else if let Some(starter) = &starter {
                         ensure_started(starter, &mut child);
                     }
-                    if !std::mem::replace(&mut down, true) {
+                    if Instant::now() >= quiet_until && !std::mem::replace(&mut down, true) {
                         link.mailbox.link(Report::Down);
                     }
                     drop(link);

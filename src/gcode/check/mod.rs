@@ -135,6 +135,8 @@ pub struct Checker<'a> {
     peak_nm: i64,
     /// Highest Z of an extrusion, nm.
     printed_nm: i64,
+    /// Cold extrusion is told once per heater command: what follows is the same fault.
+    cold_told: bool,
     stopped: bool,
 }
 
@@ -156,6 +158,7 @@ impl<'a> Checker<'a> {
             bed_target_c: 0.0,
             peak_nm: 0,
             printed_nm: 0,
+            cold_told: false,
             stopped: false,
         }
     }
@@ -233,11 +236,13 @@ impl<'a> Checker<'a> {
             .map_or(0.0, |v| v.value());
         match (command.letter, command.number) {
             ('M', 104) => {
+                self.cold_told = false;
                 self.hotend_target_c = target;
                 // Not waited for: a higher target promises nothing, a lower one takes away.
                 self.assured_c = self.assured_c.min(target);
             }
             ('M', 109) => {
+                self.cold_told = false;
                 self.hotend_target_c = target;
                 self.assured_c = target;
             }

@@ -126,7 +126,7 @@ impl Checker<'_> {
 
     fn warm(&mut self) {
         let least = self.printer.limits.extrude_min_c;
-        if self.assured_c < least {
+        if self.assured_c < least && !std::mem::replace(&mut self.cold_told, true) {
             self.violate(
                 "cold_extrusion",
                 format!(

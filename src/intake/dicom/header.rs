@@ -140,12 +140,9 @@ fn parse(layout: &Layout<'_>, file: FileRef, index: usize, limits: &Limits) -> F
         Encoding::ExplicitLittle => entries::EXPLICIT_VR_LITTLE_ENDIAN.erased(),
         Encoding::ExplicitBig => entries::EXPLICIT_VR_BIG_ENDIAN.erased(),
     };
-    let object = match InMemDicomObject::read_dataset_with_ts(layout.header(), &syntax) {
-        Ok(object) => object,
-        // The parser's text may quote values: it stays out.
-        Err(_) => {
-            return Found::Broken(FileFault::Header("an element is damaged".into()), None);
-        }
+    // The parser's text may quote values: it stays out.
+    let Ok(object) = InMemDicomObject::read_dataset_with_ts(layout.header(), &syntax) else {
+        return Found::Broken(FileFault::Header("an element is damaged".into()), None);
     };
     let all = Elements(&object);
     if let Some(other) = not_a_ct_slice(all) {

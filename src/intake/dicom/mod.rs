@@ -144,6 +144,7 @@ fn look(file: &DropFile, index: usize, limits: &Limits) -> Result<(Input, Found)
     let found = match files::sniff(&bytes) {
         Kind::Dicom => header::read(&bytes, file.file, index, limits).0,
         Kind::Empty => Found::Broken(FileFault::Empty, None),
+        Kind::Zip => Found::Broken(FileFault::ArchiveBeside, None),
         _ => Found::Broken(FileFault::Unknown, None),
     };
     Ok((input, found))

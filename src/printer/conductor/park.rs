@@ -45,6 +45,8 @@ pub(super) fn park(at: &[f64; 4], hot: bool, printer: &Printer) -> Script {
         let y = printer.bed_mm[1] - MARGIN_MM;
         script.push(motion(format!("G1 X{MARGIN_MM} Y{y} F{TRAVEL_MM_MIN}")));
     }
+    // An `ok` means planned: held is what has come to rest.
+    script.push(("M400".to_owned(), Class::Drain));
     // The steppers' own time limit (120 s) would let the head lose its place.
     script.push(setting("M84 S0"));
     script.push(setting("M85 S0"));

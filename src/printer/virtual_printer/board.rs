@@ -61,6 +61,11 @@ impl Board {
         self.wire.to_host(now)
     }
 
+    /// Nothing moves and nothing waits to be executed.
+    pub fn is_at_rest(&self) -> bool {
+        self.firmware.is_at_rest()
+    }
+
     /// The port is gone until then (fault `disconnect`).
     pub fn gone_until(&self) -> Option<f64> {
         self.gone_until

@@ -196,6 +196,11 @@ impl Firmware {
         self.life == Life::Halted
     }
 
+    /// Nothing moves and nothing waits to be executed.
+    pub fn is_at_rest(&self) -> bool {
+        self.planner.is_empty() && self.queue.is_empty()
+    }
+
     /// Numbered lines that entered the queue since the board was new.
     pub fn accepted(&self) -> u64 {
         self.accepted

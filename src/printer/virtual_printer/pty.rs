@@ -23,6 +23,9 @@ const SLEEP_MAX_MS: f64 = 50.0;
 /// Shortest sleep that is worth it; below that the clock just passes.
 const SLEEP_MIN_MS: f64 = 0.05;
 
+/// The log is on the disk's side at least that often.
+const FLUSH: Duration = Duration::from_millis(100);
+
 /// What to serve.
 #[derive(Debug)]
 pub struct Serve {
@@ -102,6 +105,7 @@ struct Server {
     out: Vec<u8>,
     was_open: bool,
     last_open: Instant,
+    flushed: Instant,
 }
 
 /// Serves until nobody had the port open for [`Serve::idle_s`], else for ever.
@@ -141,6 +145,7 @@ pub fn serve(serve: Serve) -> Result<(), ServeError> {
         out: Vec::new(),
         was_open: false,
         last_open: Instant::now(),
+        flushed: Instant::now(),
     };
     loop {
         server.turn()?;
@@ -202,8 +207,9 @@ impl Server {
         if is_open {
             self.last_open = Instant::now();
         }
-        self.write();
+        // Before the answer goes out: who is told that everything is done finds everything in the log.
         self.write_log()?;
+        self.write();
         if !is_open {
             std::thread::sleep(Duration::from_millis(CLOSED_MS));
             return Ok(());
@@ -257,10 +263,14 @@ impl Server {
                 text.push(b'\n');
             }
         }
+        // Ten times a second while lines flow, at once when the printer rests.
+        let due = self.board.is_at_rest() || self.flushed.elapsed() > FLUSH;
+        if due {
+            self.flushed = Instant::now();
+        }
         let write = |log: &mut BufWriter<std::fs::File>| {
             log.write_all(&text)?;
-            // Seldom is enough while lines flow; at once when the printer rests.
-            if text.is_empty() { log.flush() } else { Ok(()) }
+            if due { log.flush() } else { Ok(()) }
         };
         write(log).map_err(|source| ServeError::Log {
             path: self.serve.log.clone().unwrap_or_default(),

@@ -45,9 +45,6 @@ pub(super) struct Score {
     pub(super) dice: f64,
     /// Extruded part volume over mesh volume.
     pub(super) volume: f64,
-    /// Pixels of the mesh without plastic, and plastic outside the mesh, over the mesh's pixels.
-    pub(super) missing: f64,
-    pub(super) excess: f64,
 }
 
 /// Reads a file layer by layer, as firmware and viewers would.
@@ -238,8 +235,6 @@ pub(super) fn score(gcode: &str, mesh: &Mesh<Bed>) -> Score {
     Score {
         dice: 2.0 * both / (drawn + truth),
         volume: volume / mesh.volume_mm3(),
-        missing: (truth - both) / truth,
-        excess: (drawn - both) / truth,
     }
 }
 

@@ -1,0 +1,253 @@
+//! The LCD's screens, pixel by pixel. `CALVARIA_BLESS=1` rewrites the goldens; look at them before you commit.
+
+use calvaria::display::{Canvas, Picture, Screen, draw, png_of, screen_of};
+use calvaria::status::{
+    Finding, Heater, JobState, JobView, PrinterState, PrinterView, Progress, Side, Snapshot, Stage,
+    StationView,
+};
+use std::path::{Path, PathBuf};
+
+fn job(code: &str, state: JobState) -> JobView {
+    JobView {
+        code: code.into(),
+        state,
+        reason: String::new(),
+        next: String::new(),
+        progress: None,
+        findings: Vec::new(),
+        gcode_sha256: Some("3f9a".repeat(16)),
+        side: Some(Side::Left),
+        place: "patient's LEFT, fronto-temporal".into(),
+        print_s: Some(8040.0),
+        filament_g: Some(41.5),
+        released_by: "A. Weber".into(),
+        received: "2026-11-21T14:02:10+01:00".into(),
+        changed: "2026-11-21T14:05:10+01:00".into(),
+        files: vec!["preview-fit.png".into()],
+    }
+}
+
+fn base() -> Snapshot {
+    Snapshot {
+        revision: 1,
+        station: StationView {
+            version: "0.1.0".into(),
+            address: "http://127.0.0.1:8080/".into(),
+            ..StationView::default()
+        },
+        printer: PrinterView {
+            state: PrinterState::Idle,
+            is_virtual: true,
+            hotend: Heater {
+                now_c: 24.0,
+                target_c: 0.0,
+            },
+            bed: Heater {
+                now_c: 23.0,
+                target_c: 0.0,
+            },
+            ..PrinterView::default()
+        },
+        jobs: Vec::new(),
+    }
+}
+
+fn snapshot(screen: Screen) -> Snapshot {
+    let mut s = base();
+    match screen {
+        Screen::Starting => s.station.starting = true,
+        Screen::Idle => {}
+        Screen::InWork => {
+            let mut j = job("K7-2043", JobState::Designing);
+            j.progress = Some(Progress {
+                stage: Stage::Network,
+                fraction: 0.42,
+                text: "layer 11 of 26".into(),
+            });
+            s.jobs.push(j);
+        }
+        Screen::AwaitingRelease => s.jobs.push(job("K7-2043", JobState::AwaitingRelease)),
+        Screen::Printing => {
+            s.jobs.push(job("K7-2043", JobState::Printing));
+            s.printer = PrinterView {
+                state: PrinterState::Printing,
+                is_virtual: true,
+                hotend: Heater {
+                    now_c: 210.4,
+                    target_c: 210.0,
+                },
+                bed: Heater {
+                    now_c: 60.1,
+                    target_c: 60.0,
+                },
+                job: Some("K7-2043".into()),
+                fraction: 0.42,
+                left_s: 4620.0,
+                spent_s: 3400.0,
+                layer: 84,
+                layers: 200,
+                ..PrinterView::default()
+            };
+        }
+        Screen::Attention => {
+            s.printer.state = PrinterState::Halted;
+            s.printer.fault = Some(Finding::warn(
+                "heating_failed",
+                "The nozzle cools although it is heated. The print was stopped. Hot (190 C): do not touch. Call service.",
+            ));
+        }
+    }
+    s
+}
+
+/// A picture made of three flat colours, as a preview would be.
+fn picture(dir: &Path) -> Picture {
+    let (w, h) = (80u32, 60u32);
+    let mut rgb = Vec::new();
+    for y in 0..h {
+        for x in 0..w {
+            let (dx, dy) = (f64::from(x) - 40.0, f64::from(y) - 30.0);
+            let skull = dx * dx + dy * dy < 24.0 * 24.0;
+            let part = skull && dx > 4.0 && dy < -4.0;
+            rgb.extend(if part {
+                [86, 180, 233]
+            } else if skull {
+                [206, 202, 190]
+            } else {
+                [255; 3]
+            });
+        }
+    }
+    let path = dir.join("p.png");
+    let file = std::fs::File::create(&path).unwrap();
+    let mut encoder = png::Encoder::new(file, w, h);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder
+        .write_header()
+        .unwrap()
+        .write_image_data(&rgb)
+        .unwrap();
+    Picture::read(&path).unwrap()
+}
+
+const ALL: [Screen; 6] = [
+    Screen::Starting,
+    Screen::Idle,
+    Screen::InWork,
+    Screen::AwaitingRelease,
+    Screen::Printing,
+    Screen::Attention,
+];
+
+fn decode(bytes: &[u8]) -> (u32, u32, Vec<u8>) {
+    let mut decoder = png::Decoder::new(std::io::Cursor::new(bytes));
+    decoder.set_transformations(png::Transformations::normalize_to_color8());
+    let mut reader = decoder.read_info().unwrap();
+    let mut out = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut out).unwrap();
+    out.truncate(info.buffer_size());
+    (info.width, info.height, out)
+}
+
+#[test]
+fn every_screen_at_both_sizes_is_its_golden() {
+    let tmp = tempfile::tempdir().unwrap();
+    let picture = picture(tmp.path());
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/lcd");
+    let bless = std::env::var_os("CALVARIA_BLESS").is_some();
+    let mut wrong = Vec::new();
+    for (w, h) in [(800, 480), (320, 240)] {
+        for screen in ALL {
+            let s = snapshot(screen);
+            assert_eq!(screen_of(&s), screen);
+            let mut canvas = Canvas::new(w, h);
+            draw(&mut canvas, &s, Some(&picture), true);
+            let got = png_of(&canvas).unwrap();
+            let name = format!("{}-{w}x{h}.png", screen.word());
+            let path = golden.join(&name);
+            if bless {
+                std::fs::create_dir_all(&golden).unwrap();
+                std::fs::write(&path, &got).unwrap();
+            }
+            // Pixels, not bytes: another version of the encoder may pack them otherwise.
+            let want = std::fs::read(&path).map(|b| decode(&b)).ok();
+            if want.as_ref() != Some(&decode(&got)) {
+                let out: PathBuf = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lcd");
+                std::fs::create_dir_all(&out).unwrap();
+                std::fs::write(out.join(&name), &got).unwrap();
+                wrong.push(out.join(&name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "not as the goldens: {wrong:?}");
+}
+
+#[test]
+fn what_matters_more_is_shown_first() {
+    let mut s = snapshot(Screen::Printing);
+    s.jobs.push(job("A1-0003", JobState::AwaitingRelease));
+    s.jobs.push(job("A1-0004", JobState::Designing));
+    assert_eq!(screen_of(&s), Screen::Printing);
+    s.jobs[0].state = JobState::Printed;
+    assert_eq!(screen_of(&s), Screen::AwaitingRelease);
+    s.jobs[1].state = JobState::Cancelled;
+    assert_eq!(screen_of(&s), Screen::InWork);
+    s.station
+        .attention
+        .push(Finding::warn("disk_full", "The disk is full."));
+    assert_eq!(screen_of(&s), Screen::Attention);
+}
+
+#[test]
+fn a_stopped_print_stays_on_the_screen_until_something_else_happens() {
+    let mut s = base();
+    let mut stopped = job("K7-2043", JobState::Stopped);
+    stopped.reason = "Emergency stop was pressed.".into();
+    s.jobs.push(stopped);
+    assert_eq!(screen_of(&s), Screen::Attention);
+    let mut next = job("A1-0003", JobState::Designing);
+    next.changed = "2026-11-21T15:00:00+01:00".into();
+    s.jobs.insert(0, next);
+    assert_eq!(screen_of(&s), Screen::InWork);
+}
+
+#[test]
+fn only_the_frame_flashes() {
+    let s = snapshot(Screen::Attention);
+    let (mut lit, mut dark) = (Canvas::new(320, 240), Canvas::new(320, 240));
+    draw(&mut lit, &s, None, true);
+    draw(&mut dark, &s, None, false);
+    let (lit, dark) = (
+        decode(&png_of(&lit).unwrap()),
+        decode(&png_of(&dark).unwrap()),
+    );
+    assert_ne!(lit, dark);
+    let inner = |(w, h, rgb): &(u32, u32, Vec<u8>)| -> Vec<u8> {
+        (6..h - 6)
+            .flat_map(|y| rgb[((y * w + 6) * 3) as usize..((y * w + w - 6) * 3) as usize].to_vec())
+            .collect()
+    };
+    assert_eq!(inner(&lit), inner(&dark));
+}
+
+#[test]
+fn the_longest_texts_and_odd_numbers_are_drawn_at_every_size() {
+    let mut s = snapshot(Screen::Printing);
+    s.printer.left_s = 999.0 * 3600.0;
+    s.printer.fraction = f64::NAN;
+    s.jobs[0].progress = Some(Progress {
+        stage: Stage::Print,
+        fraction: 1.0,
+        text: "W".repeat(400),
+    });
+    let mut a = snapshot(Screen::Attention);
+    a.printer.fault = Some(Finding::warn(
+        "x",
+        "Donaudampfschifffahrtsgesellschaft \u{1F480} ".repeat(40),
+    ));
+    for (w, h) in [(320, 240), (480, 320), (800, 480), (1920, 1080)] {
+        for s in [&s, &a] {
+            draw(&mut Canvas::new(w, h), s, None, true);
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! The printer's processes: link and virtual printer over a real pseudo-terminal.
+
+use calvaria::printer::client::{Client, SOCKET};
+use calvaria::printer::virtual_printer::Record;
+use calvaria::printer::wire::{Command as Ask, Phase, Status};
+use calvaria::status::PrinterState;
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// A data folder with a link on it; both end with the value.
+struct Station {
+    dir: tempfile::TempDir,
+    link: Child,
+}
+
+fn start(data: &Path, arguments: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_calvaria"))
+        .args(["printer", "--data"])
+        .arg(data)
+        .args(arguments)
+        .env(
+            "CALVARIA_PROFILES",
+            concat!(env!("CARGO_MANIFEST_DIR"), "/printer-profiles"),
+        )
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+impl Station {
+    fn new(arguments: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("log.jsonl");
+        let mut all = vec![
+            "--virtual-speed",
+            "400",
+            "--virtual-log",
+            log.to_str().unwrap(),
+        ];
+        all.extend(arguments);
+        let link = start(dir.path(), &all);
+        Self { dir, link }
+    }
+
+    fn client(&self) -> Client {
+        let by = Instant::now() + LIMIT;
+        loop {
+            match Client::connect(&self.dir.path().join(SOCKET), LIMIT) {
+                Ok(client) => return client,
+                Err(error) => assert!(Instant::now() < by, "{error}"),
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn until(&self, what: &str, done: impl Fn(&Status) -> bool) -> Status {
+        let mut client = self.client();
+        let by = Instant::now() + Duration::from_secs(60);
+        loop {
+            let status = client.ask(Ask::Status).unwrap();
+            if done(&status) {
+                return status;
+            }
+            assert!(Instant::now() < by, "never {what}: {status:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Writes a file and has it printed.
+    fn print(&self, text: &str) -> PathBuf {
+        let path = self.dir.path().join("part.gcode");
+        std::fs::write(&path, text).unwrap();
+        let sha256 = Sha256::digest(text.as_bytes())
+            .iter()
+            .fold(String::new(), |mut hex, byte| {
+                let _ = write!(hex, "{byte:02x}");
+                hex
+            });
+        let by = Instant::now() + LIMIT;
+        let mut client = self.client();
+        loop {
+            let ask = Ask::Print {
+                job: "K7-2043".into(),
+                path: path.clone(),
+                sha256: sha256.clone(),
+            };
+            match client.ask(ask) {
+                Ok(_) => return path,
+                Err(error) => assert!(Instant::now() < by, "{error}"),
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn records(&self) -> Vec<Record> {
+        let text = std::fs::read_to_string(self.dir.path().join("log.jsonl")).unwrap();
+        text.lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    }
+}
+
+impl Drop for Station {
+    fn drop(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.link);
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        let by = Instant::now() + Duration::from_secs(30);
+        while Instant::now() < by && self.link.try_wait().is_ok_and(|s| s.is_none()) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = self.link.kill();
+    }
+}
+
+/// A small harmless part.
+fn part(lines: usize) -> String {
+    let mut text = String::from(
+        "M140 S60\nM104 S150\nG28\nM190 S60\nM109 S215\nG90\nM83\nG92 E0\nG1 Z0.3 F600\nG1 X20 Y20 F6000\n",
+    );
+    for k in 0..lines {
+        let (x, y) = (22 + (k % 40) * 2, 20 + (k / 40) % 150);
+        let _ = writeln!(text, "G1 X{x} Y{y} E0.06 F3600");
+    }
+    text.push_str("M107\nM104 S0\nM140 S0\nG1 X10 Y200 F6000\nM84\n");
+    text
+}
+
+/// X, Y, Z, E (all filament) in 1e-4 mm after each straight move of `lines`, read by a reader of its own that knows
+/// only what [`part`] writes.
+fn positions<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<[i64; 4]> {
+    let mut at = [0_i64; 4];
+    let mut found = Vec::new();
+    for line in lines {
+        let line = line.split(';').next().unwrap_or_default().trim();
+        if line == "G28" {
+            (at[0], at[1], at[2]) = (0, 0, 0);
+        }
+        if !line.starts_with("G1 ") {
+            continue;
+        }
+        for word in line.split(' ').skip(1) {
+            let (letter, number) = word.split_at(1);
+            let value = (number.parse::<f64>().unwrap() * 1e4).round() as i64;
+            match letter {
+                "X" => at[0] = value,
+                "Y" => at[1] = value,
+                "Z" => at[2] = value,
+                "E" => at[3] += value,
+                _ => {}
+            }
+        }
+        found.push(at);
+    }
+    found
+}
+
+#[test]
+fn a_print_over_a_pty_executes_exactly_the_file_even_on_a_bad_line() {
+    for arguments in [
+        &[][..],
+        &["--virtual-faults", "bad-line", "--virtual-seed", "7"],
+    ] {
+        let station = Station::new(arguments);
+        let text = part(600);
+        station.print(&text);
+        let status = station.until("over", |s| {
+            s.job.as_ref().is_some_and(|j| j.phase.is_over())
+        });
+        let job = status.job.unwrap();
+        assert_eq!(job.phase, Phase::Printed, "{:?}", job.fault);
+        assert!(status.is_virtual);
+        let planned = positions(text.lines());
+        let records = station.records();
+        let taken = records.iter().filter_map(|r| match r {
+            Record::Line { text, .. } => Some(text.as_str()),
+            _ => None,
+        });
+        assert_eq!(positions(taken), planned, "what reached the firmware");
+        let executed: Vec<[i64; 4]> = records
+            .iter()
+            .filter_map(|r| match r {
+                Record::Block { to, .. } => Some(to.map(|v| (v * 1e4).round() as i64)),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(executed, planned, "what was executed");
+    }
+}
+
+#[test]
+fn a_killed_link_leaves_a_stopped_job_and_switches_the_heaters_off() {
+    let mut station = Station::new(&[]);
+    station.print(&part(20_000));
+    station.until("hot and printing", |s| {
+        s.hotend.target_c > 200.0 && s.job.as_ref().is_some_and(|j| j.fraction > 0.01)
+    });
+    station.link.kill().unwrap();
+    station.link.wait().unwrap();
+    station.link = start(station.dir.path(), &[]);
+    let status = station.until("back", |s| s.state == PrinterState::Idle);
+    let job = status.job.unwrap();
+    assert_eq!(job.phase, Phase::Stopped);
+    assert_eq!(job.fault.unwrap().name, "link_restarted");
+    station.until("cold", |s| {
+        s.hotend.target_c == 0.0 && s.bed.target_c == 0.0
+    });
+}
+
+#[test]
+fn a_second_link_on_the_same_folder_is_refused() {
+    let station = Station::new(&[]);
+    station.client();
+    let second = start(station.dir.path(), &[]).wait().unwrap();
+    assert_eq!(second.code(), Some(1));
+}
+
+#[test]
+fn calvaria_stop_halts_the_printer_and_recover_brings_it_back() {
+    let station = Station::new(&[]);
+    station.print(&part(20_000));
+    station.until("printing", |s| {
+        s.job.as_ref().is_some_and(|j| j.fraction > 0.01)
+    });
+    let stop = Command::new(env!("CARGO_BIN_EXE_calvaria"))
+        .args(["stop", "--data"])
+        .arg(station.dir.path())
+        .output()
+        .unwrap();
+    assert!(stop.status.success(), "{stop:?}");
+    let status = station.until("halted", |s| s.state == PrinterState::Halted);
+    assert_eq!(status.job.unwrap().fault.unwrap().name, "emergency_stop");
+    station.client().ask(Ask::Recover).unwrap();
+    station.until("back", |s| s.state == PrinterState::Idle);
+}
+
+/// From the request on the socket to the bytes at the other end of the port, with three lines unanswered.
+#[test]
+fn an_emergency_stop_is_on_the_wire_within_100_ms() {
+    use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    unlockpt(&master).unwrap();
+    let port = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let station = Station {
+        link: start(dir.path(), &["--port", &format!("pty:{port}")]),
+        dir,
+    };
+    rustix::io::ioctl_fionbio(&master, true).unwrap();
+    let mut client = station.client();
+    std::thread::sleep(Duration::from_millis(400));
+    let mut worst = Duration::ZERO;
+    for _ in 0..50 {
+        let mut seen = Vec::new();
+        let mut bytes = [0_u8; 4096];
+        while rustix::io::read(&master, &mut bytes).is_ok() {}
+        let pressed = Instant::now();
+        let asked = std::thread::spawn(move || {
+            client.ask(Ask::EmergencyStop).unwrap();
+            client
+        });
+        while !seen.windows(6).any(|w| w == b"\nM112\n") {
+            assert!(
+                pressed.elapsed() < Duration::from_secs(5),
+                "never on the wire"
+            );
+            match rustix::io::read(&master, &mut bytes) {
+                Ok(n) => seen.extend_from_slice(&bytes[..n]),
+                Err(_) => std::thread::sleep(Duration::from_micros(200)),
+            }
+        }
+        worst = worst.max(pressed.elapsed());
+        client = asked.join().unwrap();
+    }
+    println!("slowest of 50: {worst:?}");
+    assert!(worst < Duration::from_millis(100), "{worst:?}");
+}

@@ -1,0 +1,439 @@
+//! The station as others meet it: drops, a designer that is a shell script, a link that is played here.
+
+use calvaria::station::link::{Link, LinkJob, LinkStatus, Order, Phase, Report};
+use calvaria::station::{Config, Handle, Mailbox, Settings, Store, start};
+use calvaria::status::{Act, JobState, JobView, Pin, PrinterState, Reason, Reply, Request, Side};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+const PIN: &str = "481516";
+const HASH: &str = "8a1a5a0d51b4d8cd2f0d3ff2c5a7d0c8b1a9b5f7a2a9bcd1d0ffb5c1c1a0c0de";
+
+/// A link that writes down its orders and answers what the test tells it to.
+struct Played {
+    orders: Mutex<Vec<Order>>,
+    stops: Mutex<u32>,
+    mailbox: Mailbox,
+}
+
+impl Link for Played {
+    fn order(&self, order: Order) {
+        self.orders.lock().unwrap().push(order);
+    }
+    fn emergency_stop(&self) -> Reply {
+        *self.stops.lock().unwrap() += 1;
+        Ok(())
+    }
+}
+
+impl Played {
+    fn status(&self, state: PrinterState, job: Option<(&str, &str, Phase)>) {
+        self.mailbox.link(Report::Status(status(state, job)));
+    }
+    fn takes(&self, code: &str, hash: &str) {
+        let order = self.orders.lock().unwrap().last().cloned().unwrap();
+        assert!(
+            matches!(&order, Order::Print { code: c, sha256, .. } if c == code && sha256 == hash)
+        );
+        let status = status(
+            PrinterState::Printing,
+            Some((code, hash, Phase::Working(""))),
+        );
+        self.mailbox.link(Report::Answer(order, Ok(status)));
+    }
+}
+
+fn status(state: PrinterState, job: Option<(&str, &str, Phase)>) -> LinkStatus {
+    let mut status = LinkStatus::default();
+    status.view.state = state;
+    status.job = job.map(|(code, hash, phase)| LinkJob {
+        code: code.into(),
+        sha256: hash.into(),
+        phase,
+    });
+    status
+}
+
+struct Bench {
+    dir: TempDir,
+    handle: Handle,
+    link: Arc<Played>,
+}
+
+/// What the designer does, as the body of a shell script; `$CASE` is the folder of the case.
+const DESIGNS: &str = r#"
+echo '{"progress":{"stage":"intake","fraction":0.5,"text":"sorting"}}'
+echo '{"progress":{"stage":"network","fraction":0.5,"text":"thinking"}}'
+echo '{"finding":{"name":"thick_slices","severity":"warn","text":"thick"}}'
+printf G28 > "$CASE/implant.gcode"
+H=$(sha256sum < "$CASE/implant.gcode" | cut -d' ' -f1)
+echo '{"outcome":{"designed":{"gcode_sha256":"'$H'","side":"left","print_s":60,"filament_g":1}}}'
+"#;
+
+impl Bench {
+    fn new(designer: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&dir.path().join("data"), 7).unwrap();
+        store
+            .add_operator("A. Weber", PIN, "2026-11-21T14:02:10+01:00")
+            .unwrap();
+        drop(store);
+        let (handle, link) = open(dir.path(), designer);
+        link.status(PrinterState::Idle, None);
+        Self { dir, handle, link }
+    }
+
+    /// The station ends as if killed after its last commit, and starts anew.
+    fn restart(self, designer: &str) -> Self {
+        self.handle.stop();
+        let dir = self.dir;
+        drop(self.handle);
+        let (handle, link) = open(dir.path(), designer);
+        Self { dir, handle, link }
+    }
+
+    fn drop_in(&self, name: &str) -> String {
+        std::fs::write(self.handle.folders().drop_folder().join(name), b"scan").unwrap();
+        assert!(self.handle.arrived(name));
+        self.wait("received", |jobs| !jobs.is_empty());
+        self.jobs()[0].code.clone()
+    }
+
+    fn jobs(&self) -> Vec<JobView> {
+        self.handle.snapshots().borrow().jobs.clone()
+    }
+
+    fn wait(&self, what: &str, done: impl Fn(&[JobView]) -> bool) {
+        let until = Instant::now() + Duration::from_secs(20);
+        while !done(&self.jobs()) {
+            assert!(Instant::now() < until, "not {what}: {:?}", self.jobs());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn wait_for(&self, code: &str, state: JobState) -> JobView {
+        self.wait(state.word(), |jobs| {
+            jobs.iter().any(|j| j.code == code && j.state == state)
+        });
+        self.jobs().into_iter().find(|j| j.code == code).unwrap()
+    }
+
+    fn designed(&self) -> (String, String) {
+        let code = self.drop_in("DOE^JOHN.nii.gz");
+        let job = self.wait_for(&code, JobState::AwaitingRelease);
+        (code, job.gcode_sha256.unwrap())
+    }
+
+    fn release(&self, code: &str, change: impl FnOnce(&mut Release)) -> Result<(), String> {
+        let job = self.jobs().into_iter().find(|j| j.code == code).unwrap();
+        let mut r = Release {
+            operator: "A. Weber".into(),
+            pin: PIN.into(),
+            sha256: job.gcode_sha256.unwrap_or_default(),
+            spool: "PLA 22-117".into(),
+            side: Side::Left,
+            bed_clear: true,
+        };
+        change(&mut r);
+        let request = Request::Release {
+            code: code.into(),
+            operator: r.operator,
+            pin: Pin(r.pin),
+            sha256: r.sha256,
+            spool: r.spool,
+            side: r.side,
+            bed_clear: r.bed_clear,
+        };
+        self.handle.ask(request).map_err(|e| e.code)
+    }
+
+    fn act(&self, code: &str) -> Act {
+        Act {
+            code: code.into(),
+            operator: "A. Weber".into(),
+            pin: Pin(PIN.into()),
+        }
+    }
+
+    fn printing(&self) -> (String, String) {
+        let (code, hash) = self.designed();
+        self.release(&code, |_| {}).unwrap();
+        self.link.takes(&code, &hash);
+        self.wait_for(&code, JobState::Printing);
+        (code, hash)
+    }
+}
+
+struct Release {
+    operator: String,
+    pin: String,
+    sha256: String,
+    spool: String,
+    side: Side,
+    bed_clear: bool,
+}
+
+fn open(dir: &Path, designer: &str) -> (Handle, Arc<Played>) {
+    let program = dir.join("designer.sh");
+    let head = "#!/bin/sh\nCASE=$3; mkdir -p \"$CASE\"\n";
+    std::fs::write(&program, format!("{head}{designer}")).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let config = Config {
+        data: dir.join("data"),
+        ..Config::default()
+    };
+    let settings = Settings {
+        program,
+        clock: Arc::new(jiff::Zoned::now),
+        seed: 7,
+        address: String::new(),
+    };
+    let mut made = None;
+    let handle = start(config, settings, |mailbox| {
+        let link = Arc::new(Played {
+            orders: Mutex::default(),
+            stops: Mutex::default(),
+            mailbox,
+        });
+        made = Some(link.clone());
+        link
+    })
+    .unwrap();
+    (handle, made.unwrap())
+}
+
+#[test]
+fn a_drop_becomes_a_print_and_the_record_says_how() {
+    let b = Bench::new(DESIGNS);
+    let (code, hash) = b.designed();
+    assert_eq!(b.jobs()[0].findings.len(), 1);
+    let data = b.dir.path().join("data");
+    assert!(data.join("done").join(&code).join("input.nii.gz").exists());
+    b.release(&code, |_| {}).unwrap();
+    b.link.takes(&code, &hash);
+    b.link
+        .status(PrinterState::Idle, Some((&code, &hash, Phase::Printed)));
+    b.wait_for(&code, JobState::Printed);
+    let events =
+        std::fs::read_to_string(data.join("cases").join(&code).join("events.jsonl")).unwrap();
+    let kinds: Vec<String> = events
+        .lines()
+        .map(|l| {
+            serde_json::from_str::<serde_json::Value>(l).unwrap()["kind"]
+                .as_str()
+                .unwrap()
+                .into()
+        })
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            "received",
+            "worker_free",
+            "read",
+            "designed",
+            "released",
+            "link_printed"
+        ]
+    );
+    assert!(!events.contains(PIN) && !events.contains("DOE"));
+}
+
+#[test]
+fn a_release_needs_every_field_right() {
+    let b = Bench::new(DESIGNS);
+    let (code, _) = b.designed();
+    for (want, change) in [
+        (
+            "wrong_pin",
+            (|r| r.pin = "000000".into()) as fn(&mut Release),
+        ),
+        ("wrong_pin", |r| r.operator = "nobody".into()),
+        ("changed", |r| r.sha256 = HASH.into()),
+        ("wrong_side", |r| r.side = Side::Right),
+        ("no_spool", |r| r.spool = "  ".into()),
+        ("bed_not_clear", |r| r.bed_clear = false),
+    ] {
+        assert_eq!(b.release(&code, change), Err(want.into()));
+    }
+    b.link.status(PrinterState::Disconnected, None);
+    assert_eq!(b.release(&code, |_| {}), Err("printer_away".into()));
+    b.link.status(PrinterState::Idle, None);
+    let gcode = b
+        .dir
+        .path()
+        .join("data/cases")
+        .join(&code)
+        .join("implant.gcode");
+    std::fs::write(&gcode, "G28 ; changed").unwrap();
+    assert_eq!(b.release(&code, |_| {}), Err("gcode_changed".into()));
+    assert!(b.link.orders.lock().unwrap().is_empty());
+    std::fs::write(&gcode, "G28").unwrap();
+    b.release(&code, |_| {}).unwrap();
+    assert_eq!(b.release(&code, |_| {}), Err("not_allowed".into()));
+}
+
+#[test]
+fn a_designer_that_dies_is_started_again_once_then_failed() {
+    let b = Bench::new("kill -9 $$");
+    let code = b.drop_in("a.zip");
+    let job = b.wait_for(&code, JobState::Failed);
+    assert!(job.reason.contains("signal 9"), "{}", job.reason);
+    let quarantine = b.dir.path().join("data/quarantine").join(&code);
+    let reason = std::fs::read_to_string(quarantine.join("REASON.txt")).unwrap();
+    assert!(reason.contains("signal 9") && quarantine.join("input.zip").exists());
+    let deaths = |b: &Bench| {
+        let path = b
+            .dir
+            .path()
+            .join("data/cases")
+            .join(&code)
+            .join("events.jsonl");
+        std::fs::read_to_string(path)
+            .unwrap()
+            .matches("designer_died")
+            .count()
+    };
+    assert_eq!(deaths(&b), 2);
+    let b = b.restart(DESIGNS);
+    b.handle.ask(Request::Retry(b.act(&code))).unwrap();
+    b.wait_for(&code, JobState::AwaitingRelease);
+}
+
+#[test]
+fn a_refused_scan_is_in_quarantine_with_its_reason() {
+    let b = Bench::new(
+        r#"echo '{"outcome":{"refused":{"text":"No hole was found.","do":"Look again."}}}'; exit 3"#,
+    );
+    let code = b.drop_in("a.zip");
+    let job = b.wait_for(&code, JobState::Refused);
+    assert_eq!(
+        (job.reason.as_str(), job.next.as_str()),
+        ("No hole was found.", "Look again.")
+    );
+    let reason = b
+        .dir
+        .path()
+        .join("data/quarantine")
+        .join(&code)
+        .join("REASON.txt");
+    assert!(
+        std::fs::read_to_string(reason)
+            .unwrap()
+            .contains("No hole was found.")
+    );
+}
+
+#[test]
+fn a_restart_redoes_a_design_and_keeps_what_waits() {
+    let b = Bench::new("sleep 60");
+    let code = b.drop_in("a.zip");
+    b.wait_for(&code, JobState::Reading);
+    let b = b.restart(DESIGNS);
+    b.wait_for(&code, JobState::AwaitingRelease);
+    let b = b.restart("exit 1");
+    b.wait_for(&code, JobState::AwaitingRelease);
+    assert_eq!(b.jobs().len(), 1);
+}
+
+#[test]
+fn a_restarted_station_finds_the_running_print_and_never_starts_one() {
+    let b = Bench::new(DESIGNS);
+    let (code, hash) = b.printing();
+    let b = b.restart(DESIGNS);
+    b.wait_for(&code, JobState::Printing);
+    b.link
+        .status(PrinterState::Paused, Some((&code, &hash, Phase::Paused)));
+    b.wait_for(&code, JobState::Paused);
+    b.link
+        .status(PrinterState::Idle, Some((&code, &hash, Phase::Printed)));
+    b.wait_for(&code, JobState::Printed);
+    assert!(b.link.orders.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_print_that_the_link_does_not_know_is_stopped_not_begun() {
+    let b = Bench::new(DESIGNS);
+    let (code, _) = b.designed();
+    b.release(&code, |_| {}).unwrap();
+    // Killed before the order arrived: the link has nothing.
+    let b = b.restart(DESIGNS);
+    b.link.status(PrinterState::Idle, None);
+    let job = b.wait_for(&code, JobState::Stopped);
+    assert!(job.reason.contains("before it began"));
+    assert!(b.link.orders.lock().unwrap().is_empty());
+    b.handle.ask(Request::PrintAgain(b.act(&code))).unwrap();
+    b.wait_for(&code, JobState::AwaitingRelease);
+}
+
+#[test]
+fn an_old_report_of_the_same_file_does_not_end_a_new_print() {
+    let b = Bench::new(DESIGNS);
+    let (code, hash) = b.printing();
+    let why = Reason::new("Filament has run out.", "Load a spool.");
+    b.link.status(
+        PrinterState::Idle,
+        Some((&code, &hash, Phase::Stopped(why.clone()))),
+    );
+    b.wait_for(&code, JobState::Stopped);
+    b.handle.ask(Request::PrintAgain(b.act(&code))).unwrap();
+    b.release(&code, |_| {}).unwrap();
+    // Said before the order was heard.
+    b.link.status(
+        PrinterState::Idle,
+        Some((&code, &hash, Phase::Stopped(why))),
+    );
+    b.link.takes(&code, &hash);
+    std::thread::sleep(Duration::from_millis(300));
+    b.wait_for(&code, JobState::Printing);
+}
+
+#[test]
+fn emergency_stop_needs_nothing_and_stops_the_job() {
+    let b = Bench::new(DESIGNS);
+    b.handle.ask(Request::EmergencyStop).unwrap();
+    assert_eq!(*b.link.stops.lock().unwrap(), 1);
+    let (code, _) = b.printing();
+    b.handle.ask(Request::EmergencyStop).unwrap();
+    let job = b.wait_for(&code, JobState::Stopped);
+    assert!(job.reason.contains("Emergency stop"));
+}
+
+#[test]
+fn pause_and_cancel_wait_for_the_links_word() {
+    let b = Bench::new(DESIGNS);
+    let (code, hash) = b.printing();
+    b.handle.ask(Request::Pause(b.act(&code))).unwrap();
+    assert_eq!(b.link.orders.lock().unwrap().last(), Some(&Order::Pause));
+    assert_eq!(b.jobs()[0].state, JobState::Printing);
+    b.link
+        .status(PrinterState::Paused, Some((&code, &hash, Phase::Paused)));
+    b.wait_for(&code, JobState::Paused);
+    b.handle.ask(Request::Cancel(b.act(&code))).unwrap();
+    assert_eq!(b.link.orders.lock().unwrap().last(), Some(&Order::Cancel));
+    let why = Reason::new("Cancelled.", "Clear the bed.");
+    b.link.status(
+        PrinterState::Idle,
+        Some((&code, &hash, Phase::Stopped(why))),
+    );
+    b.wait_for(&code, JobState::Stopped);
+    let wrong = Request::Pause(Act {
+        pin: Pin("000000".into()),
+        ..b.act(&code)
+    });
+    assert_eq!(b.handle.ask(wrong).unwrap_err().code, "wrong_pin");
+}
+
+#[test]
+fn five_wrong_pins_do_not_lock_the_emergency_stop() {
+    let b = Bench::new(DESIGNS);
+    let (code, _) = b.designed();
+    for _ in 0..5 {
+        let _ = b.release(&code, |r| r.pin = "000000".into());
+    }
+    assert_eq!(b.release(&code, |_| {}), Err("locked".into()));
+    b.handle.ask(Request::EmergencyStop).unwrap();
+}
