@@ -25,6 +25,8 @@ class Skull:
     points: torch.Tensor   # f32 (n, 3), bone surface, for boxes
     vault: torch.Tensor    # f32 (m, 3), outermost bone of the vault, evenly spread over directions
     middle: torch.Tensor   # f32 (3,), the point that `vault` is seen from, 75 mm under the top
+    warps: list = dataclasses.field(default_factory=list)  # control displacements towards other skulls (warp.py)
+    bend: object = None    # the warp in use; `points`, `vault` and `middle` are bent already, the fields are not
 
 
 def _nearest(seed, offset, label):

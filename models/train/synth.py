@@ -1,4 +1,4 @@
-"""One training sample, made on the fly: a skull is turned, thickened, cut, spoiled and put into the frame.
+"""One training sample, made on the fly: a skull is bent towards another, turned, thickened, cut, spoiled and put into the frame.
 
 Out: `defective` and `implant`, f32 fractions (D, H, W) on the frame at `voxel` mm, all on `device`.
 Everything geometric happens as signed distances every 1 mm; cells of the frame are averages of what is there. The
@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 import defects
 import frame
+import warp
 from skulls import STEP_MM
 
 KINDS = {"free": 0.46, "site": 0.22, "given": 0.15, "two": 0.06, "none": 0.11}
@@ -66,14 +67,19 @@ class Region:
         small = dice.noise(1, 1, *knots)
         return 1.6 * F.interpolate(small, tuple(n // 2 for n in self.n), mode="trilinear", align_corners=True)[0, 0]
 
-    def sample(self, field, inverse):
-        """int8 field of a skull under the inverse affine (3, 3) -> f32 mm on the region's 1 mm cells."""
+    def sample(self, field, inverse, bend=None):
+        """int8 field of a skull under the inverse affine (3, 3) and its bend -> f32 mm on the region's 1 mm cells."""
         size = torch.tensor(field.shape, dtype=torch.float32)
         # normalised coordinate of skull axis a: 2 x_a / size_a; grid_sample wants them in the order W, H, D
         m = (inverse * 2 / size[:, None])[[2, 1, 0]].to(self.device)
         x, y, z = self.axes()
         at = x[:, None, None, None] * m[:, 0] + y[:, None, None] * m[:, 1]
         at = (at + z[:, None] * m[:, 2])[None]
+        if bend is not None:  # smooth, so it is looked up every 4 mm or so of the region
+            few = [float(l) + (torch.arange(k, device=self.device) + 0.5) * n / k for l, n in zip(self.lo, self.n) for k in [-(-n // 4)]]
+            q = torch.stack(torch.meshgrid(*few, indexing="ij"), -1) @ inverse.T.to(self.device)
+            off = F.interpolate(bend.offset(q).permute(3, 0, 1, 2)[None], tuple(self.n), mode="trilinear")[0]
+            at = at + (off * (2 / size.to(self.device))[:, None, None, None])[[2, 1, 0]].permute(1, 2, 3, 0)
         src = field.to(self.device, torch.float32)[None, None] * STEP_MM
         return F.grid_sample(src, at, padding_mode="border", align_corners=False)[0, 0]
 
@@ -111,7 +117,7 @@ def shapes(skull, m, dice, kind, site=None, chord=None):
 def cut(region, d, skull, m, dice, kind, made, wobble=True):
     """Signed distance of what is taken out of the skull (1 mm cells), or None for an intact head."""
     if kind == "given":
-        return region.sample(skull.given, torch.linalg.inv(m)) * float(torch.det(m).abs() ** (1 / 3))
+        return region.sample(skull.given, torch.linalg.inv(m), skull.bend) * float(torch.det(m).abs() ** (1 / 3))
     if not made:
         return None
     x = region.coarse()
@@ -202,6 +208,8 @@ def sample(skulls, seed, voxel=2.0, device="cpu", plain=None):
     """(defective, implant) of one seed. plain = {"kind", "site", "chord"}: no augmentation but the cut, for validation."""
     dice = defects.Dice(seed)
     skull = skulls[dice.below(len(skulls))] if isinstance(skulls, list) else skulls
+    if plain is None and skull.warps and dice.chance(0.7):
+        skull = warp.warped(skull, dice)
     clean = plain is not None or dice.chance(0.4)
     m = torch.eye(3) if plain else affine(dice)
     kind = plain["kind"] if plain else dice.pick(KINDS)
@@ -213,7 +221,7 @@ def sample(skulls, seed, voxel=2.0, device="cpu", plain=None):
         lo[:2], hi[:2] = lo[:2] - 12, hi[:2] + 12
         lo[2] -= dice.uniform(0, 40)
     region = Region(lo, hi, device)
-    d = region.sample(skull.field, torch.linalg.inv(m)) * float(torch.det(m).abs() ** (1 / 3))
+    d = region.sample(skull.field, torch.linalg.inv(m), skull.bend) * float(torch.det(m).abs() ** (1 / 3))
     if not clean and dice.chance(0.8):
         d = d + jitter(region, dice)
     if not plain:

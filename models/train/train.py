@@ -3,7 +3,7 @@
     python train.py --state STATE --minutes 90                                  2 mm, CPU (starter weights)
     python train.py --state STATE --minutes 55 --voxel 1 --device cuda --batch 2   full size, GPU
 
-STATE is an ignored folder: pack_train.npz (pack.py), val.pt (validate.py), and what this writes: last.pt (everything,
+STATE is an ignored folder: pack_train.npz (pack.py), warps.npz (warp.py, optional), val.pt (validate.py), and what this writes: last.pt (everything,
 every few minutes), best.pt (averaged weights, only when better on val), log.tsv, val.tsv, curve.png. A run that finds
 last.pt goes on from it. `--fresh` keeps the weights and starts optimiser, clock and step again (a warm restart).
 """
@@ -22,6 +22,7 @@ import networks
 import skulls
 import synth
 import validate
+import warp
 
 
 class Stream(Dataset):
@@ -45,7 +46,7 @@ def samples(args, packed, first):
         fresh = iter(DataLoader(Stream(packed, args.seed, args.voxel, first), batch_size=None, num_workers=1, prefetch_factor=4))
     else:
         for s in packed:
-            s.field, s.given = s.field.to(args.device), s.given.to(args.device)
+            s.field, s.given, s.warps = s.field.to(args.device), s.given.to(args.device), [g.to(args.device) for g in s.warps]
         fresh = (torch.stack(synth.sample(packed, args.seed * 100_000_007 + k, args.voxel, args.device)) for k in range(first, 1 << 60))
     pool, dice = [], synth.defects.Dice(args.seed + first)
     while True:
@@ -175,6 +176,8 @@ def main():
     torch.set_flush_denormal(True)
     run = Run(args)
     packed = skulls.load(run.folder / "pack_train.npz")
+    if (run.folder / "warps.npz").exists():
+        print(f"{warp.attach(run.folder / 'warps.npz', packed)} warps", flush=True)
     stream, saved, checked = samples(args, packed, run.drawn), time.time(), time.time()
     while run.elapsed < args.minutes * 60 and run.step < args.limit:
         start = time.time()

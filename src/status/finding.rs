@@ -60,21 +60,25 @@ impl Finding {
     }
     /// The text with its number, unit and limit: one line for a terminal or a list.
     pub fn line(&self) -> String {
-        let number = |n: f64| format!("{}", (n * 100.0).round() / 100.0);
-        let unit = if self.unit.is_empty() {
-            String::new()
-        } else {
-            format!(" {}", self.unit)
+        let unit = match self.unit.as_str() {
+            "mm2" => "mm²",
+            "cm2" => "cm²",
+            "mm3" => "mm³",
+            other => other,
         };
-        match (self.value, self.limit) {
-            (Some(value), Some(limit)) => format!(
-                "{} ({}{unit}, limit {}{unit})",
-                self.text,
-                number(value),
-                number(limit)
-            ),
-            (Some(value), None) => format!("{} ({}{unit})", self.text, number(value)),
-            _ => self.text.clone(),
+        let number = |n: f64| {
+            let rounded = (n * 100.0).round() / 100.0;
+            format!("{rounded} {unit}").trim_end().to_owned()
+        };
+        let bracket = match (self.value, self.limit) {
+            (Some(value), Some(limit)) => format!("({}, limit {})", number(value), number(limit)),
+            (Some(value), None) => format!("({})", number(value)),
+            _ => return self.text.clone(),
+        };
+        // The number belongs to the sentence, not behind it.
+        match self.text.strip_suffix('.') {
+            Some(sentence) => format!("{sentence} {bracket}."),
+            None => format!("{} {bracket}", self.text),
         }
     }
     /// With the number behind it and its unit.
@@ -89,5 +93,20 @@ impl Finding {
     pub fn limit(mut self, limit: f64) -> Self {
         self.limit = Some(limit);
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_belongs_to_the_sentence() {
+        let plain = Finding::info("x", "Nothing to measure.");
+        assert_eq!(plain.line(), "Nothing to measure.");
+        let one = Finding::info("x", "Bone is missing.").value(61.594, "cm2");
+        assert_eq!(one.line(), "Bone is missing (61.59 cm²).");
+        let two = Finding::warn("x", "Share closed").value(98.0, "%");
+        assert_eq!(two.limit(97.0).line(), "Share closed (98 %, limit 97 %)");
     }
 }
