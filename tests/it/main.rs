@@ -14,4 +14,5 @@ mod line;
 mod printer;
 mod slice;
 mod station;
+mod units;
 mod web;
