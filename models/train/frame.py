@@ -123,14 +123,19 @@ def backward(probability, size, centre, native_shape, voxel, threshold):
     return out
 
 
-def largest_body(mask):
-    """Largest face-connected body of a boolean array."""
+def bodies(mask, size, least_ml=2.0):
+    """The face-connected bodies of a boolean array that hold at least `least_ml`; the largest alone when none does.
+
+    Smaller ones are crumbs of an answer; two holes are two bodies, so the largest alone would halve a right answer.
+    """
     if not mask.any():
         return mask
     begin, end = box_of(mask)
     view = tuple(slice(b, e) for b, e in zip(begin, end))
-    label, count = ndimage.label(mask[view])
+    label, _ = ndimage.label(mask[view])
+    volume = np.bincount(label.ravel()) * float(np.prod(size)) / 1000
+    volume[0] = 0
+    keep = volume >= min(least_ml, volume.max())
     out = np.zeros_like(mask)
-    if count:
-        out[view] = label == np.bincount(label.ravel())[1:].argmax() + 1
+    out[view] = keep[label]
     return out

@@ -42,7 +42,7 @@ def main():
         truth, tsize, _ = frame.load_mask(pack.shared() / "data" / name / "removed_bone.nii.gz")
         assert truth.shape == hu.shape and np.allclose(size, tsize, atol=1e-3), (truth.shape, hu.shape, size, tsize)
         for t in args.hu:
-            skull = frame.largest_body(hu >= t)
+            skull = frame.bodies(hu >= t, size, float("inf"))
             centre = frame.centre_of(skull, size)
             x = frame.forward(skull, size, centre, frame.grid(voxel), voxel)
             for th in args.threshold:

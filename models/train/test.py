@@ -2,7 +2,7 @@
 
     python test.py --state STATE [--weights ../v3.safetensors] [--kinds 2]
 
-Path: native mask -> box average -> network -> trilinear back -> >= threshold -> minus skull -> largest body -> Dice.
+Path: native mask -> box average -> network -> trilinear back -> >= threshold -> minus skull -> bodies of 2 ml and more -> Dice.
 B is cut by the training generator's shapes (fixed seeds, rim chord uniform in 40 to 120 mm): it is not the list of
 `calvaria phantom`, which is another generator on purpose. Writes STATE/test.json for export.py. Never used to choose.
 """
@@ -73,7 +73,7 @@ def main():
             truth = inject(case, complete, size, fractions, kind, B_SEED + 10 * i + k)
             rows.append(("B", case, kind, *run(net, best["args"]["voxel"], complete & ~truth, truth, size, args.threshold)))
             print(*rows[-1], flush=True)
-    out = {"step": best["step"], "grid": "native spacing, minus skull, largest body", "what": "A: given implants; B: injected by the training generator's shapes, own seeds"}
+    out = {"step": best["step"], "grid": "native spacing, minus skull, bodies >= 2 ml", "what": "A: given implants; B: injected by the training generator's shapes, own seeds"}
     for c in "AB":
         d = [r[3] for r in rows if r[0] == c]
         if d:

@@ -1,7 +1,7 @@
 """Scores on `val`: A, the given implants (n = 8), and B, injected defects (n = 16, fixed seeds), both on the 1 mm grid.
 
 The true path but for the last millimetre: box average to the frame, network, trilinear back onto 1 mm, >= threshold,
-minus the skull, largest body; Dice against the truth on the same grid. `python validate.py` writes the cached set.
+minus the skull, bodies of 2 ml and more; Dice against the truth on the same grid. `python validate.py` writes the cached set.
 """
 import argparse
 import pathlib
@@ -52,7 +52,7 @@ def answer(net, x, voxel, skull, size, centre, threshold, device="cpu"):
     with torch.no_grad(), torch.autocast(torch.device(device).type, torch.bfloat16):
         t = torch.from_numpy(np.ascontiguousarray(x, np.float32))[None, None].to(device)
         p = torch.sigmoid(net.logits(t).float())[0, 0].cpu().numpy()
-    return frame.largest_body(frame.backward(p, size, centre, skull.shape, voxel, threshold) & ~skull), p
+    return frame.bodies(frame.backward(p, size, centre, skull.shape, voxel, threshold) & ~skull, size), p
 
 
 def dice_score(a, b):
