@@ -4,7 +4,6 @@ Native masks in any axis order become arrays in P, L, S order (index grows towar
 the frame is 240 x 200 x 240 mm around the box of the defective skull, in cells of `voxel` mm.
 The same rules as the station's: box average kept as a fraction, 180 mm limit from the top, trilinear back.
 """
-import nibabel
 import numpy as np
 from scipy import ndimage, sparse
 
@@ -14,6 +13,8 @@ BELOW_TOP_MM = 180.0  # bone farther below the highest bone voxel does not move 
 
 def load_mask(path):
     """NIfTI -> (bool array in P, L, S order, voxel sizes in mm (3,), undo): `undo(a)` gives the file's own order."""
+    import nibabel  # only where files are read: a GPU machine gets the pack and has no need of it
+
     image = nibabel.load(path)
     data = np.asarray(image.dataobj) > 0
     return canonical(data, image.affine)

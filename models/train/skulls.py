@@ -3,7 +3,10 @@
 A distance field can be turned, scaled and thickened before it becomes fractions again (`clamp(0.5 - d)`), so that
 augmentation stays below the voxel. Distances are in mm, negative in bone, STEP_MM a count, clamped to +-6 mm.
 """
+import concurrent.futures
 import dataclasses
+import multiprocessing
+import os
 import pathlib
 
 import numpy as np
@@ -121,15 +124,23 @@ def load(path):
     cache = path.with_suffix(".fields.pt")
     if cache.exists() and cache.stat().st_mtime > path.stat().st_mtime:
         return [Skull(**d) for d in torch.load(cache, weights_only=False)]
-    made = []
     with np.load(path) as z:
-        for case in sorted({k.split("_")[0] for k in z.files}):
-            shape = tuple(int(n) for n in z[f"{case}_shape"])
-            parts = [torch.from_numpy(pack.unnibble(z[f"{case}_{k}"], shape)) for k in ("skull", "implant")]
-            made.append(prepare(case, shape, *parts))
-            print(f"field {case} {shape} vault {len(made[-1].vault)}", flush=True)
+        cases = sorted({k.split("_")[0] for k in z.files})
+    with concurrent.futures.ProcessPoolExecutor(min(12, os.cpu_count()), multiprocessing.get_context("spawn")) as pool:
+        made = [Skull(**{k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in d.items()}) for d in pool.map(_prepare, [path] * len(cases), cases)]
     torch.save([vars(s) for s in made], cache)
     return made
+
+
+def _prepare(path, case):
+    """One skull of the pack, as plain arrays (they travel between processes without shared memory)."""
+    torch.set_num_threads(1)
+    with np.load(path) as z:
+        shape = tuple(int(n) for n in z[f"{case}_shape"])
+        parts = [torch.from_numpy(pack.unnibble(z[f"{case}_{k}"], shape)) for k in ("skull", "implant")]
+    made = prepare(case, shape, *parts)
+    print(f"field {case} {shape} vault {len(made.vault)}", flush=True)
+    return {k: v.numpy() if isinstance(v, torch.Tensor) else v for k, v in vars(made).items()}
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import os
 import pathlib
 import time
 
+import safetensors.torch
 import torch
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
@@ -93,6 +94,10 @@ class Run:
         self.step, self.drawn, self.elapsed, self.best, self.since = 0, 0, 0.0, 0.0, 0
         if (self.folder / "last.pt").exists():
             self.load()
+        elif args.start:
+            weights = safetensors.torch.load_file(args.start)
+            self.net.load_state_dict({k: v.float() for k, v in weights.items()})
+            self.mean.load_state_dict(self.net.state_dict())
 
     def load(self):
         s = torch.load(self.folder / "last.pt", map_location=self.args.device)
@@ -170,6 +175,8 @@ def main():
     ask.add_argument("--echo", type=int, default=1)
     ask.add_argument("--half", type=int, default=1, help="bf16 autocast (fast on CPUs with avx512_bf16 and on GPUs)")
     ask.add_argument("--check-minutes", type=float, default=12)
+    ask.add_argument("--start", help="safetensors to begin with where there is no last.pt, of any voxel size: the graph is the same")
+    ask.add_argument("--slice", type=float, default=1e9, help="minutes after which this call saves and ends; --minutes is the whole schedule")
     ask.add_argument("--fresh", action="store_true")
     ask.add_argument("--limit", type=int, default=1 << 60, help="stop after so many steps (to try the command)")
     args = ask.parse_args()
@@ -179,7 +186,8 @@ def main():
     if (run.folder / "warps.npz").exists():
         print(f"{warp.attach(run.folder / 'warps.npz', packed)} warps", flush=True)
     stream, saved, checked = samples(args, packed, run.drawn), time.time(), time.time()
-    while run.elapsed < args.minutes * 60 and run.step < args.limit:
+    until = time.time() + args.slice * 60
+    while run.elapsed < args.minutes * 60 and run.step < args.limit and time.time() < until:
         start = time.time()
         both = torch.stack([next(stream) for _ in range(args.batch)])
         run.drawn += args.batch
@@ -198,7 +206,8 @@ def main():
         if time.time() - saved > 180:
             run.save()
             saved = time.time()
-    check(run)
+    if run.elapsed >= args.minutes * 60 or run.step >= args.limit:
+        check(run)
     run.save()
 
 

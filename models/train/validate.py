@@ -28,6 +28,19 @@ def given(voxel):
         yield f"A {case}", x, *(frame.forward(m, size, centre, frame.grid(1), 1.0) >= 0.5 for m in (truth, skull))
 
 
+def given_packed(voxel, packed):
+    """Condition A without the native files: the pack's 1 mm fractions in place of the masks (on a GPU machine)."""
+    with np.load(packed) as z:
+        for case in sorted({k.split("_")[0] for k in z.files}):
+            shape = tuple(int(n) for n in z[f"{case}_shape"])
+            whole, implant = (pack.unnibble(z[f"{case}_{k}"], shape) for k in ("skull", "implant"))
+            skull = (whole >= 0.5) & (implant < 0.25)
+            centre, one = frame.centre_of(skull, np.ones(3)), np.ones(3)
+            left = np.where(skull, whole, 0)
+            x = frame.forward(left, one, centre, frame.grid(voxel), voxel)
+            yield f"A {case}", x, *(frame.forward(m, one, centre, frame.grid(1), 1.0) >= 0.5 for m in (implant >= 0.5, skull))
+
+
 def injected(voxel, packed):
     """Condition B: two defects a skull from the training generator's shapes, no other augmentation."""
     for k, skull in enumerate(s for s in skulls.load(packed) for _ in range(2)):
@@ -42,7 +55,8 @@ def injected(voxel, packed):
 
 def prepare(out, voxel, packed):
     """Writes the set: inputs as f16, masks as bits."""
-    made = [(n, x.astype(np.float16), np.packbits(t), np.packbits(s)) for part in (given(voxel), injected(voxel, packed)) for n, x, t, s in part]
+    first = given(voxel) if (pack.shared() / "data" / "skullfix").exists() else given_packed(voxel, packed)
+    made = [(n, x.astype(np.float16), np.packbits(t), np.packbits(s)) for part in (first, injected(voxel, packed)) for n, x, t, s in part]
     torch.save(made, out)
     return made
 
