@@ -4,6 +4,7 @@
 
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 mod check;
@@ -33,8 +34,20 @@ struct Cli {
     /// More log lines: -v debug, -vv trace. `CALVARIA_LOG` overrides.
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     verbose: u8,
+    /// How log lines are written; without: json from the station's processes when no terminal reads them, else text.
+    #[arg(long, value_enum, value_name = "FORM", global = true)]
+    log_form: Option<LogForm>,
     #[command(subcommand)]
     command: Command,
+}
+
+/// How a log line is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum LogForm {
+    /// One line for people.
+    Text,
+    /// One JSON object a line, for the journal and for scripts.
+    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -103,7 +116,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    start_log(cli.verbose);
+    start_log(cli.verbose, cli.log_form, cli.command.is_service());
     let outcome = match cli.command {
         Command::Demo(args) => demo::run(args),
         Command::Serve(args) => serve::run(args),
@@ -134,13 +147,32 @@ fn print(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
-fn start_log(verbose: u8) {
+impl Command {
+    /// A process of the station, which nobody watches on a terminal.
+    fn is_service(&self) -> bool {
+        matches!(
+            self,
+            Self::Serve(_) | Self::Printer(_) | Self::Designer(_) | Self::VirtualPrinter(_)
+        )
+    }
+}
+
+fn start_log(verbose: u8, form: Option<LogForm>, is_service: bool) {
     let level = ["calvaria=info,warn", "calvaria=debug,info", "trace"][usize::from(verbose).min(2)];
     let filter = tracing_subscriber::EnvFilter::try_from_env("CALVARIA_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
-    // A second start (tests call `run` twice in one process) keeps the first log.
-    let _ = tracing_subscriber::fmt()
+    let is_terminal = std::io::stderr().is_terminal();
+    let form = form.unwrap_or(if is_service && !is_terminal {
+        LogForm::Json
+    } else {
+        LogForm::Text
+    });
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .try_init();
+        .with_writer(std::io::stderr);
+    // A second start (tests call `run` twice in one process) keeps the first log.
+    let _ = match form {
+        LogForm::Text => log.with_ansi(is_terminal).try_init(),
+        LogForm::Json => log.json().flatten_event(true).try_init(),
+    };
 }

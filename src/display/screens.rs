@@ -504,7 +504,8 @@ impl<'a> Page<'a> {
 
     /// A picture on the left, text goes on to its right.
     fn picture(&mut self, picture: &Picture) {
-        let room = if self.large { (400, 300) } else { (130, 130) };
+        // Previews are square.
+        let room = if self.large { (288, 288) } else { (130, 130) };
         let (x, y) = (self.x, self.y + if self.large { 8 } else { 2 });
         self.rectangle(
             x - 2,

@@ -249,8 +249,9 @@ fn print(snapshot: &Snapshot, job: &JobView) -> Html {
             .text(printer.layers)
             .raw(". ");
     }
-    html.text(words::duration(printer.spent_s))
-        .raw(" so far. Released by ")
+    html.raw("On the printer for ")
+        .text(words::duration(printer.spent_s))
+        .raw(". Released by ")
         .text(&job.released_by)
         .raw(".</p></div></article>");
     titled("Printing", html)

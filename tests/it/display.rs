@@ -102,11 +102,11 @@ fn snapshot(screen: Screen) -> Snapshot {
 
 /// A picture made of three flat colours, as a preview would be.
 fn picture(dir: &Path) -> Picture {
-    let (w, h) = (80u32, 60u32);
+    let (w, h) = (64u32, 64u32);
     let mut rgb = Vec::new();
     for y in 0..h {
         for x in 0..w {
-            let (dx, dy) = (f64::from(x) - 40.0, f64::from(y) - 30.0);
+            let (dx, dy) = (f64::from(x) - 32.0, f64::from(y) - 32.0);
             let skull = dx * dx + dy * dy < 24.0 * 24.0;
             let part = skull && dx > 4.0 && dy < -4.0;
             rgb.extend(if part {

@@ -10,8 +10,13 @@
 mod display;
 mod house;
 mod intake;
+mod kills;
 mod line;
 mod printer;
+mod prints;
+mod refusals;
+mod room;
+mod serve;
 mod slice;
 mod station;
 mod units;

@@ -1,10 +1,10 @@
 //! The printer's processes: link and virtual printer over a real pseudo-terminal.
 
+use crate::room::{head, sha256};
 use calvaria::printer::client::{Client, SOCKET};
 use calvaria::printer::virtual_printer::Record;
 use calvaria::printer::wire::{Command as Ask, Phase, Status};
 use calvaria::status::PrinterState;
-use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -13,20 +13,16 @@ use std::time::{Duration, Instant};
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// A data folder with a link on it; both end with the value.
-struct Station {
+pub(crate) struct Station {
     dir: tempfile::TempDir,
     link: Child,
 }
 
 fn start(data: &Path, arguments: &[&str]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_calvaria"))
+    crate::room::calvaria()
         .args(["printer", "--data"])
         .arg(data)
         .args(arguments)
-        .env(
-            "CALVARIA_PROFILES",
-            concat!(env!("CARGO_MANIFEST_DIR"), "/printer-profiles"),
-        )
         .stderr(Stdio::null())
         .spawn()
         .unwrap()
@@ -34,11 +30,17 @@ fn start(data: &Path, arguments: &[&str]) -> Child {
 
 impl Station {
     fn new(arguments: &[&str]) -> Self {
+        Self::at(400.0, arguments)
+    }
+
+    /// A link, and its virtual printer so many times faster than time.
+    pub(crate) fn at(speed: f64, arguments: &[&str]) -> Self {
+        let speed = speed.to_string();
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("log.jsonl");
         let mut all = vec![
             "--virtual-speed",
-            "400",
+            &speed,
             "--virtual-log",
             log.to_str().unwrap(),
         ];
@@ -47,7 +49,7 @@ impl Station {
         Self { dir, link }
     }
 
-    fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         let by = Instant::now() + LIMIT;
         loop {
             match Client::connect(&self.dir.path().join(SOCKET), LIMIT) {
@@ -58,9 +60,9 @@ impl Station {
         }
     }
 
-    fn until(&self, what: &str, done: impl Fn(&Status) -> bool) -> Status {
+    pub(crate) fn until(&self, what: &str, done: impl Fn(&Status) -> bool) -> Status {
         let mut client = self.client();
-        let by = Instant::now() + Duration::from_secs(60);
+        let by = Instant::now() + Duration::from_secs(120);
         loop {
             let status = client.ask(Ask::Status).unwrap();
             if done(&status) {
@@ -72,15 +74,10 @@ impl Station {
     }
 
     /// Writes a file and has it printed.
-    fn print(&self, text: &str) -> PathBuf {
+    pub(crate) fn print(&self, text: &str) -> PathBuf {
         let path = self.dir.path().join("part.gcode");
         std::fs::write(&path, text).unwrap();
-        let sha256 = Sha256::digest(text.as_bytes())
-            .iter()
-            .fold(String::new(), |mut hex, byte| {
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            });
+        let sha256 = sha256(text.as_bytes());
         let by = Instant::now() + LIMIT;
         let mut client = self.client();
         loop {
@@ -97,7 +94,7 @@ impl Station {
         }
     }
 
-    fn records(&self) -> Vec<Record> {
+    pub(crate) fn records(&self) -> Vec<Record> {
         let text = std::fs::read_to_string(self.dir.path().join("log.jsonl")).unwrap();
         text.lines()
             .filter_map(|line| serde_json::from_str(line).ok())
@@ -130,35 +127,6 @@ fn part(lines: usize) -> String {
     text
 }
 
-/// X, Y, Z, E (all filament) in 1e-4 mm after each straight move of `lines`, read by a reader of its own that knows
-/// only what [`part`] writes.
-fn positions<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<[i64; 4]> {
-    let mut at = [0_i64; 4];
-    let mut found = Vec::new();
-    for line in lines {
-        let line = line.split(';').next().unwrap_or_default().trim();
-        if line == "G28" {
-            (at[0], at[1], at[2]) = (0, 0, 0);
-        }
-        if !line.starts_with("G1 ") {
-            continue;
-        }
-        for word in line.split(' ').skip(1) {
-            let (letter, number) = word.split_at(1);
-            let value = (number.parse::<f64>().unwrap() * 1e4).round() as i64;
-            match letter {
-                "X" => at[0] = value,
-                "Y" => at[1] = value,
-                "Z" => at[2] = value,
-                "E" => at[3] += value,
-                _ => {}
-            }
-        }
-        found.push(at);
-    }
-    found
-}
-
 #[test]
 fn a_print_over_a_pty_executes_exactly_the_file_even_on_a_bad_line() {
     for arguments in [
@@ -174,17 +142,17 @@ fn a_print_over_a_pty_executes_exactly_the_file_even_on_a_bad_line() {
         let job = status.job.unwrap();
         assert_eq!(job.phase, Phase::Printed, "{:?}", job.fault);
         assert!(status.is_virtual);
-        let planned = positions(text.lines());
+        let planned = head::places(text.lines());
         let records = station.records();
         let taken = records.iter().filter_map(|r| match r {
             Record::Line { text, .. } => Some(text.as_str()),
             _ => None,
         });
-        assert_eq!(positions(taken), planned, "what reached the firmware");
-        let executed: Vec<[i64; 4]> = records
+        assert_eq!(head::places(taken), planned, "what reached the firmware");
+        let executed: Vec<head::Place> = records
             .iter()
             .filter_map(|r| match r {
-                Record::Block { to, .. } => Some(to.map(|v| (v * 1e4).round() as i64)),
+                Record::Block { to, .. } => Some(to.map(|v| (v * 1e5).round() as i64)),
                 _ => None,
             })
             .collect();

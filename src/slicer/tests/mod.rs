@@ -3,6 +3,7 @@
 use super::*;
 use crate::space::{Bed, Map};
 
+mod damage;
 mod proof;
 mod raster;
 

@@ -62,6 +62,13 @@ impl Store {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// The case of the newest row; `None` when there is no row or it is about no case.
+    pub fn last_case(&self) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT code FROM event ORDER BY seq DESC LIMIT 1";
+        let code: Option<String> = self.db.query_row(sql, [], |r| r.get(0)).optional()?;
+        Ok(code.filter(|code| !code.is_empty()))
+    }
+
     /// Computes the chain anew; the number of the first row that does not fit, or `None` when all do.
     pub fn first_break(&self) -> Result<Option<i64>, StoreError> {
         let mut statement = self

@@ -1,0 +1,117 @@
+//! The link's side: the job on the printer follows what the link says of it, and nothing else.
+
+use super::Engine;
+use crate::station::link::{LinkStatus, Order, Phase, Report};
+use crate::station::step::Event;
+use crate::station::store::Job;
+use crate::status::{PrinterState, PrinterView, Reason, Refused};
+use std::time::{Duration, Instant};
+
+/// A print on the link that belongs to no printing job is cancelled after this long.
+const ORPHAN: Duration = Duration::from_secs(3);
+
+impl Engine {
+    pub(super) fn hear_link(&mut self, report: Report) {
+        match report {
+            Report::Up => self.order_open = false,
+            Report::Down => {
+                self.link_heard = true;
+                self.status = LinkStatus {
+                    view: PrinterView {
+                        state: PrinterState::LinkDown,
+                        // What was last known stays visible, as last known.
+                        ..std::mem::take(&mut self.status.view)
+                    },
+                    job: None,
+                };
+            }
+            Report::Status(status) => {
+                self.link_heard = true;
+                self.hear_status(status);
+            }
+            Report::Answer(order, answer) => self.hear_answer(order, answer),
+        }
+    }
+
+    fn hear_answer(&mut self, order: Order, answer: Result<LinkStatus, Refused>) {
+        let print = matches!(order, Order::Print { .. });
+        if print {
+            self.order_open = false;
+        }
+        match (answer, order) {
+            (Ok(status), _) => self.hear_status(status),
+            (Err(refused), Order::Print { code, .. }) => {
+                let why = Reason::new(
+                    format!("The printer did not take the print: {}", refused.text),
+                    refused.next,
+                );
+                self.apply(&code, &Event::LinkStopped(why), "link");
+            }
+            (Err(refused), order) => {
+                tracing::warn!(?order, code = %refused.code, "the link refused")
+            }
+        }
+    }
+
+    fn hear_status(&mut self, status: LinkStatus) {
+        self.status = status;
+        if self.order_open {
+            return;
+        }
+        match self.store.on_printer() {
+            Ok(Some(job)) => self.follow(&job),
+            Ok(None) => self.look_for_orphan(),
+            Err(error) => tracing::error!(%error, "the job on the printer could not be read"),
+        }
+    }
+
+    /// Brings the job on the printer to where the link says that it is.
+    fn follow(&mut self, job: &Job) {
+        self.orphan_since = None;
+        self.print_word = "";
+        let hash = job.design.as_ref().map(|d| d.gcode_sha256.as_str());
+        let ours = self
+            .status
+            .job
+            .as_ref()
+            .filter(|j| j.code == job.code && Some(j.sha256.as_str()) == hash);
+        let event = match ours.map(|j| &j.phase) {
+            Some(Phase::Working(word)) => {
+                self.print_word = word;
+                // On the way into or out of a hold the state stays until the link is there.
+                if !word.is_empty() {
+                    return;
+                }
+                Event::LinkResumed
+            }
+            Some(Phase::Paused) => Event::LinkPaused,
+            Some(Phase::Printed) => Event::LinkPrinted,
+            Some(Phase::Stopped(why)) => Event::LinkStopped(why.clone()),
+            None => Event::LinkStopped(Reason::new(
+                "The printer knows nothing of this print: it was interrupted before it began.",
+                "Look at the bed, then release it again.",
+            )),
+        };
+        self.apply(&job.code, &event, "link");
+    }
+
+    /// A print on the link without a printing job must not go on: nobody here answers for it.
+    fn look_for_orphan(&mut self) {
+        let runs = matches!(
+            self.status.job.as_ref().map(|j| &j.phase),
+            Some(Phase::Working(_) | Phase::Paused)
+        );
+        if !runs {
+            self.orphan_since = None;
+            return;
+        }
+        let since = *self.orphan_since.get_or_insert_with(Instant::now);
+        if since.elapsed() > ORPHAN {
+            tracing::error!(
+                "the link prints something that was not released here; it is cancelled"
+            );
+            self.orphan_since = None;
+            self.link.order(Order::Cancel);
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Seeded prints over real processes on a bad wire: bytes lost, flipped and doubled both ways, `ok`s lost. What was
+//! executed is rebuilt from the bytes that reached the firmware, by a line reader and a G-code reader of the tests' own.
+//!
+//! All hundred (about 10 min on two cores):
+//!
+//! ```sh
+//! cargo test --test it prints::a_hundred -- --ignored --nocapture
+//! ```
+//!
+//! `CALVARIA_PRINTS` asks for another number, `CALVARIA_PRINTS_SEED` for another first seed.
+
+use crate::printer::Station;
+use crate::room::head::{Place, places};
+use crate::room::number;
+use crate::room::reader::Reader;
+use calvaria::printer::virtual_printer::Record;
+use calvaria::printer::wire::{JobStatus, Phase};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::fmt::Write as _;
+
+/// Virtual seconds in a second: fast, and still slow enough that the firmware's own time limits (M85, `busy:`) mean
+/// what they mean on metal while the link waits out a fault in real time.
+const SPEED: f64 = 60.0;
+/// Longest file.
+const LINES_MAX: u64 = 2000;
+/// Moves of our own when a print is given up: retract, lift, to the edge.
+const PARK_MOVES: usize = 3;
+
+#[test]
+fn five() {
+    let printed = campaign(101, 5);
+    assert!(printed >= 4, "{printed} of 5 printed");
+}
+
+#[test]
+#[ignore = "ten minutes; the command is at the top of this file"]
+fn a_hundred() {
+    let prints = number("CALVARIA_PRINTS", 100);
+    let printed = campaign(number("CALVARIA_PRINTS_SEED", 1), prints);
+    assert!(printed * 10 >= prints * 9, "{printed} of {prints} printed");
+}
+
+/// Runs so many prints and judges each; how many were printed.
+fn campaign(first: u64, prints: u64) -> u64 {
+    let (mut printed, mut resends, mut probes, mut stopped) = (0, 0, 0, Vec::new());
+    for seed in first..first + prints {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let lines = random.random_range(300..LINES_MAX);
+        let text = part(&mut random, lines as usize);
+        let (job, line, records) = print(&mut random, seed, &text);
+        resends += line.0;
+        probes += line.1;
+        match job.phase {
+            Phase::Printed => printed += 1,
+            _ => stopped.push((seed, fault_of(&job))),
+        }
+        judge(seed, &job, &text, &records);
+    }
+    println!(
+        "{printed} of {prints} printed, stopped {stopped:?}; {:.1} resends and {:.1} probes a print",
+        resends as f64 / prints as f64,
+        probes as f64 / prints as f64
+    );
+    printed
+}
+
+fn fault_of(job: &JobStatus) -> String {
+    let fault = job.fault.as_ref();
+    fault.map_or_else(String::new, |f| f.name.clone())
+}
+
+/// A wire as bad as the seed makes it: each rate between 3e-5 and 3e-4 a byte, up to one `ok` in a hundred lost.
+fn wire(random: &mut ChaCha8Rng) -> String {
+    let mut text = String::new();
+    for what in ["drop", "corrupt", "double"] {
+        for way in ["up", "down"] {
+            let rate = 3e-5 * 10_f64.powf(random.random::<f64>());
+            let _ = writeln!(text, "{what}_{way} = {rate:e}");
+        }
+    }
+    let _ = writeln!(text, "drop_ok = {:.5}", random.random_range(0.001..0.01));
+    text
+}
+
+/// How the job ended, resends and probes, and the printer's log.
+fn print(random: &mut ChaCha8Rng, seed: u64, text: &str) -> (JobStatus, (u64, u64), Vec<Record>) {
+    let folder = tempfile::tempdir().unwrap();
+    let faults = folder.path().join("faults.toml");
+    std::fs::write(&faults, wire(random)).unwrap();
+    let seed = seed.to_string();
+    let arguments = [
+        "--virtual-faults",
+        faults.to_str().unwrap(),
+        "--virtual-seed",
+        &seed,
+    ];
+    let station = Station::at(SPEED, &arguments);
+    station.print(text);
+    let status = station.until("over", |s| {
+        s.job.as_ref().is_some_and(|j| j.phase.is_over())
+    });
+    let line = (status.line.resends, status.line.probes);
+    (status.job.unwrap(), line, station.records())
+}
+
+/// Printed: the bytes that reached the firmware are the file's moves, all of them, once, in order; and that is what it
+/// executed. Stopped: the fault has a name, and what was executed is the file's beginning.
+fn judge(seed: u64, job: &JobStatus, text: &str, records: &[Record]) {
+    let planned = places(text.lines());
+    let arrived = arrived(records);
+    let executed: Vec<Place> = records
+        .iter()
+        .filter_map(|record| match record {
+            Record::Block { to, .. } => Some(to.map(|mm| (mm * 1e5).round() as i64)),
+            _ => None,
+        })
+        .collect();
+    if job.phase == Phase::Printed {
+        assert!(
+            arrived == planned,
+            "seed {seed}: {}",
+            first_off(&arrived, &planned)
+        );
+        assert!(
+            executed == planned,
+            "seed {seed}: {}",
+            first_off(&executed, &planned)
+        );
+        return;
+    }
+    assert!(
+        !fault_of(job).is_empty(),
+        "seed {seed} stopped without a reason"
+    );
+    for list in [&arrived, &executed] {
+        let same = list
+            .iter()
+            .zip(&planned)
+            .take_while(|(a, b)| a == b)
+            .count();
+        assert!(
+            list.len() - same <= PARK_MOVES,
+            "seed {seed}: {}",
+            first_off(list, &planned)
+        );
+    }
+}
+
+/// Places of the commands that the firmware must have taken, from nothing but the bytes its reader got.
+fn arrived(records: &[Record]) -> Vec<Place> {
+    let mut reader = Reader::default();
+    let mut taken = Vec::new();
+    for record in records {
+        if let Record::Bytes { text, .. } = record {
+            // One character a byte.
+            taken.extend(text.chars().filter_map(|c| reader.byte(c as u8)));
+        }
+    }
+    places(taken.iter().map(String::as_str))
+}
+
+fn first_off(list: &[Place], planned: &[Place]) -> String {
+    let at = list.iter().zip(planned).position(|(a, b)| a != b);
+    let at = at.unwrap_or(list.len().min(planned.len()));
+    format!(
+        "{} moves for {}; number {at} is {:?} for {:?}",
+        list.len(),
+        planned.len(),
+        list.get(at),
+        planned.get(at)
+    )
+}
+
+/// A harmless part of at most so many lines: short lines, travels with retraction, layers; E relative or absolute, as
+/// the dice fall.
+fn part(random: &mut ChaCha8Rng, lines: usize) -> String {
+    let relative = random.random_bool(0.5);
+    let mut text = String::from("M140 S60\nM104 S150\nG28\nM190 S60\nM109 S215\nG90\n");
+    text.push_str(if relative { "M83\n" } else { "M82\n" });
+    text.push_str("G92 E0\nG1 Z0.3 F600\nG1 X2 Y5 F6000\n");
+    let (mut x, mut y, mut z) = (50_000_i64, 50_000_i64, 300_i64);
+    // Units of 1e-5 mm of filament, 1e-3 mm of way.
+    let mut e = 0_i64;
+    let mut push = |by: i64| {
+        e += by;
+        let shown = if relative { by } else { e };
+        let sign = if shown < 0 { "-" } else { "" };
+        format!(
+            "E{sign}{}.{:05}",
+            shown.abs() / 100_000,
+            shown.abs() % 100_000
+        )
+    };
+    let mm = |v: i64| format!("{}.{:03}", v / 1000, v % 1000);
+    while text.lines().count() + 10 < lines {
+        match random.random_range(0..40) {
+            0 => {
+                z += 200;
+                let _ = writeln!(text, ";LAYER_CHANGE\nG1 Z{} F600", mm(z));
+            }
+            1 => {
+                x = random.random_range(30_000..150_000);
+                let (back, on) = (push(-80_000), push(80_000));
+                let travel = format!("G0 X{} Y{} F9000", mm(x), mm(y));
+                let _ = writeln!(text, "G1 {back} F2100\n{travel}\nG1 {on} F2100");
+            }
+            _ => {
+                let from = (x, y);
+                x = (x + random.random_range(-1500..1500)).clamp(20_000, 200_000);
+                y = (y + random.random_range(-1500..1500)).clamp(20_000, 180_000);
+                // A line of 0.45 x 0.2 mm takes 0.0374 mm of filament a millimetre; the dice vary it.
+                let way = ((x - from.0) as f64).hypot((y - from.1) as f64);
+                let e = push((way * random.random_range(2.0..3.7)).round() as i64);
+                let _ = writeln!(text, "G1 X{} Y{} {e} F3600", mm(x), mm(y));
+            }
+        }
+    }
+    text.push_str("M107\nM104 S0\nM140 S0\nG1 X10 Y200 F6000\nM84\n");
+    text
+}
