@@ -146,7 +146,7 @@ fn spline(knots: &[[f64; 4]], at: [f64; 3]) -> [f64; 4] {
 }
 
 /// Turns about left (nodding), posterior (leaning) and superior (looking aside), in this order; rows.
-fn rotation([nod, lean, look]: [f64; 3]) -> [[f32; 3]; 3] {
+pub(super) fn rotation([nod, lean, look]: [f64; 3]) -> [[f32; 3]; 3] {
     let ((sn, cn), (sl, cl), (sk, ck)) = (nod.sin_cos(), lean.sin_cos(), look.sin_cos());
     [
         [ck * cl, ck * sl * sn - sk * cn, ck * sl * cn + sk * sn],

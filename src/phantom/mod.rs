@@ -8,9 +8,9 @@
 //! Cost:  a head of 272x272x190 voxels takes 3 to 4 s on two busy cores in the dev profile.
 //!
 //! A head is a template from the atlas, mirrored or not, scaled, bent and thickened by seed (`form.rs`), then scanned
-//! (`scan.rs`): distances become tissue, tissue becomes HU, noise is added. A hole is drawn by kind (`site.rs`), laid
-//! onto the bone (`outline.rs`) and cut (`cut.rs`); real scans and masks are cut by the same code. The templates are
-//! skulls of the training set, so a good answer on a phantom proves that the line works, not that the network knows
+//! (`scan.rs`): distances become tissue, tissue becomes HU, noise is added. A hole is drawn by kind (`site.rs`) and
+//! shape (`rim.rs`), laid onto the bone (`table.rs`, `outline.rs`) and cut (`cut.rs`); real scans and masks are cut by
+//! the same code. Intact skulls are seen anew, turned and cropped, by `view.rs`. The templates are skulls of the training set, so a good answer on a phantom proves that the line works, not that the network knows
 //! unseen heads.
 
 mod atlas;
@@ -19,26 +19,32 @@ mod dice;
 pub mod dicom;
 mod form;
 mod outline;
+mod rim;
 mod scan;
 mod site;
+mod table;
+mod view;
 
 #[cfg(test)]
 mod tests;
 
 pub use atlas::{ATLAS, Atlas};
-pub use cut::{Cut, cut, cut_mask};
+pub use cut::{Cut, Hole, cut, cut_mask};
 pub use site::Defect;
+pub use view::View;
 
 use crate::volume::{Hu, Volume, VolumeError, components};
 use dice::Dice;
 
 /// What head is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recipe {
     /// Decides everything that is left to chance.
     pub seed: u64,
     /// Where the hole is.
     pub defect: Defect,
+    /// Rim chord in mm, between 20 and 150; without it the seed draws one between 40 and 120.
+    pub chord_mm: Option<f64>,
 }
 
 /// A head and its truth.
@@ -48,6 +54,8 @@ pub struct Head {
     pub ct: Volume<Hu>,
     /// The bone that was taken out, diploe included; same grid.
     pub removed: Volume<bool>,
+    /// What each hole measures.
+    pub holes: Vec<Hole>,
 }
 
 /// Why there is no phantom.
@@ -69,6 +77,9 @@ pub enum PhantomError {
         "no vault was found where the {0} hole should be cut. The scan must show the top of an upright head; try another seed or kind."
     )]
     NoVault(Defect),
+    /// There is no bone at all.
+    #[error("there is no bone in it. Give the scan or mask of a head.")]
+    Empty,
     /// A file could not be written.
     #[error("the series could not be written: {0}")]
     Write(String),
@@ -88,9 +99,14 @@ pub fn head(recipe: &Recipe, atlas: &Atlas) -> Result<Head, PhantomError> {
     let form = form::Form::draw(&mut dice, template.bone.extent_mm());
     let ct = scan::scan(template, &form, &mut dice, recipe.seed)?;
     let bone = components::largest(&ct.map(|&hu| hu >= BONE));
-    let Cut { changed, removed } = cut(&ct, &bone, recipe.defect, recipe.seed)?;
+    let Cut {
+        changed,
+        removed,
+        holes,
+    } = cut(&ct, &bone, recipe)?;
     Ok(Head {
         ct: changed,
         removed,
+        holes,
     })
 }

@@ -1,40 +1,70 @@
 //! Outline: a hole's rim laid onto the real run of the bone.
 //!
-//! A sphere is fitted to the outer table around the site; rays from its centre are the local normals, so that walls
-//! run along them. The rim is an ellipse with waves in arc length on that sphere; a table of the outer surface's
-//! radius along the rays tells how deep a point lies.
+//! A sphere is fitted to the outer table around the site; rays from its centre are the local normals. A table along
+//! the rays (`table.rs`) says where the outer table runs and how thick the bone is. The rim lies in arc length on the
+//! sphere and is scaled until the greatest distance between two of its points on the outer table is the chord wanted.
+//! A place that is no vault, or where the piece would not come out whole, is a [`Misfit`]; then another is drawn.
 
-use super::site::Site;
+use super::site::{Site, on_vault};
+use super::table::Table;
 use crate::space::{Lps, Point, Vector};
 use crate::volume::Volume;
+use std::f64::consts::TAU;
 
 /// Rays are marched in steps of this, mm.
 const STEP_MM: f64 = 0.5;
-/// Distance of the rays in the table of the outer surface, mm along the sphere.
-const RAY_MM: f64 = 2.0;
 /// The table reaches this far beyond the rim, mm.
 const BEYOND_MM: f64 = 8.0;
+/// A rim reaches at most this share of its chord from its middle.
+const REACH: f64 = 0.85;
 /// The sphere is fitted to the surface this near the site, mm.
 const FIT_MM: f64 = 60.0;
+/// Points of a rim that are looked at.
+const RIM_POINTS: usize = 72;
+/// Bone between the rim and what is no vault, mm.
+const MARGIN_MM: f64 = 3.0;
+/// A hole smaller than this is none that anybody would make a plate for.
+const LEAST_MM2: f64 = 500.0;
+/// Share of the rays within the rim that must meet the outer table where the skull's run says it is.
+const FULL_LEAST: f64 = 0.95;
+/// Share of the rays that may meet more bone under the vault: there the base begins.
+const DEEPER_MOST: f64 = 0.02;
+
+/// Why a hole can not be cut at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Misfit {
+    /// No bone is met in that direction, or no rounded one.
+    NoBone,
+    /// The rim would run through orbit, ear, nape or base.
+    OffVault,
+    /// The bone has gaps of its own there.
+    Gaps,
+    /// There is more bone under the vault: petrous bone, sphenoid, a sinus' back wall.
+    Deeper,
+    /// Less than 5 cm2.
+    Small,
+    /// Two holes would meet.
+    Meets,
+    /// What comes out is not one piece.
+    Pieces,
+}
 
 /// A rim on a skull.
 pub(super) struct Outline {
-    centre: Point<Lps>,
-    radius_mm: f64,
-    /// The site's normal, then two tangents: along the horizontal, across it.
-    axes: [Vector<Lps>; 3],
+    table: Table,
     site: Site,
-    /// Radius of the outer table along rays, `rays` a side.
-    outer_mm: Vec<f64>,
-    rays: usize,
+    /// The rim's radii are times this, mm of arc.
+    scale_mm: f64,
 }
 
 /// Where a point lies to a rim.
 pub(super) struct Place {
-    /// Distance inwards from the rim along the surface, mm; negative outside.
+    /// Distance inwards from the wall, mm; negative outside the hole.
     pub(super) inside_mm: f64,
     /// Depth under the outer table, mm; negative outside the head.
     pub(super) depth_mm: f64,
+    /// Depth of the inner table there, mm.
+    pub(super) inner_mm: f64,
 }
 
 /// The head's middle: the middle of the vault's box, 75 mm under its top. `None` without bone.
@@ -65,144 +95,168 @@ fn extreme(bone: &Volume<bool>, of: impl Fn(Point<Lps>) -> f64) -> Option<f64> {
 }
 
 impl Outline {
-    /// The rim of `site` on `bone`, or `None` when there is no vault.
-    pub(super) fn lay(site: Site, bone: &Volume<bool>, middle: Point<Lps>) -> Option<Self> {
+    /// The rim of `site` on `bone`, whose head's middle is `middle`.
+    ///
+    /// # Errors
+    /// [`Misfit`] when a hole can not be cut there.
+    pub(super) fn lay(site: Site, bone: &Volume<bool>, middle: Point<Lps>) -> Result<Self, Misfit> {
         let towards = Vector::new(site.direction);
-        let at = middle.plus(towards.times(first(bone, middle, towards, 140.0, 30.0)?));
-        let (side, across) = tangents(towards);
-        let mut near = Vec::new();
-        for a in -12..=12 {
-            for b in -12..=12 {
-                let tilt = |v: Vector<Lps>, n: i32| v.times(f64::from(n) * 0.06);
-                let ray = sum(sum(towards, tilt(side, a)), tilt(across, b)).unit()?;
-                if let Some(r) = first(bone, middle, ray, 140.0, 30.0) {
-                    let point = middle.plus(ray.times(r));
-                    if point.minus(at).length() < FIT_MM {
-                        near.push(point);
-                    }
-                }
-            }
-        }
-        let (centre, radius_mm) = sphere(&near, at)
-            .filter(|(_, r)| (50.0..=140.0).contains(r))
-            .unwrap_or_else(|| (middle, at.minus(middle).length()));
-        let normal = at.minus(centre).unit()?;
+        let (centre, radius_mm, normal) = around(bone, middle, towards).ok_or(Misfit::NoBone)?;
         let (along, across) = tangents(normal);
-        let reach = site.half_mm[0].max(site.half_mm[1]) * 1.15 + BEYOND_MM;
-        let rays = 2 * (reach / RAY_MM).ceil() as usize + 1;
+        let reach_mm = site.chord_mm * REACH + BEYOND_MM;
+        let axes = [normal, along, across];
+        let table = Table::survey(bone, centre, radius_mm, axes, reach_mm).ok_or(Misfit::NoBone)?;
         let mut outline = Self {
-            centre,
-            radius_mm,
-            axes: [normal, along, across],
+            table,
+            scale_mm: site.chord_mm / 2.0,
             site,
-            outer_mm: vec![],
-            rays,
         };
-        outline.outer_mm = outline.survey(bone)?;
-        Some(outline)
-    }
-
-    /// Radius of the outer table along every ray; rays that meet none (sutures, old holes) take their neighbours'.
-    fn survey(&self, bone: &Volume<bool>) -> Option<Vec<f64>> {
-        let n = self.rays;
-        let (far, near) = (self.radius_mm + 25.0, (self.radius_mm - 35.0).max(5.0));
-        let found: Vec<Option<f64>> = (0..n * n)
-            .map(|at| first(bone, self.centre, self.ray(at % n, at / n), far, near))
-            .collect();
-        if found.iter().flatten().count() * 2 < n * n {
-            return None;
+        // The chord grows a little less than the arc: a few corrections bring it within a tenth of a millimetre.
+        for _ in 0..6 {
+            let have = farthest(&outline.rim(0.0));
+            outline.scale_mm *= outline.site.chord_mm / have.max(1.0);
         }
-        // Median of a neighbourhood that grows until it holds something: takes off bumps, fills gaps.
-        let median = |at: usize| {
-            let (x, y) = (at % n, at / n);
-            for reach in 2..n {
-                let (xs, ys) = (
-                    x.saturating_sub(reach)..(x + reach + 1).min(n),
-                    y.saturating_sub(reach)..(y + reach + 1).min(n),
-                );
-                let mut seen: Vec<f64> = ys
-                    .flat_map(|y| xs.clone().map(move |x| y * n + x))
-                    .filter_map(|at| found[at])
-                    .collect();
-                if seen.len() >= 5 {
-                    seen.sort_by(f64::total_cmp);
-                    return seen[seen.len() / 2];
-                }
-            }
-            self.radius_mm
-        };
-        Some((0..n * n).map(median).collect())
+        outline.judge(middle)?;
+        Ok(outline)
     }
 
-    /// The ray at a node of the table.
-    fn ray(&self, x: usize, y: usize) -> Vector<Lps> {
-        let half = (self.rays / 2) as f64;
-        let (u, v) = ((x as f64 - half) * RAY_MM, (y as f64 - half) * RAY_MM);
-        let arc = u.hypot(v);
-        let angle = arc / self.radius_mm;
-        let [normal, along, across] = self.axes;
-        let sideways = if arc > 0.0 { angle.sin() / arc } else { 0.0 };
-        sum(
-            normal.times(angle.cos()),
-            sum(along.times(u * sideways), across.times(v * sideways)),
-        )
+    fn judge(&self, middle: Point<Lps>) -> Result<(), Misfit> {
+        if self.longest_mm() + MARGIN_MM > self.table.reach_mm() {
+            return Err(Misfit::NoBone);
+        }
+        let off = |p: &Point<Lps>| !on_vault(p.minus(middle));
+        if self.rim(MARGIN_MM).iter().any(off) {
+            return Err(Misfit::OffVault);
+        }
+        let (mut all, mut full, mut deeper, mut mm2) = (0usize, 0usize, 0usize, 0.0);
+        for node in self.table.nodes() {
+            if self.inside_mm(node.u, node.v, 0.0) > 0.0 {
+                all += 1;
+                full += usize::from(node.full);
+                deeper += usize::from(node.deeper);
+                mm2 += node.mm2;
+            }
+        }
+        let share = |n: usize| n as f64 / all.max(1) as f64;
+        if share(full) < FULL_LEAST {
+            return Err(Misfit::Gaps);
+        }
+        if share(deeper) > DEEPER_MOST {
+            return Err(Misfit::Deeper);
+        }
+        if mm2 < LEAST_MM2 {
+            return Err(Misfit::Small);
+        }
+        Ok(())
+    }
+
+    /// Distance of an arc position inwards from the rim, mm along the surface, at a depth under the outer table.
+    fn inside_mm(&self, u: f64, v: f64, depth_mm: f64) -> f64 {
+        let (radius, change) = self.site.rim.at(v.atan2(u) - self.site.turn);
+        // Along the ray to the rim, times the cosine between the ray and the rim's normal.
+        let along = self.scale_mm * radius - u.hypot(v);
+        let (sine, cosine) = self.site.bevel.sin_cos();
+        along / 1f64.hypot(change / radius) * cosine - depth_mm * sine
+    }
+
+    /// The rim's points on the outer table, or `beyond_mm` outside it.
+    pub(super) fn rim(&self, beyond_mm: f64) -> Vec<Point<Lps>> {
+        (0..RIM_POINTS)
+            .map(|n| n as f64 / RIM_POINTS as f64 * TAU)
+            .map(|t| {
+                let radius = self.scale_mm * self.site.rim.at(t - self.site.turn).0 + beyond_mm;
+                self.table.outer(radius * t.cos(), radius * t.sin())
+            })
+            .collect()
+    }
+
+    fn longest_mm(&self) -> f64 {
+        (0..RIM_POINTS)
+            .map(|n| self.site.rim.at(n as f64 / RIM_POINTS as f64 * TAU).0)
+            .fold(0.0, f64::max)
+            * self.scale_mm
     }
 
     /// Where `point` lies; `None` far from the rim.
     pub(super) fn place(&self, point: Point<Lps>) -> Option<Place> {
-        let from = point.minus(self.centre);
-        let length = from.length();
-        let [normal, along, across] = self.axes;
-        let (n, u, v) = (from.dot(normal), from.dot(along), from.dot(across));
-        let sideways = u.hypot(v);
-        let arc = self.radius_mm * sideways.atan2(n);
-        let (u, v) = if sideways > 0.0 {
-            (u / sideways * arc, v / sideways * arc)
-        } else {
-            (0.0, 0.0)
-        };
-        // Bilinear in the table.
-        let half = (self.rays / 2) as f64;
-        let (x, y) = (u / RAY_MM + half, v / RAY_MM + half);
-        let last = (self.rays - 1) as f64;
-        if !(0.0..last).contains(&x) || !(0.0..last).contains(&y) {
-            return None;
-        }
-        let (i, j) = (x as usize, y as usize);
-        let (fx, fy) = (x - i as f64, y - j as f64);
-        let at = |i: usize, j: usize| self.outer_mm[j * self.rays + i];
-        let outer = (at(i, j) * (1.0 - fx) + at(i + 1, j) * fx) * (1.0 - fy)
-            + (at(i, j + 1) * (1.0 - fx) + at(i + 1, j + 1) * fx) * fy;
+        let at = self.table.locate(point)?;
         Some(Place {
-            inside_mm: self.site.rim_mm(v.atan2(u)) - arc,
-            depth_mm: outer - length,
+            inside_mm: self.inside_mm(at.u, at.v, at.depth_mm),
+            depth_mm: at.depth_mm,
+            inner_mm: at.inner_mm,
         })
     }
 
     /// Points that span the region a cut can touch.
-    pub(super) fn corners(&self, over_mm: f64, under_mm: f64) -> impl Iterator<Item = Point<Lps>> {
-        (0..self.rays * self.rays).flat_map(move |at| {
-            let (ray, outer) = (self.ray(at % self.rays, at / self.rays), self.outer_mm[at]);
-            [outer + over_mm, outer - under_mm].map(|r| self.centre.plus(ray.times(r)))
-        })
+    pub(super) fn corners(&self, over_mm: f64, under_mm: f64) -> Vec<Point<Lps>> {
+        self.table.corners(over_mm, under_mm)
     }
 }
 
+/// Greatest distance between two of the points, mm.
+pub(super) fn farthest(points: &[Point<Lps>]) -> f64 {
+    let from = |n: usize| points[n + 1..].iter().map(move |p| p.minus(points[n]));
+    (0..points.len())
+        .flat_map(from)
+        .map(Vector::length)
+        .fold(0.0, f64::max)
+}
+
+/// The sphere around the place where `towards` meets the outer table, and the normal there.
+fn around(
+    bone: &Volume<bool>,
+    middle: Point<Lps>,
+    towards: Vector<Lps>,
+) -> Option<(Point<Lps>, f64, Vector<Lps>)> {
+    let at = middle.plus(towards.times(first(bone, middle, towards, 140.0, 30.0)?));
+    let (side, across) = tangents(towards);
+    let mut near = Vec::new();
+    for a in -12..=12 {
+        for b in -12..=12 {
+            let tilt = |v: Vector<Lps>, n: i32| v.times(f64::from(n) * 0.06);
+            let ray = sum(sum(towards, tilt(side, a)), tilt(across, b)).unit()?;
+            if let Some(r) = first(bone, middle, ray, 140.0, 30.0) {
+                let point = middle.plus(ray.times(r));
+                if point.minus(at).length() < FIT_MM {
+                    near.push(point);
+                }
+            }
+        }
+    }
+    let (centre, radius_mm) = sphere(&near, at)
+        .filter(|(_, r)| (50.0..=140.0).contains(r))
+        .unwrap_or_else(|| (middle, at.minus(middle).length()));
+    Some((centre, radius_mm, at.minus(centre).unit()?))
+}
+
 /// Distance from `from` along `ray` of the outermost bone between `far` and `near`.
-fn first(
+pub(super) fn first(
     bone: &Volume<bool>,
     from: Point<Lps>,
     ray: Vector<Lps>,
     far: f64,
     near: f64,
 ) -> Option<f64> {
+    march(bone, from, ray, far, near).find_map(|(r, set)| set.then_some(r))
+}
+
+/// Bone or not at distances from `far` down to `near` along a ray.
+pub(super) fn march(
+    bone: &Volume<bool>,
+    from: Point<Lps>,
+    ray: Vector<Lps>,
+    far: f64,
+    near: f64,
+) -> impl Iterator<Item = (f64, bool)> {
     let to_ijk = bone.to_ijk();
     let (start, step) = (to_ijk.apply(from), to_ijk.turn(ray));
     let steps = ((far - near) / STEP_MM) as usize;
-    (0..=steps).map(|n| far - n as f64 * STEP_MM).find(|&r| {
-        let at = start.plus(step.times(r)).0.map(|v| v.round() as i64);
-        bone.get(at).copied().unwrap_or(false)
-    })
+    (0..=steps)
+        .map(move |n| far - n as f64 * STEP_MM)
+        .map(move |r| {
+            let at = start.plus(step.times(r)).0.map(|v| v.round() as i64);
+            (r, bone.get(at).copied().unwrap_or(false))
+        })
 }
 
 /// Two unit tangents: one horizontal, one across it.

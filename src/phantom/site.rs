@@ -1,9 +1,8 @@
 //! Sites: where a hole of a kind lies on a head, and how large it is.
 
 use super::dice::Dice;
-use super::outline::{sum, tangents};
+use super::rim::Rim;
 use crate::space::{Lps, Vector};
-use std::f64::consts::TAU;
 use std::fmt;
 use std::str::FromStr;
 
@@ -73,26 +72,18 @@ impl FromStr for Defect {
 pub(super) struct Site {
     /// From the head's middle: left, posterior, superior; length 1.
     pub(super) direction: [f64; 3],
-    /// Half axes of the outline along the surface, mm: along the horizontal, and across it.
-    pub(super) half_mm: [f64; 2],
-    /// The outline is turned by this, radians.
+    /// Greatest distance between two points of the rim on the outer table.
+    pub(super) chord_mm: f64,
+    /// The rim's shape; its long axis runs along the horizontal before it is turned.
+    pub(super) rim: Rim,
+    /// The rim is turned by this, radians.
     pub(super) turn: f64,
-    /// Amplitude and phase of the outline's waves of order 2, 3 and 5.
-    pub(super) waves: [[f64; 2]; 3],
+    /// The wall leans by this against the local normal, radians; the hole is wider outside.
+    pub(super) bevel: f64,
 }
 
-impl Site {
-    /// Arc length from the middle to the rim in a direction of the tangent plane.
-    pub(super) fn rim_mm(&self, direction: f64) -> f64 {
-        let t = direction - self.turn;
-        let [a, b] = self.half_mm;
-        let ellipse = a * b / (b * t.cos()).hypot(a * t.sin());
-        let wave =
-            |(order, [amplitude, phase]): (f64, [f64; 2])| amplitude * (order * t + phase).cos();
-        let waves: f64 = [2.0, 3.0, 5.0].into_iter().zip(self.waves).map(wave).sum();
-        ellipse * (1.0 + waves)
-    }
-}
+/// Rim chords of injected holes: uniform between these.
+const CHORD_MM: (f64, f64) = (40.0, 120.0);
 
 /// Where a head's vault may be opened, in degrees of elevation over its middle: the orbits, the ears and the base
 /// stay. `azimuth` 0 is the front, 90 the left.
@@ -100,72 +91,84 @@ fn floor_deg(azimuth: f64) -> f64 {
     -5.0 + 25.0 * azimuth.to_radians().cos().clamp(-0.5, 1.0)
 }
 
-/// The holes of a kind.
-pub(super) fn sites(kind: Defect, dice: &mut Dice) -> Vec<Site> {
-    match kind {
-        Defect::None => vec![],
-        Defect::Ftp => {
-            let azimuth = dice.side() * dice.uniform(68.0, 98.0);
-            let (elevation, half) = (
-                dice.uniform(22.0, 38.0),
-                [dice.uniform(40.0, 56.0), dice.uniform(32.0, 44.0)],
-            );
-            let turn = dice.uniform(-20.0, 20.0);
-            vec![site(azimuth, elevation, half, turn, dice)]
-        }
-        Defect::Bifrontal => {
-            let (azimuth, elevation) = (dice.uniform(-8.0, 8.0), dice.uniform(42.0, 55.0));
-            let half = [dice.uniform(36.0, 50.0), dice.uniform(21.0, 30.0)];
-            vec![site(azimuth, elevation, half, 0.0, dice)]
-        }
-        Defect::Occipital => {
-            let (azimuth, elevation) = (180.0 + dice.uniform(-35.0, 35.0), dice.uniform(8.0, 35.0));
-            let half = [dice.uniform(22.0, 40.0), dice.uniform(20.0, 32.0)];
-            let turn = dice.uniform(-30.0, 30.0);
-            vec![site(azimuth, elevation, half, turn, dice)]
-        }
-        Defect::Vertex => {
-            let (azimuth, elevation) = (dice.uniform(0.0, 360.0), dice.uniform(75.0, 90.0));
-            let half = [dice.uniform(25.0, 45.0), dice.uniform(22.0, 40.0)];
-            let turn = dice.uniform(0.0, 180.0);
-            vec![site(azimuth, elevation, half, turn, dice)]
-        }
-        Defect::Bilateral => [-1.0, 1.0]
-            .map(|side| {
-                let (azimuth, elevation) =
-                    (side * dice.uniform(72.0, 110.0), dice.uniform(30.0, 45.0));
-                let half = [dice.uniform(20.0, 32.0), dice.uniform(20.0, 28.0)];
-                let turn = dice.uniform(0.0, 180.0);
-                site(azimuth, elevation, half, turn, dice)
-            })
-            .into(),
-        Defect::Random => {
-            let (azimuth, elevation) = (dice.uniform(0.0, 360.0), dice.uniform(5.0, 85.0));
-            let long = dice.uniform(20.0, 58.0);
-            let half = [long, (long * dice.uniform(0.6, 1.0)).max(18.0)];
-            let turn = dice.uniform(0.0, 180.0);
-            vec![site(azimuth, elevation, half, turn, dice)]
-        }
-    }
+/// Whether a direction from the head's middle (left, posterior, superior) leads to the vault.
+pub(super) fn on_vault(direction: Vector<Lps>) -> bool {
+    let [x, y, z] = direction.0;
+    let elevation = z.atan2(x.hypot(y)).to_degrees();
+    elevation >= floor_deg(x.atan2(-y).to_degrees())
 }
 
-/// Radius of a vault, for the question where a rim runs. Only used to keep it off the base.
-const VAULT_MM: f64 = 78.0;
-
-/// A hole lifted so far that its whole rim stays on the vault.
-fn site(azimuth: f64, elevation: f64, half_mm: [f64; 2], turn: f64, dice: &mut Dice) -> Site {
-    let mut site = Site {
-        direction: towards(azimuth, elevation),
-        half_mm,
-        turn: turn.to_radians(),
-        waves: [0; 3].map(|_| [dice.uniform(0.01, 0.05), dice.uniform(0.0, TAU)]),
+/// The chords of a kind's holes, mm; drawn once a seed, so that drawing a place anew does not favour small holes.
+pub(super) fn chords(kind: Defect, dice: &mut Dice) -> Vec<f64> {
+    let holes = match kind {
+        Defect::None => 0,
+        Defect::Bilateral => 2,
+        Defect::Ftp | Defect::Bifrontal | Defect::Occipital | Defect::Vertex | Defect::Random => 1,
     };
-    let mut elevation = elevation;
-    while elevation < 89.0 && !on_vault(&site) {
-        elevation += 1.0;
-        site.direction = towards(azimuth, elevation);
+    (0..holes)
+        .map(|_| dice.uniform(CHORD_MM.0, CHORD_MM.1))
+        .collect()
+}
+
+/// The `n`-th hole of a kind, of this chord.
+pub(super) fn site(kind: Defect, n: usize, chord_mm: f64, dice: &mut Dice) -> Site {
+    let (azimuth, low, high, aspect, turn): (f64, f64, f64, f64, f64) = match kind {
+        Defect::Ftp => (
+            dice.side() * dice.uniform(55.0, 95.0),
+            12.0,
+            50.0,
+            dice.uniform(0.6, 0.9),
+            dice.uniform(-25.0, 25.0),
+        ),
+        Defect::Bifrontal => (
+            dice.uniform(-8.0, 8.0),
+            35.0,
+            68.0,
+            dice.uniform(0.5, 0.8),
+            dice.uniform(-8.0, 8.0),
+        ),
+        Defect::Occipital => (
+            180.0 + dice.uniform(-35.0, 35.0),
+            0.0,
+            50.0,
+            dice.uniform(0.55, 0.95),
+            dice.uniform(-30.0, 30.0),
+        ),
+        Defect::Vertex => (
+            dice.uniform(0.0, 360.0),
+            75.0,
+            90.0,
+            dice.uniform(0.6, 1.0),
+            dice.uniform(0.0, 180.0),
+        ),
+        // Large holes on both sides leave a bridge of bone between them only when they are long rather than high.
+        Defect::Bilateral => (
+            [-1.0, 1.0][n % 2] * dice.uniform(72.0, 110.0),
+            10.0,
+            42.0,
+            dice.uniform(0.5, 1.0 - 0.4 * (chord_mm - 40.0) / 80.0),
+            dice.uniform(-20.0, 20.0),
+        ),
+        Defect::Random | Defect::None => (
+            dice.uniform(0.0, 360.0),
+            0.0,
+            88.0,
+            dice.uniform(0.55, 1.0),
+            dice.uniform(0.0, 180.0),
+        ),
+    };
+    let rim = Rim::draw(aspect, dice);
+    let turn = turn.to_radians();
+    // Evenly over the sphere between the lowest and the highest elevation of the kind; too low a place is drawn anew
+    // when it is known how the skull runs.
+    let sine = dice.uniform(low.to_radians().sin(), high.to_radians().sin());
+    Site {
+        direction: towards(azimuth, sine.asin().to_degrees()),
+        chord_mm,
+        rim,
+        turn,
+        bevel: dice.uniform(0.0, 15.0).to_radians(),
     }
-    site
 }
 
 /// The direction at `azimuth` (0 the front, 90 the left) and `elevation`, degrees: left, posterior, superior.
@@ -173,19 +176,6 @@ fn towards(azimuth: f64, elevation: f64) -> [f64; 3] {
     let (sa, ca) = azimuth.to_radians().sin_cos();
     let (se, ce) = elevation.to_radians().sin_cos();
     [ce * sa, -ce * ca, se]
-}
-
-fn on_vault(site: &Site) -> bool {
-    let normal = Vector::<Lps>::new(site.direction);
-    let (along, across) = tangents(normal);
-    (0..36).all(|n| {
-        let around = f64::from(n) / 36.0 * TAU;
-        let arc = site.rim_mm(around) / VAULT_MM;
-        let sideways = sum(along.times(around.cos()), across.times(around.sin()));
-        let [x, y, z] = sum(normal.times(arc.cos()), sideways.times(arc.sin())).0;
-        let azimuth = x.atan2(-y).to_degrees();
-        z.clamp(-1.0, 1.0).asin().to_degrees() >= floor_deg(azimuth)
-    })
 }
 
 #[cfg(test)]
@@ -202,27 +192,43 @@ mod tests {
 
     #[test]
     fn holes_lie_where_their_kind_says() {
-        for seed in 0..50 {
-            let of = |kind| sites(kind, &mut Dice::new(seed, 1));
-            assert!(of(Defect::None).is_empty());
-            assert!(of(Defect::Ftp)[0].direction[0].abs() > 0.4);
-            assert!(of(Defect::Bifrontal)[0].direction[1] < -0.2);
-            assert!(of(Defect::Occipital)[0].direction[1] > 0.3);
-            assert!(of(Defect::Vertex)[0].direction[2] > 0.9);
-            let both = of(Defect::Bilateral);
-            assert!(both[0].direction[0] < -0.3 && both[1].direction[0] > 0.3);
+        for seed in 0..200 {
+            let of = |kind, n| site(kind, n, 80.0, &mut Dice::new(seed, 1)).direction;
+            assert!(of(Defect::Ftp, 0)[0].abs() > 0.4);
+            assert!(of(Defect::Bifrontal, 0)[1] < -0.3);
+            assert!(of(Defect::Occipital, 0)[1] > 0.4);
+            assert!(of(Defect::Vertex, 0)[2] > 0.9);
+            assert!(of(Defect::Bilateral, 0)[0] < -0.5 && of(Defect::Bilateral, 1)[0] > 0.5);
             for kind in Defect::ALL {
-                for site in of(kind) {
-                    assert!(
-                        on_vault(&site) || site.direction[2] > 0.999,
-                        "{kind} {site:?}"
-                    );
-                    let [x, y, z] = site.direction;
-                    assert!((x * x + y * y + z * z - 1.0).abs() < 1e-9);
-                    let chord = 2.0 * site.half_mm[0].max(site.half_mm[1]);
-                    assert!((36.0..=120.0).contains(&chord), "{kind} {chord}");
-                }
+                let [x, y, z] = of(kind, 0);
+                assert!((x * x + y * y + z * z - 1.0).abs() < 1e-9);
             }
         }
+    }
+
+    #[test]
+    fn chords_are_uniform_from_40_to_120_mm() {
+        let all: Vec<f64> = (0..4000)
+            .flat_map(|seed| chords(Defect::Random, &mut Dice::new(seed, 1)))
+            .collect();
+        for n in 0..8 {
+            let low = 40.0 + 10.0 * f64::from(n);
+            let share = all
+                .iter()
+                .filter(|c| (low..low + 10.0).contains(*c))
+                .count() as f64
+                / all.len() as f64;
+            assert!((share - 0.125).abs() < 0.02, "{low} mm: {share}");
+        }
+        assert_eq!(chords(Defect::Bilateral, &mut Dice::new(1, 1)).len(), 2);
+        assert!(chords(Defect::None, &mut Dice::new(1, 1)).is_empty());
+    }
+
+    #[test]
+    fn brow_ears_and_nape_are_not_the_vault() {
+        let at = |azimuth, elevation| on_vault(Vector::new(towards(azimuth, elevation)));
+        assert!(at(0.0, 25.0) && !at(0.0, 15.0), "brow");
+        assert!(at(90.0, 0.0) && !at(90.0, -10.0), "ear");
+        assert!(at(180.0, -15.0) && !at(180.0, -20.0), "nape");
     }
 }

@@ -8,8 +8,16 @@ fn atlas() -> Atlas {
     Atlas::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models")).unwrap()
 }
 
+fn recipe(defect: Defect, seed: u64) -> Recipe {
+    Recipe {
+        seed,
+        defect,
+        chord_mm: None,
+    }
+}
+
 fn made(seed: u64, defect: Defect) -> Head {
-    head(&Recipe { seed, defect }, &atlas()).unwrap()
+    head(&recipe(defect, seed), &atlas()).unwrap()
 }
 
 /// Largest extent of a mask's voxel box, mm.
@@ -148,7 +156,7 @@ fn ball(air: bool) -> (Volume<Hu>, Volume<bool>) {
 fn a_cut_is_filled_with_what_surrounds_the_bone() {
     for air in [false, true] {
         let (ct, bone) = ball(air);
-        let done = cut(&ct, &bone, Defect::Vertex, 3).unwrap();
+        let done = cut(&ct, &bone, &recipe(Defect::Vertex, 3)).unwrap();
         let deep = crate::volume::morphology::erode_mm(&done.removed, 2.1);
         let mut seen = 0;
         for (at, _) in deep.data().iter().enumerate().filter(|&(_, &set)| set) {
@@ -170,7 +178,7 @@ fn a_cut_is_filled_with_what_surrounds_the_bone() {
 #[test]
 fn a_mask_and_its_hole_make_the_mask_again() {
     let (_, bone) = ball(false);
-    let done = cut_mask(&bone, Defect::Ftp, 8).unwrap();
+    let done = cut_mask(&bone, &recipe(Defect::Ftp, 8)).unwrap();
     assert!(done.removed.mm3() > 5000.0);
     for at in 0..bone.data().len() {
         let (rest, gone) = (done.changed.data()[at], done.removed.data()[at]);
@@ -183,7 +191,7 @@ fn a_mask_and_its_hole_make_the_mask_again() {
 fn walls_run_along_the_normal() {
     // On a ball the outer and the inner mouth of a hole differ as the radii do: 75 to 69.
     let (_, bone) = ball(false);
-    let done = cut_mask(&bone, Defect::Vertex, 1).unwrap();
+    let done = cut_mask(&bone, &recipe(Defect::Vertex, 1)).unwrap();
     let middle = bone.to_lps().apply(crate::space::Point::new([41.5; 3]));
     let widest = |low: f64, high: f64| {
         let angles = done
@@ -208,11 +216,11 @@ fn a_scan_without_a_vault_is_refused() {
     let (ct, bone) = ball(false);
     let none = bone.map(|_| false);
     assert!(matches!(
-        cut(&ct, &none, Defect::Ftp, 1),
+        cut(&ct, &none, &recipe(Defect::Ftp, 1)),
         Err(PhantomError::NoVault(Defect::Ftp))
     ));
     assert!(matches!(
-        cut_mask(&none, Defect::Vertex, 1),
+        cut_mask(&none, &recipe(Defect::Vertex, 1)),
         Err(PhantomError::NoVault(_))
     ));
 }

@@ -1,0 +1,108 @@
+#!/bin/bash
+# The conditions that weights are judged by, with nothing but the binary: cut, predict, evaluate.
+#
+#   models/conditions.sh a OUT            the given implants of the test skulls
+#   models/conditions.sh b OUT            injected holes of the test skulls: condition_b.tsv, 12 skulls x 6 kinds
+#   models/conditions.sh intact OUT [N]   N seeded views (default 25) of every val skull and intact CT: how many are
+#                                         answered "no defect", with a Wilson 95 % interval
+#
+# Scored is the whole decision (`missing`), at native spacing. What is there already is not made again, so a run that
+# was cut short goes on; give a new OUT after a change. CALVARIA names the binary (default target/release/calvaria),
+# CALVARIA_SHARED the data (default ../shared). ONLY=REGEX takes the cases whose key fits, for a try.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+condition=${1:?a, b or intact}
+out=${2:?a folder for masks, answers and scores}
+bin=${CALVARIA:-target/release/calvaria}
+shared=${CALVARIA_SHARED:-../shared}
+fix=$shared/data/skullfix
+mkdir -p "$out/cases" "$out/answers" "$out/scores" || exit 1
+
+# predict SKULL KEY: exit 0 or 3 (no defect: an empty mask) are answers; anything else ends the run.
+predict() {
+    [ -s "$out/answers/$2.code" ] && return
+    local code=0
+    "$bin" predict "$1" --mask --out "$out/answers/$2_missing.nii.gz" >"$out/answers/$2.log" 2>&1 || code=$?
+    # Refused by another rule than the decision (a head too large, say): no mask was written.
+    if [ ! -s "$out/answers/$2_missing.nii.gz" ]; then
+        echo "$2: no answer, exit $code: $(tail -1 "$out/answers/$2.log")" >&2
+        exit 1
+    fi
+    echo "$code" >"$out/answers/$2.code"
+}
+
+# carve KEY ARGUMENTS...: calvaria phantom, once.
+carve() {
+    local key=$1
+    shift
+    [ -s "$out/cases/$key.json" ] && return
+    "$bin" phantom --out "$out/cases" --key "$key" --json "$@" >"$out/cases/$key.part" || exit 1
+    mv "$out/cases/$key.part" "$out/cases/$key.json"
+}
+
+fits() { [[ $1 =~ ${ONLY:-} ]]; }
+
+# by_kind: means of the native rows of scores.csv by what follows the `-` of the key.
+by_kind() {
+    awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+        $at["grid"] == "native" && $at["method"] == "prediction" {
+            split($at["case"], key, "-"); kind = key[2]; n[kind]++
+            dsc[kind] += $at["dsc"]; bdsc[kind] += $at["bdsc"]
+            if ($at["hd95_mm"] != "") { hd[kind] += $at["hd95_mm"]; hn[kind]++ }
+            bad[kind] += $at["dsc"] < 0.1 || $at["centroid_mm"] == "" || $at["centroid_mm"] > 20
+        }
+        END { for (k in n) printf "%-10s n %2d  DSC %.3f  bDSC %.3f  HD95 %.2f mm (n %d)  empty or misplaced %d\n",
+            k, n[k], dsc[k] / n[k], bdsc[k] / n[k], hn[k] ? hd[k] / hn[k] : -1, hn[k], bad[k] }' "$1" | sort
+}
+
+case $condition in
+a)
+    for skull in "$fix"/test/*_defective.nii.gz; do
+        key=$(basename "$skull" _defective.nii.gz)
+        fits "$key" || continue
+        ln -sf "$(realpath "$skull")" "$(realpath "${skull/defective/implant}")" "$out/cases/"
+        predict "$skull" "$key"
+    done
+    ;;
+b)
+    while IFS=$'\t' read -r skull kind seed; do
+        key=$skull-$kind
+        [ "$skull" = skull ] && continue
+        fits "$key" || continue
+        carve "$key" --from "$fix/test/${skull}_defective.nii.gz" --implant "$fix/test/${skull}_implant.nii.gz" \
+            --defect "$kind" --seed "$seed"
+        predict "$out/cases/${key}_defective.nii.gz" "$key"
+    done <models/condition_b.tsv
+    ;;
+intact)
+    views=${3:-25}
+    for seed in $(seq 1 "$views"); do
+        for skull in "$fix"/val/*_defective.nii.gz; do
+            key=$(basename "$skull" _defective.nii.gz)-$seed
+            fits "$key" || continue
+            carve "$key" --from "$skull" --implant "${skull/defective/implant}" --defect none --view "$seed"
+            predict "$out/cases/${key}_defective.nii.gz" "$key"
+        done
+        # Patient P, who is in no training set.
+        key=P-$seed
+        fits "$key" || continue
+        carve "$key" --from "$shared/data/ct_intact/patient_head.nii.gz" --defect none --view "$seed"
+        predict "$out/cases/${key}_defective.nii.gz" "$key"
+    done
+    cat "$out"/answers/*.code | awk '{ n++; k += $1 == 3 } END { z = 1.959964; p = k / n
+        m = (p + z * z / (2 * n)) / (1 + z * z / n); h = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+        printf "no defect: %d of %d views, %.1f %% [%.1f, %.1f]\n", k, n, 100 * p, 100 * (m - h), 100 * (m + h) }'
+    grep -L '^3' "$out"/answers/*.code | while read -r code; do
+        key=$(basename "$code" .code)
+        echo "answered as a defect: $key: $(tail -1 "$out/answers/$key.log")"
+    done
+    exit
+    ;;
+*)
+    echo "the conditions are a, b and intact" >&2
+    exit 2
+    ;;
+esac
+"$bin" evaluate --truth "$out/cases" --defective "$out/cases" --prediction "$out/answers" --out "$out/scores" || exit 1
+[ "$condition" = b ] && by_kind "$out/scores/scores.csv"
+exit 0
