@@ -110,7 +110,7 @@ pub(super) fn chords(kind: Defect, dice: &mut Dice) -> Vec<f64> {
         .collect()
 }
 
-/// The `n`-th hole of a kind, of this chord.
+/// The `n`-th hole of a kind, of this chord. Large holes may lie higher: their rims have to stay off brow and nape.
 pub(super) fn site(kind: Defect, n: usize, chord_mm: f64, dice: &mut Dice) -> Site {
     let (azimuth, low, high, aspect, turn): (f64, f64, f64, f64, f64) = match kind {
         Defect::Ftp => (
@@ -123,14 +123,14 @@ pub(super) fn site(kind: Defect, n: usize, chord_mm: f64, dice: &mut Dice) -> Si
         Defect::Bifrontal => (
             dice.uniform(-8.0, 8.0),
             35.0,
-            68.0,
+            45.0 + chord_mm / 6.0,
             dice.uniform(0.5, 0.8),
             dice.uniform(-8.0, 8.0),
         ),
         Defect::Occipital => (
             180.0 + dice.uniform(-35.0, 35.0),
             0.0,
-            50.0,
+            15.0 + chord_mm / 4.0,
             dice.uniform(0.55, 0.95),
             dice.uniform(-30.0, 30.0),
         ),
