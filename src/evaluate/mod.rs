@@ -19,7 +19,7 @@ mod summary;
 mod surface;
 mod visible;
 
-pub use summary::{Method, Metric, Row, Summary, csv, summarise};
+pub use summary::{Grid, Method, Metric, Row, Summary, csv, summarise};
 
 /// Border Dice looks at what lies within this of bone, mm; inclusive.
 pub const BORDER_MM: f64 = 10.0;
@@ -115,7 +115,13 @@ pub fn score(
 ) -> Result<Scores, EvaluateError> {
     same_grid("prediction", truth, prediction)?;
     same_grid("defective skull", truth, defective)?;
-    let counts = Counts::of(truth, prediction, defective);
+    let boxed = hull_of(truth, prediction);
+    let all = truth.data().len();
+    // Nothing beyond the box of both is counted as anything but right.
+    let counts = boxed.as_ref().map_or_else(Counts::default, |boxed| {
+        let [t, p, s] = [truth, prediction, defective].map(|mask| crop::crop(mask, boxed));
+        Counts::of(&t, &p, &s)
+    });
     let centroid_mm = centroid_distance(truth, prediction);
     let ml = truth.voxel_mm3() / 1000.0;
     let spacing = truth.spacing_mm();
@@ -138,13 +144,12 @@ pub fn score(
         assd: None,
         sdh: None,
         ver_percent: ratio(counts.extra + counts.lost, counts.truth()).map(|r| 100.0 * r),
-        fpr: ratio(counts.extra, truth.data().len() - counts.truth()),
+        fpr: ratio(counts.extra, all - counts.truth()),
         fnr: ratio(counts.lost, counts.truth()),
         diagonal_mm,
     };
-    match (crop::bounds(truth), crop::bounds(prediction)) {
-        (Some(t), Some(p)) => {
-            let boxed = crop::hull(&t, &p);
+    match boxed.filter(|_| counts.truth() > 0 && counts.prediction() > 0) {
+        Some(boxed) => {
             scores.bdsc = border_dice(truth, prediction, defective, &boxed);
             let surfaces = surface::compare(truth, prediction, &boxed);
             scores.hd = Some(surfaces.hd);
@@ -155,7 +160,7 @@ pub fn score(
                 Some(0.5 * (surfaces.asd_prediction_to_truth + surfaces.asd_truth_to_prediction));
             scores.sdh = visible::compare(truth, prediction, defective, &boxed).sdh;
         }
-        (None, None) => {
+        None if counts.truth() + counts.prediction() == 0 => {
             scores.bdsc = 1.0;
             for distance in [
                 &mut scores.hd,
@@ -168,7 +173,7 @@ pub fn score(
                 *distance = Some(0.0);
             }
         }
-        (Some(_), None) | (None, Some(_)) => {}
+        None => {}
     }
     Ok(scores)
 }
@@ -202,10 +207,19 @@ fn same_grid(
     }
 }
 
+/// The box that holds all of both; `None` when both are empty.
+fn hull_of(truth: &Volume<bool>, prediction: &Volume<bool>) -> Option<IndexBox> {
+    match (crop::bounds(truth), crop::bounds(prediction)) {
+        (Some(t), Some(p)) => Some(crop::hull(&t, &p)),
+        (one, other) => one.or(other),
+    }
+}
+
 fn centroid_distance(truth: &Volume<bool>, prediction: &Volume<bool>) -> Option<f64> {
     Some(prediction.centroid()?.minus(truth.centroid()?).length())
 }
 
+#[derive(Default)]
 struct Counts {
     both: usize,
     extra: usize,
@@ -215,12 +229,7 @@ struct Counts {
 
 impl Counts {
     fn of(truth: &Volume<bool>, prediction: &Volume<bool>, skull: &Volume<bool>) -> Self {
-        let mut counts = Self {
-            both: 0,
-            extra: 0,
-            lost: 0,
-            in_skull: 0,
-        };
+        let mut counts = Self::default();
         let all = truth.data().iter().zip(prediction.data()).zip(skull.data());
         for ((&t, &p), &s) in all {
             counts.both += usize::from(t && p);

@@ -26,6 +26,17 @@ pub enum Method {
     Mirror,
 }
 
+/// On which grid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Grid {
+    /// The scan's own.
+    #[serde(rename = "native")]
+    Native,
+    /// The frame's, 1 mm.
+    #[serde(rename = "1 mm")]
+    Millimetre,
+}
+
 /// One case on one grid.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
@@ -33,8 +44,8 @@ pub struct Row {
     pub case: String,
     /// The skull it was cut from; several cases may share one.
     pub skull: String,
-    /// `native` or `1 mm`.
-    pub grid: &'static str,
+    /// On which grid.
+    pub grid: Grid,
     /// Who answered.
     pub method: Method,
     /// All measures.
@@ -49,8 +60,8 @@ pub struct Metric {
     pub mean: f64,
     /// Sample standard deviation (n - 1); `None` for one case.
     pub sd: Option<f64>,
-    /// 95 % bootstrap interval over skulls.
-    pub interval: [f64; 2],
+    /// 95 % bootstrap interval over skulls; `None` for one skull.
+    pub interval: Option<[f64; 2]>,
     /// Cases in which it is defined.
     pub defined: usize,
     /// Mean with the grid's diagonal for every undefined distance; `None` for measures that are no distance.
@@ -60,8 +71,8 @@ pub struct Metric {
 /// All rows of one method on one grid.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
-    /// `native` or `1 mm`.
-    pub grid: &'static str,
+    /// On which grid.
+    pub grid: Grid,
     /// Who answered.
     pub method: Method,
     /// Cases with something missing.
@@ -70,16 +81,26 @@ pub struct Summary {
     pub skulls: usize,
     /// Measures by name, over those cases.
     pub metrics: BTreeMap<&'static str, Metric>,
+    /// Cases, intact heads included, that have a native row of this method and none on this grid.
+    pub not_scored: usize,
     /// Cases with an empty answer.
     pub misses: usize,
+    /// Which.
+    pub missed_cases: Vec<String>,
     /// Cases whose answer lies elsewhere.
     pub misplaced: usize,
+    /// Which.
+    pub misplaced_cases: Vec<String>,
     /// Intact heads.
     pub intact: usize,
     /// Intact heads that were answered with nothing.
     pub intact_no_defect: usize,
+    /// 95 % interval of their share (Wilson's, over heads); `None` without intact heads.
+    pub intact_interval: Option<[f64; 2]>,
     /// Intact heads with an answer.
     pub false_alarms: usize,
+    /// Which.
+    pub false_alarm_cases: Vec<String>,
     /// The cases with the lowest DSC, lowest first.
     pub worst: Vec<(String, f64)>,
 }
@@ -100,25 +121,38 @@ const MEASURES: [(&str, bool, Measure); 10] = [
     ("centroid_mm", true, |s| s.centroid_mm),
 ];
 
-/// One summary for each grid and method that has rows, in the order of their first rows.
+/// One summary for each grid and method that has rows, natively first.
 pub fn summarise(rows: &[Row]) -> Vec<Summary> {
-    let mut keys: Vec<(&'static str, Method)> = Vec::new();
-    for row in rows {
-        if !keys.contains(&(row.grid, row.method)) {
-            keys.push((row.grid, row.method));
+    let of = |grid, method| -> Vec<&Row> {
+        let own = |row: &&Row| row.grid == grid && row.method == method;
+        rows.iter().filter(own).collect()
+    };
+    let mut out = Vec::new();
+    for grid in [Grid::Native, Grid::Millimetre] {
+        for method in [Method::Prediction, Method::Mirror] {
+            let (own, native) = (of(grid, method), of(Grid::Native, method).len());
+            // A grid that no case fits is said so, not left out.
+            if native > 0 || !own.is_empty() {
+                out.push(one(grid, method, &own, native.saturating_sub(own.len())));
+            }
         }
     }
-    (keys.into_iter())
-        .map(|(grid, method)| {
-            let own = |row: &&Row| row.grid == grid && row.method == method;
-            one(grid, method, &rows.iter().filter(own).collect::<Vec<_>>())
-        })
-        .collect()
+    out
 }
 
-fn one(grid: &'static str, method: Method, rows: &[&Row]) -> Summary {
-    let count = |outcome| rows.iter().filter(|r| r.scores.outcome == outcome).count();
-    let (no_defect, false_alarms) = (count(Outcome::NoDefect), count(Outcome::FalseAlarm));
+fn one(grid: Grid, method: Method, rows: &[&Row], not_scored: usize) -> Summary {
+    let cases = |outcome| -> Vec<String> {
+        let own = rows.iter().filter(|r| r.scores.outcome == outcome);
+        own.map(|r| r.case.clone()).collect()
+    };
+    let [missed_cases, misplaced_cases, false_alarm_cases, quiet] = [
+        Outcome::Miss,
+        Outcome::Misplaced,
+        Outcome::FalseAlarm,
+        Outcome::NoDefect,
+    ]
+    .map(cases);
+    let (no_defect, false_alarms) = (quiet.len(), false_alarm_cases.len());
     let is_intact = |r: &Row| matches!(r.scores.outcome, Outcome::NoDefect | Outcome::FalseAlarm);
     let with: Vec<&Row> = rows.iter().copied().filter(|r| !is_intact(r)).collect();
     let mut worst: Vec<(String, f64)> = (with.iter())
@@ -139,13 +173,28 @@ fn one(grid: &'static str, method: Method, rows: &[&Row]) -> Summary {
                 Some((name, metric(&with, distance, measure)?))
             })
             .collect(),
-        misses: count(Outcome::Miss),
-        misplaced: count(Outcome::Misplaced),
+        not_scored,
+        misses: missed_cases.len(),
+        missed_cases,
+        misplaced: misplaced_cases.len(),
+        misplaced_cases,
         intact: no_defect + false_alarms,
         intact_no_defect: no_defect,
+        intact_interval: wilson(no_defect, no_defect + false_alarms),
         false_alarms,
+        false_alarm_cases,
         worst,
     }
+}
+
+/// 95 % interval of a share after Wilson (1927): also for "all of them" and "none".
+fn wilson(hits: usize, of: usize) -> Option<[f64; 2]> {
+    const Z: f64 = 1.959_964;
+    let (n, z2) = (of as f64, Z * Z);
+    let share = hits as f64 / n;
+    let middle = (share + z2 / (2.0 * n)) / (1.0 + z2 / n);
+    let half = Z / (1.0 + z2 / n) * (share * (1.0 - share) / n + z2 / (4.0 * n * n)).sqrt();
+    (of > 0).then(|| [(middle - half).max(0.0), (middle + half).min(1.0)])
 }
 
 /// `None` when no case defines it.
@@ -168,8 +217,8 @@ fn metric(rows: &[&Row], distance: bool, measure: Measure) -> Option<Metric> {
     })
 }
 
-/// Percentile interval, 2.5 to 97.5 %: skulls are drawn with all their rows.
-fn bootstrap(rows: &[&Row], measure: Measure) -> [f64; 2] {
+/// Percentile interval, 2.5 to 97.5 %: skulls are drawn with all their rows. One skull says nothing of others.
+fn bootstrap(rows: &[&Row], measure: Measure) -> Option<[f64; 2]> {
     let mut by_skull: BTreeMap<&str, (f64, usize)> = BTreeMap::new();
     for row in rows {
         if let Some(value) = measure(&row.scores) {
@@ -178,6 +227,9 @@ fn bootstrap(rows: &[&Row], measure: Measure) -> [f64; 2] {
         }
     }
     let skulls: Vec<(f64, usize)> = by_skull.into_values().collect();
+    if skulls.len() < 2 {
+        return None;
+    }
     let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(SEED);
     let mut means: Vec<f64> = (0..DRAWS)
         .map(|_| {
@@ -191,7 +243,7 @@ fn bootstrap(rows: &[&Row], measure: Measure) -> [f64; 2] {
         })
         .collect();
     means.sort_unstable_by(f64::total_cmp);
-    [percentile(&means, 0.025), percentile(&means, 0.975)]
+    Some([percentile(&means, 0.025), percentile(&means, 0.975)])
 }
 
 /// All rows as CSV, undefined measures as empty cells.
@@ -206,7 +258,7 @@ pub fn csv(rows: &[Row]) -> String {
         let mut cells = vec![
             text(&row.case),
             text(&row.skull),
-            row.grid.to_owned(),
+            word(&row.grid),
             word(&row.method),
             word(&s.outcome),
         ];
@@ -257,7 +309,7 @@ mod tests {
         Row {
             case: case.into(),
             skull: skull.into(),
-            grid: "native",
+            grid: Grid::Native,
             method: Method::Prediction,
             scores: Scores {
                 outcome,
@@ -295,7 +347,8 @@ mod tests {
     #[test]
     fn nothing_is_dropped_and_intact_heads_stand_apart() {
         let all = summarise(&rows());
-        assert_eq!(all.len(), 1);
+        assert_eq!(all.len(), 2);
+        assert_eq!((all[1].cases, all[1].not_scored), (0, 6));
         let s = &all[0];
         assert_eq!((s.cases, s.skulls, s.misses, s.misplaced), (4, 3, 1, 1));
         assert_eq!((s.intact, s.intact_no_defect, s.false_alarms), (2, 1, 1));
@@ -318,8 +371,41 @@ mod tests {
             .collect();
         rows.push(row("b", "b", 0.0, Some(1.0), Outcome::Scored));
         let dsc = summarise(&rows)[0].metrics["dsc"];
-        assert_eq!(dsc.interval, [0.0, 1.0]);
+        assert_eq!(dsc.interval, Some([0.0, 1.0]));
+        // Over ten rows the lower end would be far from 0. One skull has no interval.
+        rows.pop();
+        assert_eq!(summarise(&rows)[0].metrics["dsc"].interval, None);
+        rows.push(row("b", "b", 0.0, Some(1.0), Outcome::Scored));
         assert_eq!(summarise(&rows)[0].metrics["dsc"], dsc);
+    }
+
+    #[test]
+    fn the_share_of_intact_heads_has_an_interval() {
+        assert_eq!(wilson(0, 0), None);
+        // Known values: 200 of 200, and 8 of 10.
+        let [low, high] = wilson(200, 200).unwrap();
+        assert!(
+            (low - 0.98115).abs() < 1e-4 && (high - 1.0).abs() < 1e-9,
+            "{low} {high}"
+        );
+        let [low, high] = wilson(8, 10).unwrap();
+        assert!((low - 0.49016).abs() < 1e-4 && (high - 0.94332).abs() < 1e-4);
+    }
+
+    #[test]
+    fn a_case_that_does_not_fit_the_second_grid_is_counted() {
+        let mut all = rows();
+        let at_1_mm = Row {
+            grid: Grid::Millimetre,
+            ..all[0].clone()
+        };
+        all.push(at_1_mm);
+        let summaries = summarise(&all);
+        assert_eq!(summaries.len(), 2);
+        assert_eq!((summaries[0].not_scored, summaries[1].not_scored), (0, 5));
+        assert_eq!(summaries[0].missed_cases, ["b-vertex"]);
+        assert_eq!(summaries[0].misplaced_cases, ["e"]);
+        assert_eq!(summaries[0].false_alarm_cases, ["d"]);
     }
 
     #[test]

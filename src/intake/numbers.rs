@@ -76,6 +76,11 @@ impl Number {
                     e.kind()
                 )
             })?;
+            if self == Self::U8 {
+                // Nearly every mask: three of them are read for each case that is scored.
+                data.extend(piece[..want].iter().map(|&byte| convert(f64::from(byte))));
+                continue;
+            }
             let raw = piece[..want].chunks_exact(width);
             data.extend(raw.map(|bytes| convert(self.value(bytes, big_endian))));
         }

@@ -114,19 +114,22 @@ impl Envelope {
     }
 
     fn lower<F: Stored>(&mut self, rows: &mut [&mut [F]], i: usize) {
-        let mut all_zero = true;
+        let (mut all_zero, mut any_finite) = (true, false);
+        for (height, row) in self.height.iter_mut().zip(rows.iter()) {
+            *height = row[i].mm2();
+            all_zero &= *height == 0.0;
+            any_finite |= height.is_finite();
+        }
+        // Most lines of a mask: nothing is nearer along them.
+        if all_zero || !any_finite {
+            return;
+        }
         self.apex.clear();
         self.from.clear();
-        for (q, row) in rows.iter().enumerate() {
-            let height = row[i].mm2();
-            self.height[q] = height;
-            all_zero &= height == 0.0;
-            if height.is_finite() {
+        for q in 0..rows.len() {
+            if self.height[q].is_finite() {
                 self.push(q);
             }
-        }
-        if all_zero || self.apex.is_empty() {
-            return;
         }
         let mut n = 0;
         for (q, row) in rows.iter_mut().enumerate() {
@@ -150,7 +153,9 @@ impl Envelope {
             };
             let (x, y) = (q as f64 * self.spacing, p as f64 * self.spacing);
             let rise = self.height[q] - self.height[p];
-            let crossing = 0.5 * (rise / (x - y) + x + y);
+            // Runs of set voxels need no division.
+            let slope = if rise == 0.0 { 0.0 } else { rise / (x - y) };
+            let crossing = 0.5 * (slope + x + y);
             if self.from.last().is_some_and(|&from| crossing <= from) {
                 self.apex.pop();
                 self.from.pop();

@@ -2,7 +2,8 @@
 //!
 //! Files of folders pair by the text before the first `_` or `.`: `031_implant.nii.gz`, `031.nrrd` and
 //! `031_defective.nii.gz` are case 031. In any folder `*_implant.*` is truth and `*_defective.*` the skull. A case
-//! whose key has a `-` (`031-ftp`) belongs to the skull named before it.
+//! whose key ends in the name of a defect (`031-ftp`) belongs to the skull named before it; a code like `K7-2043` is a
+//! skull of its own.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,9 +18,12 @@ pub(super) struct Case {
 }
 
 impl Case {
-    /// The skull that the case was cut from.
+    /// The skull that the case was cut from: rows of one skull are no independent ones.
     pub(super) fn skull(&self) -> &str {
-        self.key.split('-').next().unwrap_or(&self.key)
+        match self.key.rsplit_once('-') {
+            Some((skull, defect)) if defect.starts_with(char::is_alphabetic) => skull,
+            _ => &self.key,
+        }
     }
 }
 
@@ -50,29 +54,43 @@ pub(super) fn cases(
         }]);
     }
     if folders != [true; 3] {
-        return Err("give three files or three folders, not a mixture".into());
+        let what = |path: &Path| if path.is_dir() { "a folder" } else { "a file" };
+        return Err(format!(
+            "--truth is {}, --prediction {}, --defective {}: give three files or three folders, not a mixture",
+            what(truth),
+            what(prediction),
+            what(defective)
+        ));
     }
     let truths = masks(truth, Role::Truth)?;
     let mut predictions = masks(prediction, Role::Prediction)?;
     let mut skulls = masks(defective, Role::Defective)?;
     if truths.is_empty() {
         return Err(format!(
-            "no masks (.nii, .nii.gz, .nrrd) in {}",
+            "no truth in {}: it needs masks named *_implant.nii, .nii.gz or .nrrd",
             truth.display()
         ));
     }
     let mut out = Vec::new();
     for (key, truth_file) in truths {
-        let partner = |from: &mut BTreeMap<String, PathBuf>, what: &str| {
-            from.remove(&key).ok_or_else(|| {
-                format!(
-                    "case {key} has no {what}: every truth needs one. An empty answer is an empty mask, not a \
-                     missing file."
-                )
-            })
+        let missing = |what: &str, folder: &Path| {
+            format!(
+                "case {key} has no {what} in {}: {} needs one. Add it, or take the truth away. An empty answer is an \
+                 empty mask, not a missing file.",
+                folder.display(),
+                truth_file.display()
+            )
         };
-        let prediction = partner(&mut predictions, "prediction")?;
-        let defective = partner(&mut skulls, "defective skull")?;
+        let prediction =
+            (predictions.remove(&key)).ok_or_else(|| missing("prediction", prediction))?;
+        let defective =
+            (skulls.remove(&key)).ok_or_else(|| missing("defective skull", defective))?;
+        if prediction == truth_file {
+            return Err(format!(
+                "case {key}: {} is both truth and prediction. Keep the answers in a folder of their own.",
+                prediction.display()
+            ));
+        }
         out.push(Case {
             key,
             truth: truth_file,
@@ -80,12 +98,18 @@ pub(super) fn cases(
             defective,
         });
     }
-    match predictions.keys().next() {
-        Some(key) => Err(format!(
-            "prediction {key} has no truth: it would not be scored"
-        )),
-        None => Ok(out),
+    if let Some((key, file)) = predictions.iter().next() {
+        return Err(format!(
+            "prediction {key} has no truth in {}: {} would not be scored. Add the truth (an empty mask for an intact \
+             head), or take the prediction away.",
+            truth.display(),
+            file.display()
+        ));
     }
+    for key in skulls.keys() {
+        tracing::warn!("skull {key} has neither truth nor prediction: it is not scored");
+    }
+    Ok(out)
 }
 
 /// The masks of one role in a folder, by key.
@@ -105,7 +129,9 @@ fn masks(folder: &Path, role: Role) -> Result<BTreeMap<String, PathBuf>, String>
     let mut out = BTreeMap::new();
     for (key, mut files) in all {
         files.sort();
-        if let Some(file) = choose(&files, role)? {
+        if let Some(file) = choose(&files, role)
+            .map_err(|why| format!("case {key} in {}: {why} Take one away.", folder.display()))?
+        {
             out.insert(key, file.clone());
         }
     }
@@ -118,7 +144,7 @@ fn choose(files: &[PathBuf], role: Role) -> Result<Option<&PathBuf>, String> {
         let name = name(file);
         if name.contains("_implant.") {
             Role::Truth
-        } else if name.contains("_defective.") {
+        } else if name.contains("_defective.") || name.contains("_defective_skull.") {
             Role::Defective
         } else {
             Role::Prediction
@@ -139,9 +165,14 @@ fn choose(files: &[PathBuf], role: Role) -> Result<Option<&PathBuf>, String> {
         [] => Ok(None),
         [one] => Ok(Some(one)),
         [a, b, ..] => Err(format!(
-            "{} and {} are both of one case: which one is meant?",
+            "{} and {} could both be the {}.",
             name(a),
-            name(b)
+            name(b),
+            match role {
+                Role::Truth => "truth",
+                Role::Prediction => "prediction",
+                Role::Defective => "defective skull",
+            }
         )),
     }
 }
@@ -202,6 +233,42 @@ mod tests {
     }
 
     #[test]
+    fn a_defects_name_is_not_part_of_the_skulls() {
+        let case = |key: &str| Case {
+            key: key.into(),
+            truth: PathBuf::new(),
+            prediction: PathBuf::new(),
+            defective: PathBuf::new(),
+        };
+        assert_eq!(case("031-ftp").skull(), "031");
+        assert_eq!(case("031").skull(), "031");
+        assert_eq!(case("K7-2043").skull(), "K7-2043");
+        assert_eq!(case("K7-2043-vertex").skull(), "K7-2043");
+    }
+
+    #[test]
+    fn the_names_of_the_public_sets_are_known() {
+        let data = folder(&[
+            "031_implant.nrrd",
+            "031_defective_skull.nrrd",
+            "031_complete_skull.nrrd",
+        ]);
+        let answers = folder(&["031.nrrd"]);
+        let found = cases(data.path(), answers.path(), data.path()).unwrap();
+        assert_eq!(
+            found[0].defective,
+            data.path().join("031_defective_skull.nrrd")
+        );
+    }
+
+    #[test]
+    fn truth_is_no_prediction_of_itself() {
+        let data = folder(&["1_implant.nii", "1_defective.nii"]);
+        let why = cases(data.path(), data.path(), data.path()).unwrap_err();
+        assert!(why.contains("both truth and prediction"), "{why}");
+    }
+
+    #[test]
     fn nothing_is_left_out_in_silence() {
         let data = folder(&[
             "1_implant.nii",
@@ -215,7 +282,7 @@ mod tests {
         };
         assert!(text(&["1.nii"]).contains("case 2 has no prediction"));
         assert!(text(&["1.nii", "2.nii", "3.nii"]).contains("prediction 3 has no truth"));
-        assert!(text(&["1.nii", "1_b.nii", "2.nii"]).contains("which one"));
+        assert!(text(&["1.nii", "1_b.nii", "2.nii"]).contains("both be the prediction"));
         let answers = folder(&["1.nii", "2.nii"]);
         let file = data.path().join("1_implant.nii");
         assert!(cases(&file, answers.path(), data.path()).is_err());

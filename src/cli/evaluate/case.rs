@@ -1,0 +1,128 @@
+//! Case: one case's files become its rows: prediction and mirror, natively and at 1 mm.
+
+use super::folder::Case;
+use crate::cli::Failure;
+use crate::evaluate::{self, Grid, Method, Row, Scores, mirror};
+use crate::intake::{self, Limits};
+use crate::skull::{Frame, FrameSpec};
+use crate::volume::Volume;
+use crate::volume::axes::Canonical;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Where a case's time went.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Spent {
+    pub(super) read: Duration,
+    pub(super) native: Duration,
+    pub(super) mirror: Duration,
+    pub(super) millimetre: Duration,
+}
+
+impl Spent {
+    pub(super) fn all(&self) -> Duration {
+        self.read + self.native + self.mirror + self.millimetre
+    }
+}
+
+/// Prediction and mirror on both grids; the prediction's native row is the first, the mirror's the second.
+///
+/// # Errors
+/// A mask that can not be read or lies on another grid: a sentence with the case and the file.
+pub(super) fn rows(case: &Case) -> Result<(Vec<Row>, Spent), Failure> {
+    let mut spent = Spent::default();
+    let mut last = Instant::now();
+    let mut lap = || std::mem::replace(&mut last, Instant::now()).elapsed();
+
+    // Unpacking takes as long as scoring: side by side.
+    let (truth, (prediction, skull)) = rayon::join(
+        || mask(&case.truth),
+        || rayon::join(|| mask(&case.prediction), || mask(&case.defective)),
+    );
+    let truth = truth?;
+    let prediction = in_order_of(&truth, prediction?);
+    let skull = in_order_of(&truth, skull?);
+    spent.read = lap();
+
+    let row = |grid, method, scores| Row {
+        case: case.key.clone(),
+        skull: case.skull().to_owned(),
+        grid,
+        method,
+        scores,
+    };
+    // The grids have to agree before the mirror is worth its time.
+    let mut rows = vec![row(
+        Grid::Native,
+        Method::Prediction,
+        score(case, &truth, &prediction, &skull)?,
+    )];
+    spent.native = lap();
+
+    // No vault, no plane: then the mirror answers nothing, and that is scored.
+    let mirrored = match mirror::plane(&skull) {
+        Some(plane) => mirror::baseline(&skull, &plane, truth.centroid()),
+        None => skull.map(|_| false),
+    };
+    spent.mirror = lap();
+    let scores = score(case, &truth, &mirrored, &skull)?;
+    rows.push(row(Grid::Native, Method::Mirror, scores));
+    spent.native += lap();
+
+    let spec = FrameSpec {
+        voxel_mm: 1.0,
+        ..FrameSpec::default()
+    };
+    match Frame::fit(&skull, &spec) {
+        Ok(frame) => {
+            let forward = |mask: &Volume<bool>| {
+                let cells = frame.forward(mask).map_err(Failure::failed)?;
+                Ok::<_, Failure>(cells.map(|&f| f >= 0.5))
+            };
+            let (truth, skull) = (forward(&truth)?, forward(&skull)?);
+            for (method, answer) in [(Method::Prediction, prediction), (Method::Mirror, mirrored)] {
+                let scores = score(case, &truth, &forward(&answer)?, &skull)?;
+                rows.push(row(Grid::Millimetre, method, scores));
+            }
+        }
+        // The table says of how many cases it is.
+        Err(why) => tracing::warn!("case {}: no scores at 1 mm: {why}", case.key),
+    }
+    spent.millimetre = lap();
+    Ok((rows, spent))
+}
+
+fn score(
+    case: &Case,
+    truth: &Volume<bool>,
+    answer: &Volume<bool>,
+    skull: &Volume<bool>,
+) -> Result<Scores, Failure> {
+    evaluate::score(truth, answer, skull).map_err(|e| {
+        let files = [&case.truth, &case.prediction, &case.defective].map(|f| f.display());
+        let [truth, prediction, defective] = files;
+        Failure::usage(format!(
+            "case {}: {e} Truth: {truth}, prediction: {prediction}, defective skull: {defective}.",
+            case.key
+        ))
+    })
+}
+
+fn mask(path: &Path) -> Result<Volume<bool>, Failure> {
+    intake::read_mask(path, &Limits::default())
+        .map_err(|e| Failure::refused(format!("{} is no mask to score: {e}", path.display())))
+}
+
+/// The mask with its axes permuted and flipped to the order of `like`: NRRD and NIfTI of one scan often differ.
+fn in_order_of(like: &Volume<bool>, mask: Volume<bool>) -> Volume<bool> {
+    let wanted = [0, 1, 2].map(|axis| {
+        let column = like.to_lps().column(axis);
+        column.times(1.0 / column.length())
+    });
+    let order = Canonical::closest(&mask, wanted);
+    if order.source == [0, 1, 2] && order.flipped == [false; 3] {
+        mask
+    } else {
+        order.apply(&mask)
+    }
+}
