@@ -8,6 +8,7 @@
 )]
 
 mod display;
+mod evaluate;
 mod house;
 mod intake;
 mod kills;
