@@ -1,6 +1,7 @@
 //! `calvaria demo`: a temporary station, a phantom head, a virtual printer; the whole line in front of you.
 
 use super::{Failure, Outcome};
+use crate::phantom::Defect;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -32,7 +33,7 @@ pub(super) struct Args {
     seed: u64,
     /// Kind of hole: ftp, bifrontal, occipital, vertex, bilateral, random or none.
     #[arg(long, default_value = "random")]
-    defect: String,
+    defect: Defect,
     /// Port of the page; 0 takes a free one.
     #[arg(long, default_value_t = 0)]
     port: u16,
@@ -67,7 +68,7 @@ pub(super) fn run(args: Args) -> Outcome {
 
     let input = match &args.scan {
         Some(path) => path.clone(),
-        None => station::phantom(&folder, args.seed, &args.defect)?,
+        None => station::phantom(&folder, args.seed, args.defect)?,
     };
     let mut station = Station::start(&folder, args.port)?;
     super::print(&format!(

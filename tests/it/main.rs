@@ -13,6 +13,7 @@ mod house;
 mod intake;
 mod kills;
 mod line;
+mod phantom;
 mod printer;
 mod prints;
 mod refusals;

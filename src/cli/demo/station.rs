@@ -2,6 +2,7 @@
 //! script would.
 
 use super::super::Failure;
+use crate::phantom::Defect;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -65,7 +66,7 @@ impl Job {
 }
 
 /// A phantom series under `folder`/phantom: what a scanner would send.
-pub(super) fn phantom(folder: &Path, seed: u64, defect: &str) -> Result<PathBuf, Failure> {
+pub(super) fn phantom(folder: &Path, seed: u64, defect: Defect) -> Result<PathBuf, Failure> {
     let out = folder.join("phantom");
     let status = Command::new(own_binary()?)
         .args([
@@ -75,7 +76,7 @@ pub(super) fn phantom(folder: &Path, seed: u64, defect: &str) -> Result<PathBuf,
             "--seed",
             &seed.to_string(),
             "--defect",
-            defect,
+            defect.word(),
             "--out",
         ])
         .arg(&out)
