@@ -121,10 +121,7 @@ fn holes_cut_into_a_mask_pair_for_evaluate_and_join_to_the_whole_again() {
         .filter(|r| r["grid"] == "native" && r["method"] == "prediction")
         .collect();
     assert_eq!(rows.len(), 3, "{report}");
-    assert!(
-        rows.iter()
-            .all(|r| r["scores"]["dsc"] == 1.0 && r["skull"] == "s")
-    );
+    assert!(rows.iter().all(|r| r["dsc"] == 1.0 && r["skull"] == "s"));
 
     // Defective and implant make the whole.
     let [skull, implant] =
