@@ -27,8 +27,8 @@ fn a_series_becomes_a_print_and_every_screen_follows() {
         dir.path().join("executed.jsonl"),
         dir.path().join("faults.toml"),
     );
-    // The heater fails once, in the first print.
-    std::fs::write(&faults, "[[at]]\nline = 3000\nwhat = \"thermal\"\n").unwrap();
+    // The board halts itself once, in the first print.
+    std::fs::write(&faults, "[[at]]\nline = 3000\nwhat = \"halt\"\n").unwrap();
     let lcd = dir.path().join("lcd");
     let mut room = Room::new(dir, 600.0, &log, Some(&faults));
     let shown = |screen: &str| {

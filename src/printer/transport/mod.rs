@@ -10,6 +10,9 @@
 //! `ok` only gives credit, and what is certain is said by *fences*: numbered `M105`, whose `ok T:` can not be
 //! mistaken and proves every line before it.
 //!
+//! Here: the state, sending, the window. `greeting` begins, `steady` takes answers while lines flow, `resync` mends,
+//! `deadline` knows how long an answer may take, `output` is what the owner hears.
+//!
 //! ```text
 //!            hello          ok            ok T:
 //!  Silent ─────────► Greeting ──► Proving ──────► Steady ──Resend──► Quiet ──► Checking ──► Steady (window 1,
@@ -18,15 +21,19 @@
 //! ```
 
 use super::line::{FrameError, frame};
-use super::reply::{Reply, Temperatures};
+use super::reply::Reply;
 use std::collections::VecDeque;
 
 mod deadline;
+mod greeting;
+mod output;
 mod resync;
+mod steady;
 #[cfg(test)]
 mod tests;
 
 pub use deadline::Class;
+pub use output::{Figures, LineFault, Output, Rules};
 
 /// Milliseconds on a monotonic clock.
 pub type Millis = u64;
@@ -39,81 +46,6 @@ const FENCE_LINES: u32 = 50;
 const FENCE_MS: Millis = 1_500;
 /// Time between fences while idle: temperatures for the page.
 const IDLE_MS: Millis = 2_000;
-/// Round trips measured when connecting.
-const ROUND_TRIPS: usize = 3;
-/// Greetings tried before giving up.
-const GREETINGS_MAX: u32 = 15;
-
-/// What the profile says about the wire.
-#[derive(Clone, Copy, Debug)]
-pub struct Rules {
-    /// Most unacknowledged lines: the firmware's BUFSIZE - 1.
-    pub window: u64,
-    /// The firmware's MAX_CMD_SIZE.
-    pub line_max_bytes: usize,
-}
-
-/// What the transport wants done or known.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Output {
-    /// Bytes for the port.
-    Write(Vec<u8>),
-    /// Numbering agreed and proved; lines may be sent.
-    Connected,
-    /// Every line up to this tag was accepted, as far as credit tells.
-    Accepted(u64),
-    /// Fresh temperatures.
-    Temperatures(Temperatures),
-    /// The firmware asked for a line again.
-    Resent,
-    /// A position was reported (mm, as planned by the firmware) in answer to an `M114` of the owner.
-    Position([f64; 4]),
-    /// The line can not be trusted any more. Nothing more is sent until [`Transport::hello`].
-    Fault(LineFault),
-}
-
-/// Why the transport gave up.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum LineFault {
-    /// No answer to greeting or probes.
-    #[error("the printer does not answer (silent for {silent_s:.0} s)")]
-    Silent {
-        /// Seconds without a byte that could be read.
-        silent_s: f64,
-    },
-    /// The same line was refused again and again.
-    #[error("the printer refused line {number} ({text}) {times} times")]
-    Refused {
-        /// Number on the wire.
-        number: u64,
-        /// The command.
-        text: String,
-        /// How often.
-        times: u32,
-    },
-    /// The firmware asks for a line that it must have had long ago, or never.
-    #[error("the printer asks for line {asked}, which is out of step (last line sent: {sent})")]
-    OutOfStep {
-        /// What it asks for.
-        asked: u64,
-        /// Last number given.
-        sent: u64,
-    },
-    /// Line numbers began anew: the board was reset.
-    #[error("the printer was reset")]
-    Reset,
-    /// The firmware stands elsewhere than the plan says (pitfall 7).
-    #[error(
-        "the position differs: the printer says X{:.2} Y{:.2} Z{:.2} E{:.2}, the plan X{:.2} Y{:.2} Z{:.2} E{:.2}",
-        .said[0], .said[1], .said[2], .said[3], .plan[0], .plan[1], .plan[2], .plan[3]
-    )]
-    Position {
-        /// What the firmware says, mm.
-        said: [f64; 4],
-        /// What the plan says, mm; NaN where it does not know.
-        plan: [f64; 4],
-    },
-}
 
 /// One line that was given a number.
 #[derive(Clone, Debug)]
@@ -175,19 +107,6 @@ pub struct Transport {
     /// Lines written, repeats included; Resends; probes.
     figures: Figures,
     out: Vec<Output>,
-}
-
-/// Counters since [`Transport::hello`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
-    /// Lines written, repeats included.
-    pub sent: u64,
-    /// Resyncs.
-    pub resends: u64,
-    /// Probes after a missing answer.
-    pub probes: u64,
-    /// Median answer time to a fence, ms.
-    pub round_trip_ms: Millis,
 }
 
 impl Transport {
@@ -301,7 +220,7 @@ impl Transport {
         match &self.mode {
             Mode::Silent => {}
             Mode::Greeting { since, tries } | Mode::Proving { since, tries } => {
-                if now >= since + greeting_ms(*tries) {
+                if now >= since + greeting::patience_ms(*tries) {
                     let tries = *tries + 1;
                     self.greet(now, tries);
                 }
@@ -318,7 +237,7 @@ impl Transport {
         match &self.mode {
             Mode::Silent => None,
             Mode::Greeting { since, tries } | Mode::Proving { since, tries } => {
-                Some(since + greeting_ms(*tries))
+                Some(since + greeting::patience_ms(*tries))
             }
             Mode::Steady if self.acked + 1 == self.next => Some(self.fence_ms + IDLE_MS),
             Mode::Steady => Some(
@@ -341,123 +260,6 @@ impl Transport {
         self.heard_ms = now;
         self.out.push(Output::Write(b"\n".to_vec()));
         self.probe(now);
-    }
-
-    fn greet(&mut self, now: Millis, tries: u32) {
-        if tries > GREETINGS_MAX {
-            return self.fail(LineFault::Silent {
-                silent_s: now.saturating_sub(self.heard_ms) as f64 / 1e3,
-            });
-        }
-        self.ring.clear();
-        (self.next, self.acked, self.flown) = (1, 0, 0);
-        self.doubt();
-        self.mode = Mode::Greeting { since: now, tries };
-        // The first LF ends a half line of whoever spoke before. `N0 M110 N0*125`: a bad copy is refused (4.2 point 8).
-        let sum = super::line::checksum(b"N0 M110 N0");
-        self.figures.sent += 1;
-        self.out
-            .push(Output::Write(format!("\nN0 M110 N0*{sum}\n").into_bytes()));
-    }
-
-    fn in_greeting(&mut self, now: Millis, reply: &Reply, tries: u32) {
-        // Other words wait for the greeting's own time limit: they may be late answers to somebody before us.
-        if let Reply::Ok { .. } = reply {
-            self.mode = Mode::Proving { since: now, tries };
-            self.send_fence(now);
-        }
-    }
-
-    fn in_proving(&mut self, now: Millis, reply: &Reply, tries: u32) {
-        match reply {
-            Reply::OkTemperatures(_) => {
-                self.round_trips.push(now.saturating_sub(self.fence_ms));
-                self.acked = self.flown;
-                if self.round_trips.len() < ROUND_TRIPS {
-                    self.mode = Mode::Proving { since: now, tries };
-                    return self.send_fence(now);
-                }
-                self.round_trips.sort_unstable();
-                self.figures.round_trip_ms = self.round_trips[self.round_trips.len() / 2];
-                self.mode = Mode::Steady;
-                self.doubtful = false;
-                self.window = self.rules.window;
-                self.watch.restart(now);
-                self.out.push(Output::Connected);
-            }
-            // Two ways out of step: the greeting was not taken, or a fence was damaged. Begin anew after a pause.
-            Reply::LinkError { .. } | Reply::Resend(_) => self.round_trips.clear(),
-            _ => {}
-        }
-    }
-
-    fn in_steady(&mut self, now: Millis, reply: &Reply) {
-        match reply {
-            Reply::Ok { line: Some(number) } => {
-                if (self.acked + 1..=self.flown).contains(number) {
-                    self.credit(now, *number);
-                }
-            }
-            Reply::Ok { line: None } => self.plain_ok(now),
-            Reply::OkTemperatures(_) => self.fence_came(now),
-            Reply::Resend(_) | Reply::LinkError { .. } => self.asked_again(now, reply),
-            Reply::Unknown(text) => {
-                if !self.in_flight().any(|sent| sent.text == *text) {
-                    // A damaged `N`: its `ok` is for a line that never counted (pitfall 6).
-                    self.phantoms += 1;
-                    self.doubt_steadily();
-                }
-            }
-            Reply::Busy | Reply::Temperatures(_) | Reply::PausedForUser => self.sign_of_life(now),
-            Reply::Position(at) => self.out.push(Output::Position(*at)),
-            Reply::Firmware(_)
-            | Reply::Capability(..)
-            | Reply::Boot
-            | Reply::ColdExtrusion
-            | Reply::Fatal(_)
-            | Reply::Action(_)
-            | Reply::Noise(_) => {}
-        }
-    }
-
-    /// A plain `ok` belongs to the oldest line that is no fence; fences before it must have been answered too.
-    fn plain_ok(&mut self, now: Millis) {
-        if self.phantoms > 0 {
-            self.phantoms -= 1;
-            return;
-        }
-        let oldest = self.in_flight().find(|sent| !sent.fence).map(|s| s.number);
-        if let Some(number) = oldest {
-            self.credit(now, number);
-        }
-    }
-
-    /// The newest fence on its way is proved, and everything before it.
-    fn fence_came(&mut self, now: Millis) {
-        let newest = self.in_flight().rfind(|sent| sent.fence);
-        let Some(number) = newest.map(|sent| sent.number) else {
-            return;
-        };
-        self.doubtful = false;
-        self.phantoms = 0;
-        self.recheck = false;
-        self.refusals.line_works();
-        self.window = self.window.max(2.min(self.rules.window));
-        self.watch.answered();
-        self.credit(now, number);
-    }
-
-    fn credit(&mut self, now: Millis, number: u64) {
-        self.acked = number;
-        self.watch.restart(now);
-        if !self.doubtful && !self.refusals.is_slow() && self.window < self.rules.window {
-            // 1 -> 2 by the fence, 2 -> 3 once a line went through.
-            self.window += 1;
-        }
-        if let Some(sent) = self.sent(number) {
-            let tag = sent.tag;
-            self.out.push(Output::Accepted(tag));
-        }
     }
 
     #[allow(
@@ -571,9 +373,4 @@ impl Transport {
         self.mode = Mode::Silent;
         self.out.push(Output::Fault(fault));
     }
-}
-
-/// How long a greeting waits for its answer: a board may still be booting.
-fn greeting_ms(tries: u32) -> Millis {
-    if tries <= 3 { 500 } else { 1_500 }
 }

@@ -1,0 +1,88 @@
+//! Output: what the transport tells its owner.
+
+use super::super::reply::Temperatures;
+use super::Millis;
+
+/// What the profile says about the wire.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// Most unacknowledged lines: the firmware's BUFSIZE - 1.
+    pub window: u64,
+    /// The firmware's MAX_CMD_SIZE.
+    pub line_max_bytes: usize,
+}
+
+/// What the transport wants done or known.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Bytes for the port.
+    Write(Vec<u8>),
+    /// Numbering agreed and proved; lines may be sent.
+    Connected,
+    /// Every line up to this tag was accepted, as far as credit tells.
+    Accepted(u64),
+    /// Fresh temperatures.
+    Temperatures(Temperatures),
+    /// The firmware asked for a line again.
+    Resent,
+    /// A position was reported (mm, as planned by the firmware) in answer to an `M114` of the owner.
+    Position([f64; 4]),
+    /// The line can not be trusted any more. Nothing more is sent until [`super::Transport::hello`].
+    Fault(LineFault),
+}
+
+/// Why the transport gave up.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum LineFault {
+    /// No answer to greeting or probes.
+    #[error("the printer does not answer (silent for {silent_s:.0} s)")]
+    Silent {
+        /// Seconds without a byte that could be read.
+        silent_s: f64,
+    },
+    /// The same line was refused again and again.
+    #[error("the printer refused line {number} ({text}) {times} times")]
+    Refused {
+        /// Number on the wire.
+        number: u64,
+        /// The command.
+        text: String,
+        /// How often.
+        times: u32,
+    },
+    /// The firmware asks for a line that it must have had long ago, or never.
+    #[error("the printer asks for line {asked}, which is out of step (last line sent: {sent})")]
+    OutOfStep {
+        /// What it asks for.
+        asked: u64,
+        /// Last number given.
+        sent: u64,
+    },
+    /// Line numbers began anew: the board was reset.
+    #[error("the printer was reset")]
+    Reset,
+    /// The firmware stands elsewhere than the plan says (pitfall 7).
+    #[error(
+        "the position differs: the printer says X{:.2} Y{:.2} Z{:.2} E{:.2}, the plan X{:.2} Y{:.2} Z{:.2} E{:.2}",
+        .said[0], .said[1], .said[2], .said[3], .plan[0], .plan[1], .plan[2], .plan[3]
+    )]
+    Position {
+        /// What the firmware says, mm.
+        said: [f64; 4],
+        /// What the plan says, mm; NaN where it does not know.
+        plan: [f64; 4],
+    },
+}
+
+/// Counters since [`super::Transport::hello`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Lines written, repeats included.
+    pub sent: u64,
+    /// Resyncs.
+    pub resends: u64,
+    /// Probes after a missing answer.
+    pub probes: u64,
+    /// Median answer time to a fence, ms.
+    pub round_trip_ms: Millis,
+}
