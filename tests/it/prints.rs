@@ -24,6 +24,9 @@ use std::fmt::Write as _;
 const SPEED: f64 = 60.0;
 /// Longest file.
 const LINES_MAX: u64 = 2000;
+/// The link saw that the printer stands elsewhere than planned: a line with several damaged bytes passed the protocol's
+/// 8-bit checksum and was executed. Then, and only then, moves that are not the plan's may come before the stop.
+const WRONG_MOVE: &str = "position_differs";
 /// Moves of our own when a print is given up: retract, lift, to the edge.
 const PARK_MOVES: usize = 3;
 
@@ -105,7 +108,7 @@ fn print(random: &mut ChaCha8Rng, seed: u64, text: &str) -> (JobStatus, (u64, u6
 }
 
 /// Printed: the bytes that reached the firmware are the file's moves, all of them, once, in order; and that is what it
-/// executed. Stopped: the fault has a name, and what was executed is the file's beginning.
+/// executed. Stopped: the fault has a name, and what was executed is the file's beginning, or the name says that it is not.
 fn judge(seed: u64, job: &JobStatus, text: &str, records: &[Record]) {
     let planned = places(text.lines());
     let arrived = arrived(records);
@@ -129,19 +132,18 @@ fn judge(seed: u64, job: &JobStatus, text: &str, records: &[Record]) {
         );
         return;
     }
-    assert!(
-        !fault_of(job).is_empty(),
-        "seed {seed} stopped without a reason"
-    );
+    let fault = fault_of(job);
+    assert!(!fault.is_empty(), "seed {seed} stopped without a reason");
+    if fault == WRONG_MOVE {
+        println!("seed {seed}, {fault}: {}", first_off(&executed, &planned));
+        return;
+    }
     for list in [&arrived, &executed] {
-        let same = list
-            .iter()
-            .zip(&planned)
-            .take_while(|(a, b)| a == b)
-            .count();
+        let pairs = list.iter().zip(&planned);
+        let same = pairs.take_while(|(a, b)| a == b).count();
         assert!(
             list.len() - same <= PARK_MOVES,
-            "seed {seed}: {}",
+            "seed {seed}, {fault}: {}",
             first_off(list, &planned)
         );
     }

@@ -46,6 +46,32 @@ pub(super) enum Victim {
     Everything,
 }
 
+/// Who is killed in each of [`STATES`], in turn; the instants are the seed's.
+const VICTIMS: [&[Victim]; 3] = [
+    &[
+        Victim::Designer,
+        Victim::Station,
+        Victim::Designer,
+        Victim::Designer,
+        Victim::Station,
+        Victim::Everything,
+    ],
+    &[
+        Victim::Station,
+        Victim::Link,
+        Victim::Station,
+        Victim::Link,
+        Victim::Everything,
+    ],
+    &[
+        Victim::Station,
+        Victim::Link,
+        Victim::Station,
+        Victim::Link,
+        Victim::Everything,
+    ],
+];
+
 /// One kill to come.
 #[derive(Clone, Copy, Debug)]
 struct Strike {
@@ -59,6 +85,8 @@ pub(super) struct Campaign {
     random: ChaCha8Rng,
     /// Kills to come in each of [`STATES`].
     strikes: [VecDeque<Strike>; 3],
+    /// How many of [`VICTIMS`] were drawn.
+    drawn: [usize; 3],
     /// The fail point of the station that runs.
     armed: Option<&'static str>,
     fail_points: bool,
@@ -96,6 +124,7 @@ impl Campaign {
             executed,
             random: ChaCha8Rng::seed_from_u64(plan.seed),
             strikes: Default::default(),
+            drawn: [0; 3],
             armed: None,
             fail_points: plan.fail_points,
             begun: BTreeSet::new(),
@@ -120,12 +149,9 @@ impl Campaign {
         let share = plan.kills * (job + 1) / plan.jobs - plan.kills * job / plan.jobs;
         for k in 0..share {
             let state = (k % 3) as usize;
-            let victim = match (state, self.random.random_range(0..10)) {
-                (0, 0..6) => Victim::Designer,
-                (0, 6..9) | (1, 0..6) | (2, 0..5) => Victim::Station,
-                (1, 6..9) | (2, 5..9) => Victim::Link,
-                _ => Victim::Everything,
-            };
+            let victims = VICTIMS[state];
+            let victim = victims[self.drawn[state] % victims.len()];
+            self.drawn[state] += 1;
             let after = Duration::from_millis(self.random.random_range(20..plan.patience_ms));
             self.strikes[state].push_back(Strike { victim, after });
         }
