@@ -176,6 +176,8 @@ impl Engine {
             Input::Link(report) => self.hear_link(report),
             Input::Ask(request, answer) => {
                 let reply = self.ask(request);
+                // Whoever looks after the answer sees what was asked for.
+                self.publish();
                 answer(reply);
             }
             Input::Designer(run, says) => self.hear_designer(run, says),
