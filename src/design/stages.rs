@@ -13,6 +13,7 @@ use crate::slicer;
 use crate::space::{Lps, Vector};
 use crate::status::{DesignSummary, Finding, Side, Stage};
 use crate::volume::{Hu, Volume};
+use rayon::prelude::*;
 use std::path::Path;
 
 const SCAN: &str =
@@ -304,12 +305,10 @@ fn pictures(
         * 0.53;
     let caption = format!("{} - research prototype", place(missing));
     let meshes = [(&bone, BONE), (&solid.mesh, PART)];
-    for name in ["front", "left", "right", "top"] {
-        let Some(view) = View::named(name, middle, half) else {
-            continue;
-        };
-        picture(case, out, name, &view, &meshes, &caption)?;
-    }
+    let mut views: Vec<(&str, View)> = ["front", "left", "right", "top"]
+        .into_iter()
+        .filter_map(|name| Some((name, View::named(name, middle, half)?)))
+        .collect();
     // Straight onto the largest part, against its way in.
     let Some(part) = solid.parts.first() else {
         return Err(Ended::failed("There is no part to draw.", STATION));
@@ -317,26 +316,17 @@ fn pictures(
     let (part_low, part_high) = part.mesh.bounds().unwrap_or((part_low, part_high));
     let part_middle = part_low.plus(part_high.minus(part_low).times(0.5));
     let outward = Vector::new(part.fit.insertion_lps);
-    let view = View::onto(
-        outward,
-        part_middle,
-        part_high.minus(part_low).length() * 0.5,
-    );
-    picture(case, out, "fit", &view, &meshes, &caption)
-}
-
-fn picture(
-    case: &mut Case<'_>,
-    out: &Path,
-    name: &str,
-    view: &View,
-    meshes: &[(&Mesh<Lps>, preview::Paint)],
-    caption: &str,
-) -> Result<(), Ended> {
-    let bytes = preview::render(view, meshes, caption)
-        .png()
-        .map_err(|e| Ended::failed(e, STATION))?;
-    files::write(case, out, &format!("preview-{name}.png"), &bytes)
+    let size = part_high.minus(part_low).length() * 0.5;
+    views.push(("fit", View::onto(outward, part_middle, size)));
+    let pictures: Vec<_> = views
+        .par_iter()
+        .map(|(name, view)| (name, preview::render(view, &meshes, &caption).png()))
+        .collect();
+    for (name, bytes) in pictures {
+        let bytes = bytes.map_err(|e| Ended::failed(e, STATION))?;
+        files::write(case, out, &format!("preview-{name}.png"), &bytes)?;
+    }
+    Ok(())
 }
 
 /// The skull for pictures: cells of 1.25 mm are finer than a pixel of a whole head.

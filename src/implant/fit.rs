@@ -2,10 +2,11 @@
 
 use super::chart::Sheet;
 use super::field::Sampled;
+use super::insertion::{self, Way};
 use super::rules::Rules;
 use super::vault::Vault;
 use crate::mesh::Mesh;
-use crate::space::{Lps, Point};
+use crate::space::{Lps, Point, Vector};
 use crate::status::Finding;
 use crate::volume::{Volume, distance};
 use serde::{Deserialize, Serialize};
@@ -14,12 +15,16 @@ use serde::{Deserialize, Serialize};
 const WALL_MM: f32 = 6.0;
 /// A ray this near to the part is covered: the clearance is no hole, mm.
 const SEAM_MM: f64 = 0.5;
+/// A part that loses more than this share on its way in leaves gaps one can see.
+const UNDERCUT_MOST: f64 = 0.05;
 
 /// The figures of one part; mm unless the name says otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Fit {
     /// Share of the hole's area that the part closes, %; the clearance's own seam counts as closed.
     pub coverage_percent: f64,
+    /// The same with the seam counted as open: what a ray through the hole meets, %.
+    pub coverage_strict_percent: f64,
     /// Gap between wall and bone: 5th percentile, median, 95th, by area.
     pub gap_p5: f64,
     /// Median gap.
@@ -38,8 +43,10 @@ pub struct Fit {
     pub thickness_median: f64,
     /// Volume that the way in takes off the part, mm3.
     pub undercut_mm3: f64,
-    /// Way out of the hole, unit vector in patient LPS.
+    /// Way out of the hole, unit vector in patient LPS; the part goes in against it.
     pub insertion_lps: [f64; 3],
+    /// Angle between that way and the middle of the hole, degrees.
+    pub insertion_tilt_deg: f64,
     /// Volume of the part, mm3.
     pub volume_mm3: f64,
     /// Area of the hole, mm2.
@@ -54,6 +61,7 @@ pub(super) struct Seat<'a> {
     pub(super) bone: &'a Volume<f32>,
     pub(super) vault: &'a Vault,
     pub(super) thickness: &'a Sheet<f64>,
+    pub(super) way: Way,
     pub(super) undercut_mm3: f64,
     pub(super) level_hu: f32,
 }
@@ -90,8 +98,10 @@ pub(super) fn measure(mesh: &Mesh<Lps>, seat: &Seat, rules: &Rules) -> Fit {
             (seat.thickness.sample(u, v), 1.0)
         })
         .collect();
+    let (coverage, strict) = coverage(seat, rules);
     Fit {
-        coverage_percent: coverage(seat, rules) * 100.0,
+        coverage_percent: coverage * 100.0,
+        coverage_strict_percent: strict * 100.0,
         gap_p5: quantile(&mut walls, 0.05),
         gap_median: quantile(&mut walls, 0.5),
         gap_p95: quantile(&mut walls, 0.95),
@@ -101,15 +111,17 @@ pub(super) fn measure(mesh: &Mesh<Lps>, seat: &Seat, rules: &Rules) -> Fit {
         thickness_p5: quantile(&mut thick, 0.05),
         thickness_median: quantile(&mut thick, 0.5),
         undercut_mm3: seat.undercut_mm3,
-        insertion_lps: chart.frame[2].0,
+        insertion_lps: seat.way.out.0,
+        insertion_tilt_deg: seat.way.tilt_deg,
         volume_mm3: mesh.volume_mm3(),
         hole_mm2: seat.vault.area_mm2(),
         level_hu: f64::from(seat.level_hu),
     }
 }
 
-/// Share of the hole's area whose rays meet the part, or pass it within the clearance and [`SEAM_MM`].
-fn coverage(seat: &Seat, rules: &Rules) -> f64 {
+/// Shares of the hole's area: whose rays meet the part or pass it within the clearance and [`SEAM_MM`]; whose rays
+/// meet it.
+fn coverage(seat: &Seat, rules: &Rules) -> (f64, f64) {
     let vault = seat.vault;
     let field = Sampled::new(seat.field, 1.0);
     let met: Vec<bool> = (0..vault.hole.data.len())
@@ -125,17 +137,18 @@ fn coverage(seat: &Seat, rules: &Rules) -> f64 {
         .collect();
     let near = distance::distance_mm(&vault.hole.with(met).volume());
     let reach = (rules.clearance_mm + SEAM_MM) as f32;
-    let (mut all, mut closed) = (0.0, 0.0);
+    let (mut all, mut closed, mut strict) = (0.0, 0.0, 0.0);
     for cell in (0..vault.hole.data.len()).filter(|&c| vault.hole.data[c]) {
-        let area = vault.cell_mm2(cell);
+        let (area, mm) = (vault.cell_mm2(cell), near.data()[cell]);
         all += area;
-        closed += if near.data()[cell] <= reach {
-            area
-        } else {
-            0.0
-        };
+        closed += if mm <= reach { area } else { 0.0 };
+        strict += if mm == 0.0 { area } else { 0.0 };
     }
-    if all > 0.0 { closed / all } else { 0.0 }
+    if all > 0.0 {
+        (closed / all, strict / all)
+    } else {
+        (0.0, 0.0)
+    }
 }
 
 /// Weighted quantile; 0 for nothing.
@@ -153,6 +166,23 @@ fn quantile(values: &mut [(f64, f64)], share: f64) -> f64 {
 }
 
 impl Fit {
+    /// Which way the part goes in, and at what price.
+    fn insertion_in_words(&self) -> String {
+        let from = insertion::side_in_words(Vector::new(self.insertion_lps));
+        let tilt = if self.insertion_tilt_deg < 1.0 {
+            "straight".to_owned()
+        } else {
+            format!("{:.0} degrees off straight", self.insertion_tilt_deg)
+        };
+        let price = if self.undercut_mm3 > UNDERCUT_MOST * self.volume_mm3 {
+            "the hole is wider inside than outside, and so much had to be taken off the part that it leaves gaps. \
+             Split the part or trim the bone."
+        } else {
+            "so much was taken off it for that."
+        };
+        format!("The part goes in from {from}, {tilt}; {price}")
+    }
+
     /// The figures as findings with their limits.
     pub fn findings(&self, rules: &Rules) -> Vec<Finding> {
         let judged = |bad: bool, name: &str, text: &str, value: f64, limit: f64, unit: &str| {
@@ -167,7 +197,10 @@ impl Fit {
             judged(
                 self.coverage_percent < 97.0,
                 "coverage",
-                "Share of the hole that the part closes.",
+                &format!(
+                    "Share of the hole that the part closes, its seam of {} mm counted in; without the seam {:.0} %.",
+                    rules.clearance_mm, self.coverage_strict_percent
+                ),
                 self.coverage_percent,
                 97.0,
                 "%",
@@ -213,11 +246,11 @@ impl Fit {
                 "mm",
             ),
             judged(
-                self.undercut_mm3 > 0.05 * self.volume_mm3,
+                self.undercut_mm3 > UNDERCUT_MOST * self.volume_mm3,
                 "undercut",
-                "What had to be taken off so that the part goes in.",
+                &self.insertion_in_words(),
                 self.undercut_mm3,
-                0.05 * self.volume_mm3,
+                UNDERCUT_MOST * self.volume_mm3,
                 "mm3",
             ),
         ]

@@ -3,22 +3,22 @@
 //! The network says where; rays through the vault say whether there is a hole at all, and how far it goes. Each
 //! body has to pass: large enough, hardly any bone behind it, a border of bone, a place on the vault.
 
+use super::candidate::{Candidate, candidates};
 use super::chart::{Chart, sphere};
 use super::field::Sampled;
+use super::opening::{Opening, openings};
 use super::place;
 use super::rules::Rules;
 use super::vault::Vault;
 use crate::space::{Lps, Point};
 use crate::status::{Finding, Side};
 use crate::volume::components::{self, Connectivity};
-use crate::volume::crop::{IndexBox, bounds, crop};
+use crate::volume::crop::{self, bounds, crop};
 use crate::volume::{Volume, morphology};
 use rayon::prelude::*;
 
 /// More than this is no implant but a network that does not know: the largest training implant has 73 ml.
 const PREDICTED_MOST_ML: f64 = 500.0;
-/// Bodies that are looked at, the largest first.
-const BODIES_MOST: usize = 8;
 /// Share of a body's rays that must pass the vault without meeting bone.
 const FREE_LEAST: f64 = 0.5;
 /// Share of the hole's border that must be bone.
@@ -29,6 +29,8 @@ const HOLE_LEAST_MM2: f64 = 100.0;
 const COVERED_LEAST: f64 = 0.1;
 /// Share of the hole that must lie on the vault: above the brow and the ears.
 const VAULTED_LEAST: f64 = 0.6;
+/// A refused body this near to an open place is about that place, mm.
+const SAME_PLACE_MM: f64 = 40.0;
 /// The sphere is fitted to the skin this far around a body.
 const AROUND_MM: f64 = 65.0;
 /// Rays beyond the hole's outline that may still hold missing bone, mm.
@@ -64,6 +66,8 @@ pub struct Body {
     pub region: String,
     /// Large enough for a part of its own.
     pub printed: bool,
+    /// Its voxels alone, on a part of the scan's grid that holds them.
+    pub(super) mask: Volume<bool>,
     /// How it was surveyed.
     pub(super) chart: Chart,
     pub(super) reach_mm: f64,
@@ -86,6 +90,25 @@ impl NoDefect {
             finding: Finding::refuse("no_defect", text),
         }
     }
+
+    /// The same, but the skull is open: that must not be called whole.
+    fn although(mut self, open: &[Opening], middle: Point<Lps>) -> Self {
+        if let Some(largest) = open.first() {
+            let text = format!(
+                " The vault is open all the same ({}, {:.0} cm2): a part for it has to be designed by hand.",
+                place::region(largest.centre, middle),
+                largest.mm2 / 100.0
+            );
+            self.finding.text.push_str(&text);
+        }
+        self
+    }
+}
+
+/// A place that the network marks and that is no hole.
+struct Refused {
+    at: Point<Lps>,
+    why: String,
 }
 
 /// Decides which of the predicted bone is missing.
@@ -104,6 +127,15 @@ pub fn missing(
             "the answer is on another grid than the skull.",
         ));
     }
+    let Some(head) = bounds(skull) else {
+        return Err(NoDefect::because("there is no skull."));
+    };
+    let middle = place::middle(skull, &head);
+    let least_mm2 = rules.part_least_cm2 * 100.0;
+    let none = |why: &str| {
+        let open = openings(skull, None, middle, least_mm2);
+        NoDefect::because(why).although(&open, middle)
+    };
     let threshold = rules.threshold;
     let hit: Vec<bool> = probability
         .data()
@@ -115,20 +147,20 @@ pub fn missing(
     if predicted_ml > PREDICTED_MOST_ML {
         let why =
             format!("the network marks {predicted_ml:.0} ml as missing, more than any implant.");
-        let mut none = NoDefect::because(&why);
+        let mut none = none(&why);
         none.finding = none
             .finding
             .value(predicted_ml, "ml")
             .limit(PREDICTED_MOST_ML);
         return Err(none);
     }
-    let (Some(head), Some(near)) = (bounds(skull), bounds(&hit)) else {
-        return Err(NoDefect::because("the network marks nothing as missing."));
+    let Some(near) = bounds(&hit) else {
+        return Err(none("the network marks nothing as missing."));
     };
     let least_voxels = rules.body_least_mm3 / skull.voxel_mm3();
-    let candidates = candidates(&hit, skull, &near, least_voxels);
+    let candidates = candidates(probability, &hit, skull, &near, least_voxels);
     if candidates.is_empty() {
-        let mut none = NoDefect::because("what the network marks is smaller than a hole.");
+        let mut none = none("what the network marks is smaller than a hole.");
         none.finding = none
             .finding
             .value(predicted_ml, "ml")
@@ -136,81 +168,58 @@ pub fn missing(
         return Err(none);
     }
 
-    let middle = place::middle(skull, &head);
+    tracing::debug!(candidates = candidates.len(), "candidates");
     let scene = Scene {
-        probability,
         skull,
         rules,
         skin: place::skin(skull, &head, middle),
         middle,
     };
-    let mut refusals = Vec::new();
+    tracing::debug!("skin found");
+    let mut refused = Vec::new();
     let mut holes: Vec<(Vault, Volume<bool>)> = Vec::new();
     let mut taken = skull.with(vec![false; skull.data().len()]);
-    for (centroid, voxels) in candidates {
-        if taken.get(voxels).copied().unwrap_or(false) {
+    for candidate in &candidates {
+        if taken.get(candidate.voxel).copied().unwrap_or(false) {
             continue;
         }
-        match scene.hole(centroid) {
+        let at = candidate.centroid;
+        match scene.hole(candidate) {
             Ok(vault) => {
-                let body = scene.paint(&vault);
-                let overlap = body.data().iter().zip(taken.data()).any(|(&a, &b)| a && b);
-                if body.mm3() >= rules.body_least_mm3 && !overlap {
-                    (taken.data_mut().iter_mut().zip(body.data())).for_each(|(t, &b)| *t |= b);
-                    holes.push((vault, body));
+                tracing::debug!("hole surveyed");
+                let (corner, body) = scene.paint(&vault);
+                let region = [0, 1, 2].map(|a| corner[a]..corner[a] + body.shape()[a]);
+                let mut there = crop(&taken, &region);
+                if body.data().iter().zip(there.data()).any(|(&a, &b)| a && b) {
+                    // One hole that the network marks in two pieces.
+                    continue;
                 }
+                if body.mm3() < rules.body_least_mm3 {
+                    let why = format!(
+                        "only {:.1} ml of bone are missing there.",
+                        body.mm3() / 1000.0
+                    );
+                    refused.push(Refused { at, why });
+                    continue;
+                }
+                (there.data_mut().iter_mut().zip(body.data())).for_each(|(t, &b)| *t |= b);
+                crop::paste(&mut taken, &there, corner);
+                holes.push((vault, body));
             }
-            Err(why) => refusals.push(why),
+            Err(why) => refused.push(Refused { at, why }),
         }
     }
     if holes.is_empty() {
-        let why = refusals
+        let why = refused
             .first()
-            .map_or("no ray passes the skull there.", String::as_str);
-        return Err(NoDefect::because(why));
+            .map_or("no ray passes the skull there.", |r| r.why.as_str());
+        return Err(none(why));
     }
     holes.sort_by_key(|(_, body)| std::cmp::Reverse(body.count()));
-    Ok(scene.missing(&holes, taken, refusals.len()))
-}
-
-/// Predicted bodies outside the skull: where they are, and one voxel of each. The largest first.
-fn candidates(
-    hit: &Volume<bool>,
-    skull: &Volume<bool>,
-    near: &IndexBox,
-    least: f64,
-) -> Vec<(Point<Lps>, [i64; 3])> {
-    let hit = crop(hit, near);
-    let skull = crop(skull, near);
-    let free = hit.with(
-        hit.data()
-            .iter()
-            .zip(skull.data())
-            .map(|(&h, &s)| h && !s)
-            .collect(),
-    );
-    let opened = morphology::open_mm(&free, 1.0);
-    // Where opening takes most of it (a squama), the body is taken as it is.
-    let kept = opened.count() as f64 > 0.6 * free.count() as f64;
-    let labels = components::label(if kept { &opened } else { &free }, Connectivity::All);
-    let large = labels
-        .sizes
-        .iter()
-        .take_while(|&&n| n as f64 >= least)
-        .take(BODIES_MOST);
-    (1..=large.count() as u32)
-        .filter_map(|label| {
-            let body = labels.mask(label);
-            let centroid = body.centroid()?;
-            let first = body.index(body.data().iter().position(|&v| v)?);
-            let voxel = [0, 1, 2].map(|a| (first[a] + near[a].start) as i64);
-            Some((centroid, voxel))
-        })
-        .collect()
+    Ok(scene.missing(&holes, taken, &refused))
 }
 
 struct Scene<'a> {
-    probability: &'a Volume<f32>,
     skull: &'a Volume<bool>,
     rules: &'a Rules,
     /// Middle of the head.
@@ -221,7 +230,8 @@ struct Scene<'a> {
 
 impl Scene<'_> {
     /// The hole around a body, or why it is none.
-    fn hole(&self, centroid: Point<Lps>) -> Result<Vault, String> {
+    fn hole(&self, candidate: &Candidate) -> Result<Vault, String> {
+        let centroid = candidate.centroid;
         let near = self
             .skin
             .iter()
@@ -234,7 +244,7 @@ impl Scene<'_> {
             .ok_or("it lies in the middle of the head.")?;
         let bone = Sampled::new(self.skull, 0.0);
         let bone = |p: Point<Lps>| 0.5 - bone.at(p, |v| if v { 1.0 } else { 0.0 });
-        let predicted = Sampled::new(self.probability, 0.0);
+        let predicted = Sampled::new(&candidate.own, 0.0);
         let threshold = self.rules.threshold;
         let predicted = |p: Point<Lps>| threshold - predicted.at(p, |v| v);
 
@@ -275,43 +285,46 @@ impl Scene<'_> {
         }
         let vaulted = vault.share(|at| place::on_vault(at, self.middle));
         if vaulted < VAULTED_LEAST {
-            return Err("it lies under the vault (orbit, face, skull base or neck).".into());
+            return Err(format!(
+                "only {:.0} % of the hole lie on the vault, above brow, ears and nape ({:.0} % are wanted); under it are \
+                 orbits, face and skull base, where this station makes no part.",
+                percent(vaulted),
+                percent(VAULTED_LEAST)
+            ));
         }
         Ok(())
     }
 
-    /// Voxels of the missing bone of one hole: between the tables, not skull, one body.
-    fn paint(&self, vault: &Vault) -> Volume<bool> {
+    /// Voxels of the missing bone of one hole: between the tables, not skull, one body. On the part of the scan's
+    /// grid that can hold them, with its first voxel there.
+    fn paint(&self, vault: &Vault) -> ([usize; 3], Volume<bool>) {
         let wide = morphology::dilate_mm(&vault.hole.volume(), EDGE_MM);
         let wide = vault.hole.with(wide.into_data());
         let region = vault.voxels(self.skull);
-        let mut out = self.skull.with(vec![false; self.skull.data().len()]);
-        let [ni, nj, _] = self.skull.shape();
-        out.data_mut()
-            .par_chunks_mut(ni * nj)
-            .enumerate()
-            .filter(|(k, _)| region[2].contains(k))
-            .for_each(|(k, slice)| {
-                for j in region[1].clone() {
-                    for i in region[0].clone() {
-                        let [u, v, r] = vault.chart.locate(self.skull.centre([i, j, k]));
-                        if wide.nearest(u, v) != Some(true) {
-                            continue;
-                        }
-                        let outer = vault.outer.sample(u, v);
-                        let bone = r <= outer && r >= outer - vault.thickness.sample(u, v);
-                        slice[j * ni + i] = bone && !self.skull.data()[(k * nj + j) * ni + i];
-                    }
+        let skull = crop(self.skull, &region);
+        let bone: Vec<bool> = (0..skull.data().len())
+            .into_par_iter()
+            .map(|o| {
+                if skull.data()[o] {
+                    return false;
                 }
-            });
-        components::largest_by(&out, Connectivity::Face)
+                let [u, v, r] = vault.chart.locate(skull.centre(skull.index(o)));
+                if wide.nearest(u, v) != Some(true) {
+                    return false;
+                }
+                let outer = vault.outer.sample(u, v);
+                r <= outer && r >= outer - vault.thickness.sample(u, v)
+            })
+            .collect();
+        let body = components::largest_by(&skull.with(bone), Connectivity::Face);
+        (region.map(|range| range.start), body)
     }
 
     fn missing(
         &self,
         holes: &[(Vault, Volume<bool>)],
         mask: Volume<bool>,
-        refused: usize,
+        refused: &[Refused],
     ) -> Missing {
         let mut findings = Vec::new();
         let midline = place::midline(self.skull, &mask);
@@ -328,6 +341,7 @@ impl Scene<'_> {
                     side: place::side(body, midline),
                     region: place::region(centroid, self.middle).into(),
                     printed: area_mm2 >= self.rules.part_least_cm2 * 100.0,
+                    mask: body.clone(),
                     chart: vault.chart,
                     reach_mm: (vault.extent().1 + 22.0).min(115.0),
                 }
@@ -336,10 +350,7 @@ impl Scene<'_> {
         for (body, (vault, _)) in bodies.iter().zip(holes) {
             findings.extend(self.report(body, vault));
         }
-        if refused > 0 {
-            let text = "The network marks other places as missing too; they are no holes and were left out.";
-            findings.push(Finding::info("not_a_hole", text).value(refused as f64, ""));
-        }
+        findings.extend(self.left_out(&mask, refused));
         Missing {
             side: place::side(&mask, midline),
             region: bodies.first().map(|b| b.region.clone()).unwrap_or_default(),
@@ -347,6 +358,42 @@ impl Scene<'_> {
             bodies,
             findings,
         }
+    }
+
+    /// What gets no part although the network marks it, or although the vault is open there.
+    fn left_out(&self, mask: &Volume<bool>, refused: &[Refused]) -> Vec<Finding> {
+        let name = |at| place::region(at, self.middle);
+        let mut findings: Vec<Finding> = refused
+            .iter()
+            .map(|r| {
+                let text = format!(
+                    "The network marks another place as missing ({}); it was left out: {}",
+                    name(r.at),
+                    r.why
+                );
+                Finding::info("not_a_hole", text)
+            })
+            .collect();
+        let least_mm2 = self.rules.part_least_cm2 * 100.0;
+        for open in openings(self.skull, Some(mask), self.middle, least_mm2) {
+            let near = |r: &&Refused| r.at.minus(open.centre).length() < SAME_PLACE_MM;
+            let why = refused
+                .iter()
+                .find(near)
+                .map_or("the network does not mark it as missing.", |r| {
+                    r.why.as_str()
+                });
+            let text = format!(
+                "The vault is open at another place too ({}); it gets no part and has to be designed by hand: {why}",
+                name(open.centre)
+            );
+            findings.push(
+                Finding::warn("unfilled_hole", text)
+                    .value(open.mm2 / 100.0, "cm2")
+                    .limit(self.rules.part_least_cm2),
+            );
+        }
+        findings
     }
 
     fn report(&self, body: &Body, vault: &Vault) -> Vec<Finding> {

@@ -8,15 +8,21 @@
 //! Never: opens a file, asks the time, draws a random number. Never takes the bone's edge from a mask when grey
 //!        values are there.
 
+mod candidate;
 mod chart;
 mod edge;
 mod field;
 mod fit;
+mod insertion;
 mod missing;
+mod opening;
+mod part;
 mod place;
 mod plate;
+mod rays;
 mod rules;
 mod solid;
+mod tables;
 mod vault;
 
 pub use fit::Fit;

@@ -76,8 +76,13 @@ fn seen(at: Point<Lps>, middle: Point<Lps>) -> (f64, f64, f64) {
 /// Above the brow in front, above the ears at the sides, above the nape behind: the vault.
 /// The same floor as where training puts its defects.
 pub(super) fn on_vault(at: Point<Lps>, middle: Point<Lps>) -> bool {
+    above_floor(at, middle, 0.0)
+}
+
+/// The same with the floor lifted by some degrees.
+pub(super) fn above_floor(at: Point<Lps>, middle: Point<Lps>, by_deg: f64) -> bool {
     let (elevation, front, _) = seen(at, middle);
-    elevation > -5.0 + 25.0 * front.clamp(-0.5, 1.0)
+    elevation > by_deg - 5.0 + 25.0 * front.clamp(-0.5, 1.0)
 }
 
 /// The region's name.

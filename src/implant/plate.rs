@@ -131,10 +131,9 @@ impl Band {
                 let from = start.max(c.saturating_sub(w));
                 let mine = &row[w + from - r..w + c - r];
                 let theirs = &other[w + from - c..w];
-                let sum: f64 = mine.iter().zip(theirs).map(|(a, b)| a * b).sum();
-                row[w + c - r] = (row[w + c - r] - sum) / other[w];
+                row[w + c - r] = (row[w + c - r] - dot(mine, theirs)) / other[w];
             }
-            let sum: f64 = row[..w].iter().map(|x| x * x).sum();
+            let sum = dot(&row[w + start - r..w], &row[w + start - r..w]);
             row[w] = (row[w] - sum).max(1e-18).sqrt();
             let sum: f64 = (first..r).map(|c| row[w + c - r] * rhs[c]).sum();
             rhs[r] = (rhs[r] - sum) / row[w];
@@ -148,6 +147,22 @@ impl Band {
             }
         }
     }
+}
+
+/// Scalar product in eight sums side by side: one sum would wait for itself at every step. The order is fixed, so the
+/// bits are too.
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let mut sums = [0.0; 8];
+    let (whole, rest) = a.as_chunks::<8>();
+    let (other, last) = b.as_chunks::<8>();
+    for (x, y) in whole.iter().zip(other) {
+        for n in 0..8 {
+            sums[n] += x[n] * y[n];
+        }
+    }
+    let tail: f64 = rest.iter().zip(last).map(|(x, y)| x * y).sum();
+    let [p, q, r, s, t, u, v, w] = sums;
+    ((p + q) + (r + s)) + ((t + u) + (v + w)) + tail
 }
 
 #[cfg(test)]
