@@ -7,9 +7,11 @@
     reason = "a test may; skips are printed"
 )]
 
+mod cone;
 mod display;
 mod evaluate;
 mod house;
+mod implant;
 mod intake;
 mod kills;
 mod line;
@@ -19,6 +21,7 @@ mod prints;
 mod refusals;
 mod room;
 mod serve;
+mod skull;
 mod slice;
 mod station;
 mod units;
