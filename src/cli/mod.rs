@@ -12,6 +12,7 @@ mod demo;
 mod design;
 mod designer;
 mod evaluate;
+mod forward;
 mod line;
 mod operator;
 mod phantom;
@@ -63,6 +64,8 @@ enum Command {
     Stop(stop::Args),
     Operator(operator::Args),
     VirtualPrinter(virtual_printer::Args),
+    #[command(hide = true)]
+    Forward(forward::Args),
     #[command(hide = true)]
     Printer(printer::Args),
     #[command(hide = true)]
@@ -129,6 +132,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Stop(args) => stop::run(args),
         Command::Operator(args) => operator::run(args),
         Command::VirtualPrinter(args) => virtual_printer::run(args),
+        Command::Forward(args) => forward::run(args),
         Command::Printer(args) => printer::run(args),
         Command::Designer(args) => designer::run(args),
     };

@@ -131,24 +131,3 @@ pub fn peak_memory_mib() -> f64 {
         })
         .map_or(0.0, |kib: f64| (kib / 1024.0).round())
 }
-
-/// The widest vector instructions the CPU has that our kernels could use. Results are the same bits within one set.
-pub(super) fn instruction_set() -> &'static str {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if std::arch::is_x86_feature_detected!("avx512f") {
-            return "AVX-512";
-        }
-        if std::arch::is_x86_feature_detected!("avx2") {
-            return "AVX2";
-        }
-    }
-    #[cfg(target_arch = "aarch64")]
-    {
-        return "NEON";
-    }
-    #[allow(unreachable_code, reason = "on aarch64 NEON is always there")]
-    {
-        "scalar"
-    }
-}

@@ -127,7 +127,7 @@ fn load(options: &Options, case: &mut Case<'_>) -> Result<Network, Ended> {
     let network = Network::load(&dir, options.device).map_err(|e| Ended::failed(e, MODEL))?;
     case.record.weights =
         serde_json::to_value(network.card()).map_err(|e| Ended::failed(e, STATION))?;
-    case.record.device = format!("{} ({})", options.device, super::record::instruction_set());
+    case.record.device = format!("{} ({})", options.device, network.compute());
     Ok(network)
 }
 

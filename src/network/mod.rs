@@ -6,8 +6,7 @@
 //! Holds: same input, same weights, same CPU instruction set: the same bits, whatever the thread count.
 //! Never: runs weights whose hash, names or shapes are not those of card and architecture; looks at a file other
 //!        than the card and the one it names.
-//! Cost:  V3 at 120x100x120: 61 GFLOP, 2.8 s on one thread of a 2-core machine in the dev profile, 0.5 GiB; measured
-//!        by `speed_at_two_millimetres` in `tests.rs`.
+//! Cost:  `benches/RESULTS.md`; V3 at 240x200x240 about 2.5 s of one core and 0.5 GiB.
 //!
 //! | file | about |
 //! |---|---|
@@ -15,11 +14,17 @@
 //! | `folder.rs` | where model folders are looked for |
 //! | `weights.rs` | safetensors: read once, proved, handed to candle |
 //! | `convolution.rs`, `norm.rs` | the layers that candle does not have |
-//! | `unet.rs` | V3 and its relatives from those layers |
+//! | `unet.rs` | V3 and its relatives from those layers: the reference path, small and obviously right |
+//! | `compute.rs` | which path answers: the engine on an instruction set, or the reference |
+//! | `bare.rs` | weights without a card, over any size: for measuring |
+//! | `engine/` | the same networks, fast: what answers unless something else is asked for |
 //! | `seeded.rs` | weights from a hash, for parity and for tests of the whole line |
 
+mod bare;
 mod card;
+mod compute;
 mod convolution;
+mod engine;
 mod folder;
 mod norm;
 pub mod seeded;
@@ -29,12 +34,17 @@ mod weights;
 #[cfg(test)]
 mod tests;
 
+pub use bare::Bare;
 pub use card::{Architecture, Card, CardError, Content, Resample};
+pub use compute::Compute;
+pub use engine::{EngineError, Isa};
 pub use folder::{NoModel, find, places};
 pub use weights::WeightsError;
 
 use crate::volume::Volume;
 use candle_core::Tensor;
+use candle_nn::VarBuilder;
+use engine::Engine;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -53,6 +63,14 @@ pub enum NetworkError {
     /// The device asked for is not there.
     #[error("the device `{0}` is not available in this build. Use `auto` or `cpu`.")]
     Device(String),
+    /// `CALVARIA_ISA`, or instructions that were asked for, that this processor does not have.
+    #[error(
+        "`{0}` can not be computed with on this processor: it has {here}. Unset CALVARIA_ISA, or name one of these.", here = Compute::here()
+    )]
+    Compute(String),
+    /// The engine: no memory, or a size that no network takes.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     /// The volume is not on the card's grid.
     #[error(
         "the network wants {}x{}x{} cells (superior, left, posterior), the volume has {}x{}x{}. Fit the frame with the card's grid.",
@@ -119,22 +137,76 @@ impl std::fmt::Display for Device {
 #[derive(Debug)]
 pub struct Network {
     card: Card,
-    unet: unet::UNet,
+    answers: Answers,
+}
+
+/// Who answers.
+#[derive(Debug)]
+enum Answers {
+    Engine(Engine),
+    Reference(Box<unet::UNet>),
+}
+
+impl Answers {
+    fn new(
+        config: &unet::Config,
+        compute: Compute,
+        weights: VarBuilder<'_>,
+    ) -> Result<Self, NetworkError> {
+        Ok(match compute.checked()? {
+            Compute::Reference => Self::Reference(Box::new(unet::unet(config, weights)?)),
+            Compute::Engine(isa) => Self::Engine(engine_of(config, isa, &weights)?),
+        })
+    }
+
+    /// Probabilities of `x`, `[D, H, W]`.
+    fn forward(
+        &self,
+        x: &[f32],
+        [d, h, w]: [usize; 3],
+        done: &mut dyn FnMut(unet::Level),
+    ) -> Result<Vec<f32>, NetworkError> {
+        Ok(match self {
+            Self::Engine(engine) => engine.forward(x, [d, h, w], done)?,
+            Self::Reference(unet) => {
+                let x = Tensor::from_slice(x, (1, d, h, w), &candle_core::Device::Cpu)?;
+                probability(&unet.forward(&x, &mut |level, _| done(level))?)?
+            }
+        })
+    }
 }
 
 impl Network {
-    /// Loads the one card in `dir` and the weights it names.
+    /// Loads the one card in `dir` and the weights it names. The engine answers, on the fastest instructions of this
+    /// processor or those that `CALVARIA_ISA` names.
     ///
     /// # Errors
     /// [`NetworkError`] when the card is missing or wrong, or when the weights are missing, not those of the card
-    /// (sha256), not those of the architecture (first wrong tensor by name), or not finite.
+    /// (sha256), not those of the architecture (first wrong tensor by name), or not finite; when `CALVARIA_ISA` names
+    /// what this processor does not have.
     pub fn load(dir: &Path, device: Device) -> Result<Self, NetworkError> {
+        Self::load_with(dir, device, Compute::from_environment()?)
+    }
+
+    /// The same with a path of one's own choice.
+    ///
+    /// # Errors
+    /// Those of [`load`](Self::load).
+    pub fn load_with(dir: &Path, device: Device, compute: Compute) -> Result<Self, NetworkError> {
         let Device::Cpu = device;
         let card = Card::read(dir)?;
         let config = card.architecture.config();
         let weights = weights::load(dir, &card, &unet::inventory(&config)?)?;
-        let unet = unet::unet(&config, weights)?;
-        Ok(Self { card, unet })
+        let answers = Answers::new(&config, compute, weights)?;
+        Ok(Self { card, answers })
+    }
+
+    /// What it is computed with.
+    pub fn compute(&self) -> Compute {
+        match &self.answers {
+            Answers::Engine(engine) => Compute::Engine(engine.isa()),
+            Answers::Reference(_) => Compute::Reference,
+        }
     }
 
     /// What these weights are.
@@ -168,17 +240,26 @@ impl Network {
                 value: frame.data()[at],
             });
         }
-        let x = Tensor::from_slice(frame.data(), (1, d, h, w), &candle_core::Device::Cpu)?;
-        let logit = self
-            .unet
-            .forward(&x, &mut |level, _| progress(level.work_done()))?;
-        let data = probability(&logit)?;
+        let mut heard = |level: unet::Level| progress(level.work_done());
+        let data = self.answers.forward(frame.data(), [d, h, w], &mut heard)?;
         let count = data.iter().filter(|p| !p.is_finite()).count();
         if count > 0 {
             return Err(NetworkError::Answer { count });
         }
         Ok(frame.with(data))
     }
+}
+
+/// The engine with the weights that were proved.
+fn engine_of(
+    config: &unet::Config,
+    isa: Isa,
+    weights: &VarBuilder<'_>,
+) -> Result<Engine, NetworkError> {
+    Engine::new(config, isa, |name, shape| {
+        let tensor = weights.get(shape, name)?.flatten_all()?;
+        Ok(tensor.to_vec1::<f32>()?)
+    })
 }
 
 /// Sigmoid of the logits, cell by cell.

@@ -1,0 +1,37 @@
+//! A network without a card: any weights of an architecture, over any size. For measuring and comparing; a case goes
+//! through [`Network`](super::Network), which knows what its weights are.
+
+use super::card::Architecture;
+use super::{Answers, Compute, NetworkError, unet, weights};
+use std::path::Path;
+
+/// Weights of an architecture, ready to run.
+#[derive(Debug)]
+pub struct Bare {
+    answers: Answers,
+}
+
+impl Bare {
+    /// Loads `file` (safetensors) as weights of `architecture`; names, shapes and values are proved, no hash is.
+    ///
+    /// # Errors
+    /// [`NetworkError`] when the file is not such weights or `compute` is not there.
+    pub fn load(
+        file: &Path,
+        architecture: Architecture,
+        compute: Compute,
+    ) -> Result<Self, NetworkError> {
+        let config = architecture.config();
+        let weights = weights::load_any(file, &unet::inventory(&config)?)?;
+        let answers = Answers::new(&config, compute, weights)?;
+        Ok(Self { answers })
+    }
+
+    /// Probabilities of `x`, `[D, H, W]` with W fastest.
+    ///
+    /// # Errors
+    /// [`NetworkError`] when memory is missing or no network takes this size.
+    pub fn forward(&self, x: &[f32], size: [usize; 3]) -> Result<Vec<f32>, NetworkError> {
+        self.answers.forward(x, size, &mut |_| ())
+    }
+}
