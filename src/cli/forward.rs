@@ -13,8 +13,8 @@ pub(super) struct Args {
     weights: PathBuf,
     /// Little-endian f32, `[D, H, W]`.
     input: PathBuf,
-    /// D,H,W
-    #[arg(long, value_delimiter = ',', num_args = 3, default_values_t = [240, 200, 240])]
+    /// Three extents: D H W.
+    #[arg(long, num_args = 3, default_values_t = [240, 200, 240])]
     grid: Vec<usize>,
     /// Where the probabilities are written, as the input is read.
     #[arg(long)]
@@ -38,6 +38,7 @@ pub(super) fn run(args: Args) -> Outcome {
     let peak = memory_mib("VmHWM:") - before;
     let line = json!({
         "what": format!("calvaria {compute}"), "cpu_s": cpu, "wall_s": wall, "peak_mib": peak,
+        "planned_mib": network.memory(size).map(|bytes| bytes >> 20),
     });
     super::print(&line.to_string());
     Ok(())

@@ -34,4 +34,13 @@ impl Bare {
     pub fn forward(&self, x: &[f32], size: [usize; 3]) -> Result<Vec<f32>, NetworkError> {
         self.answers.forward(x, size, &mut |_| ())
     }
+
+    /// Bytes that [`forward`](Self::forward) asks for over `size` on rayon's threads; `None` for the reference path,
+    /// which does not plan.
+    pub fn memory(&self, size: [usize; 3]) -> Option<usize> {
+        match &self.answers {
+            Answers::Engine(engine) => Some(engine.memory(size, rayon::current_num_threads())),
+            Answers::Reference(_) => None,
+        }
+    }
 }

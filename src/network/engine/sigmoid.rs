@@ -18,7 +18,8 @@ pub(super) fn sigmoid(values: &mut [f32]) {
 fn one(x: f32) -> f32 {
     // Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits.
     const ROUND: f32 = 12_582_912.0;
-    const LN_2_HIGH: f32 = 0.693_359_375;
+    // Few bits, so that n times it is exact.
+    const LN_2_HIGH: f32 = 355.0 / 512.0;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
     let t = (-x).clamp(-87.0, 87.0);
     let shifted = t * std::f32::consts::LOG2_E + ROUND;

@@ -344,7 +344,7 @@ fn a_join_is_the_norm_of_c2_plus_the_skip() {
             .collect();
         for isa in here() {
             let packed = case.pack(isa);
-            let group = if isa == Isa::Avx512 && packed.n % 2 == 0 {
+            let group = if isa == Isa::Avx512 && packed.n.is_multiple_of(2) {
                 2
             } else {
                 1
