@@ -206,9 +206,7 @@ impl Engine {
             return Err(EngineError::Size { size, count });
         }
         let prepared = self.prepare(size);
-        let mut answer = Vec::new();
-        let refused = |_| EngineError::OutOfMemory { mib: x.len() >> 18 };
-        answer.try_reserve_exact(x.len()).map_err(refused)?;
+        let mut answer = kernel::room(x.len())?;
         let mut run = Run {
             fixed: Fixed {
                 engine: self,

@@ -60,6 +60,18 @@ impl Lines {
     }
 }
 
+/// An empty vector with room for `len` numbers, or an error where there is no memory.
+pub(in super::super) fn room(len: usize) -> Result<Vec<f32>, OutOfMemory> {
+    let mut numbers: Vec<f32> = Vec::new();
+    let bytes = len.saturating_mul(size_of::<f32>());
+    let refused = |_| OutOfMemory { bytes };
+    numbers.try_reserve_exact(len).map_err(refused)?;
+    if let Some(at) = NonNull::new(numbers.as_mut_ptr()) {
+        large_pages(at.cast(), bytes);
+    }
+    Ok(numbers)
+}
+
 /// Asks Linux for 2 MiB pages: a run touches hundreds of MiB once, and 4 KiB at a time that costs several percent.
 fn large_pages(at: NonNull<Line>, bytes: usize) {
     #[cfg(target_os = "linux")]
@@ -120,5 +132,7 @@ mod tests {
             let error = Lines::zeroed(len).unwrap_err();
             assert_eq!(error.bytes, len.saturating_mul(64));
         }
+        assert!(room(usize::MAX).is_err() && room(1 << 54).is_err());
+        assert!(room(5 << 20).unwrap().capacity() >= 5 << 20);
     }
 }

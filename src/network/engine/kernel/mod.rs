@@ -42,7 +42,7 @@ mod x86;
 #[cfg(test)]
 mod tests;
 
-pub(super) use memory::{Line, Lines, OutOfMemory};
+pub(super) use memory::{Line, Lines, OutOfMemory, room};
 
 use super::isa::Isa;
 use super::shape::{Form, Shape};
