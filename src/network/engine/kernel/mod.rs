@@ -1,5 +1,5 @@
-//! Kernels: the only files of the network with `unsafe`. What leaves this folder is safe: [`conv`], [`join`],
-//! [`transform`] take slices, check that they are long enough, and run units on rayon's threads.
+//! Kernels: the only files of the network with `unsafe`. What leaves this folder is safe: the functions `conv`, `join`,
+//! `transform` take slices, check that they are long enough, and run units on rayon's threads.
 //!
 //! | file | about |
 //! |---|---|
