@@ -156,6 +156,9 @@ mod tests {
         );
         // The corner is rounded, not lost.
         let corner = square.at(TAU / 8.0).0;
-        assert!((1.2..std::f64::consts::SQRT_2).contains(&corner), "{corner}");
+        assert!(
+            (1.2..std::f64::consts::SQRT_2).contains(&corner),
+            "{corner}"
+        );
     }
 }

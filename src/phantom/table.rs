@@ -194,8 +194,11 @@ impl Table {
         let arc = self.radius_mm * sideways.atan2(n);
         let (u, v) = if sideways > 0.0 {
             (u / sideways * arc, v / sideways * arc)
-        } else {
+        } else if n >= 0.0 {
             (0.0, 0.0)
+        } else {
+            // The far pole lies in every direction at once, and beyond the table.
+            return None;
         };
         Some(Located {
             u,
