@@ -47,7 +47,7 @@ precision = "bf16 autocast, norms and loss f32; stored as f16"
 list = [{failures}]
 '''
 FAILURES = (
-    "trained at 2 mm for about an hour and a half on a CPU: a starter, edges are soft and thin rims are missed",
+    "trained at 2 mm for a few hours on a CPU: a starter, edges are soft and thin rims are missed",
     "no remodelled rims and no sunken scalp in training; late craniectomies are untested",
     "defects that reach the orbit, the cheekbone or the skull base are answered poorly: training cuts the vault only",
     "thickness of the answer follows the mask's threshold; masks at a low HU threshold give thick answers",
@@ -63,17 +63,25 @@ def scores(best, test):
     return "\n".join(out)
 
 
-def export(state, out, threshold, hardware, status):
+def command_of(args, from_another):
+    """The training command that a checkpoint's arguments stand for."""
+    words = ["python train.py --state STATE"]
+    for key in ("minutes", "rate", "bce", "boundary", "voxel", "device", "seed"):
+        words.append(f"--{key} {args[key]:g}" if isinstance(args[key], float) else f"--{key} {args[key]}")
+    return " ".join(words + ["--fresh"] * from_another)
+
+
+def export(state, out, threshold, hardware, status, earlier, earlier_hours):
     """Writes both files to temporary names, syncs, renames. The sha256."""
     best = torch.load(state / "best.pt", map_location="cpu", weights_only=False)
     args = best["args"]
     data = safetensors.torch.save({k: v.half().contiguous() for k, v in best["mean"].items()})
     test = json.loads((state / "test.json").read_text()) if (state / "test.json").exists() else None
     cells = ", ".join(str(int(n / args["voxel"])) for n in (240, 200, 240))
-    command = f"python train.py --state STATE --minutes {args['minutes']:g} --voxel {args['voxel']:g} --device {args['device']} --seed {args['seed']}"
+    command = " && ".join([c for c in (earlier, command_of(args, bool(earlier))) if c])
     sha = hashlib.sha256(data).hexdigest()
     card = CARD.format(architecture=args["architecture"], grid=cells, voxel=args["voxel"], threshold=threshold, sha=sha, status=status, command=command,
-                       hours=best["elapsed"] / 3600, hardware=hardware, step=best["step"], batch=args["batch"], seed=args["seed"],
+                       hours=earlier_hours + best["elapsed"] / 3600, hardware=hardware, step=best["step"], batch=args["batch"], seed=args["seed"],
                        scores=scores(best, test), failures=", ".join(json.dumps(f) for f in FAILURES))
     for name, content in (("v3.safetensors", data), ("v3.toml", card.encode())):
         with open(out / f".{name}.tmp", "wb") as f:
@@ -92,6 +100,8 @@ def main():
     ask.add_argument("--threshold", type=float, default=0.5)
     ask.add_argument("--hardware", default="2 shared CPU cores with avx512_bf16, no GPU")
     ask.add_argument("--status", default="starter")
+    ask.add_argument("--earlier", default="", help="the command of the run that this one started from, for the card")
+    ask.add_argument("--earlier-hours", type=float, default=0.0)
     ask.add_argument("--watch", help="HH:MM, UTC")
     ask.add_argument("--least", type=float, default=0.0, help="no export below this mean DSC of A on val")
     args = ask.parse_args()
@@ -101,7 +111,7 @@ def main():
         if path.exists() and path.stat().st_mtime != seen:
             seen = path.stat().st_mtime
             if torch.load(path, map_location="cpu", weights_only=False)["a"] >= args.least:
-                export(args.state, args.out, args.threshold, args.hardware, args.status)
+                export(args.state, args.out, args.threshold, args.hardware, args.status, args.earlier, args.earlier_hours)
         if not args.watch or f"{now:%H:%M}" >= args.watch:
             return
         time.sleep(15)

@@ -11,6 +11,7 @@
 mod candidate;
 mod chart;
 mod edge;
+mod fault;
 mod field;
 mod fit;
 mod insertion;
@@ -25,10 +26,12 @@ mod solid;
 mod tables;
 mod vault;
 
+pub use fault::SolidError;
 pub use fit::Fit;
 pub use missing::{Body, Missing, NoDefect, missing};
+pub use part::Bone;
 pub use rules::{Rules, Thickness};
-pub use solid::{Bone, Part, Solid, SolidError, solid};
+pub use solid::{Part, Solid, solid};
 
 #[cfg(test)]
 mod tests;

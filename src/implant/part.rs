@@ -6,17 +6,26 @@
 
 use super::chart::Sheet;
 use super::edge::{self, Grey};
+use super::fault::SolidError;
 use super::field::Sampled;
 use super::fit::Seat;
 use super::insertion::{self, Way};
 use super::missing::Body;
 use super::rules::{Rules, Thickness};
-use super::solid::{Bone, SolidError};
 use super::vault::Vault;
 use crate::space::{Ijk, Lps, Map};
 use crate::volume::components::{self, Connectivity};
 use crate::volume::{Hu, Volume, distance, morphology};
 use rayon::prelude::*;
+
+/// Where the bone is read from.
+#[derive(Clone, Copy, Debug)]
+pub enum Bone<'a> {
+    /// Grey values: the true edge.
+    Ct(&'a Volume<Hu>),
+    /// Only a mask: its edge, half a voxel sure.
+    Mask(&'a Volume<bool>),
+}
 
 /// Bone that is needed around the hole to read its surfaces, mm.
 const AROUND_MM: f64 = 20.0;

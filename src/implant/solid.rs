@@ -1,22 +1,14 @@
 //! Solid: what is printed for a case. One closed shell for every hole that is large enough, proved one by one.
 
+use super::fault::SolidError;
 use super::fit::{self, Fit};
 use super::missing::{Body, Missing};
-use super::part::Made;
+use super::part::{Bone, Made};
 use super::rules::Rules;
 use crate::mesh::{Mesh, check, cubes};
 use crate::space::Lps;
 use crate::status::Finding;
 use crate::volume::{Hu, Volume};
-
-/// Where the bone is read from.
-#[derive(Clone, Copy, Debug)]
-pub enum Bone<'a> {
-    /// Grey values: the true edge.
-    Ct(&'a Volume<Hu>),
-    /// Only a mask: its edge, half a voxel sure.
-    Mask(&'a Volume<bool>),
-}
 
 /// One printed part.
 #[derive(Clone, Debug)]
@@ -38,50 +30,6 @@ pub struct Solid {
     pub parts: Vec<Part>,
     /// What people should know.
     pub findings: Vec<Finding>,
-}
-
-/// Why no part could be made.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum SolidError {
-    /// No hole is large enough.
-    #[error(
-        "no hole is large enough for a part: the largest has {area_cm2:.1} cm2, {least_cm2:.0} cm2 are wanted."
-    )]
-    TooSmall {
-        /// Area of the largest hole.
-        area_cm2: f64,
-        /// The limit.
-        least_cm2: f64,
-    },
-    /// The hole could not be read off the bone.
-    #[error("the border of the hole ({region}) could not be read off the bone. Look at the scan.")]
-    NoRim {
-        /// Where it lies.
-        region: String,
-    },
-    /// Nothing is left between the bone and the clearance.
-    #[error("with a clearance of {clearance_mm} mm nothing is left of the part ({region}).")]
-    Nothing {
-        /// Where it lies.
-        region: String,
-        /// Clearance asked for.
-        clearance_mm: f64,
-    },
-    /// The mesh is not the border of a solid.
-    #[error(
-        "the part's surface is not closed and manifold ({region}). This is a fault of the program."
-    )]
-    Broken {
-        /// Where it lies.
-        region: String,
-    },
-}
-
-impl SolidError {
-    /// The same as a finding that refuses.
-    pub fn finding(&self) -> Finding {
-        Finding::refuse("no_part", self.to_string())
-    }
 }
 
 /// The parts for all holes that are large enough.

@@ -7,6 +7,7 @@ use crate::space::{Map, Point, Vector};
 pub mod check;
 mod crossing;
 pub mod cubes;
+pub mod fault;
 pub mod file;
 pub mod obj;
 pub mod smooth;
@@ -15,6 +16,7 @@ pub mod stl;
 pub(crate) mod testing;
 pub mod threemf;
 mod voxelise;
+mod weld;
 
 pub use crossing::crossings;
 pub use voxelise::voxelise;

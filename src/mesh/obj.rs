@@ -2,7 +2,7 @@
 //! materials, groups) says nothing about the solid and is passed over.
 
 use super::Mesh;
-use super::file::{MeshError, TRIANGLES_MAX};
+use super::fault::{MeshError, TRIANGLES_MAX};
 use crate::space::Point;
 
 /// Reads an OBJ from its bytes. Polygons are split into fans.

@@ -4,7 +4,8 @@
 //! its count is refused, never read in part. Writes binary: the same mesh gives the same bytes.
 
 use super::Mesh;
-use super::file::{MeshError, TRIANGLES_MAX, weld};
+use super::fault::{MeshError, TRIANGLES_MAX};
+use super::weld::weld;
 use std::io::{Cursor, Write};
 
 /// Bytes before the first triangle of a binary file: header and count.

@@ -5,7 +5,7 @@
 //! split over several files (production extension) are refused by name.
 
 use super::Mesh;
-use super::file::{BYTES_MAX, MeshError, TRIANGLES_MAX};
+use super::fault::{BYTES_MAX, MeshError, TRIANGLES_MAX};
 use crate::space::{Map, Point};
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};

@@ -3,11 +3,28 @@
 //! The order of frames means nothing: only positions do.
 
 use super::elements::Elements;
-use super::header::Slice;
 use crate::intake::refusal::FileFault;
 use crate::space::{Lps, Vector};
 use dicom_core::Tag;
 use dicom_dictionary_std::tags as tag;
+
+/// One slice: a frame and where it lies.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Slice {
+    /// Frame of the file, from 0.
+    pub(super) frame: usize,
+    /// Centre of the first pixel, LPS mm.
+    pub(super) position: Vector<Lps>,
+    /// Unit vector along a row (i grows).
+    pub(super) along_row: Vector<Lps>,
+    /// Unit vector along a column (j grows).
+    pub(super) along_column: Vector<Lps>,
+    /// Pixel size along a row and along a column, mm.
+    pub(super) pixel_mm: [f64; 2],
+    /// HU = stored * slope + intercept.
+    pub(super) slope: f64,
+    pub(super) intercept: f64,
+}
 
 /// The slice of a plain CT image.
 pub(super) fn slice(all: Elements<'_>) -> Result<Slice, FileFault> {

@@ -1,13 +1,12 @@
 //! One DICOM file's header, as far as it decides: is it a CT slice, where does it lie, how are its values stored.
 
 use super::elements::Elements;
-use super::groups;
+use super::groups::{self, Slice};
 use super::syntax::{self, Codec};
 use super::tags::{self, Encoding, Layout};
 use crate::intake::limits::Limits;
 use crate::intake::refusal::{FileFault, Tenths};
 use crate::intake::study::FileRef;
-use crate::space::{Lps, Vector};
 use dicom_dictionary_std::tags as tag;
 use dicom_object::InMemDicomObject;
 use dicom_transfer_syntax_registry::entries;
@@ -99,24 +98,6 @@ pub(super) struct Notes {
     pub(super) lossy: bool,
     pub(super) burned_in: bool,
     pub(super) contrast: bool,
-}
-
-/// One slice: a frame and where it lies.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Slice {
-    /// Frame of the file, from 0.
-    pub(super) frame: usize,
-    /// Centre of the first pixel, LPS mm.
-    pub(super) position: Vector<Lps>,
-    /// Unit vector along a row (i grows).
-    pub(super) along_row: Vector<Lps>,
-    /// Unit vector along a column (j grows).
-    pub(super) along_column: Vector<Lps>,
-    /// Pixel size along a row and along a column, mm.
-    pub(super) pixel_mm: [f64; 2],
-    /// HU = stored * slope + intercept.
-    pub(super) slope: f64,
-    pub(super) intercept: f64,
 }
 
 /// Reads the header in `bytes`.

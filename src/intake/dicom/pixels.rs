@@ -4,7 +4,8 @@
 //! sign and truncate. stored -> mask and sign-extend -> slope, intercept -> round -> clamp.
 
 use super::codestream::{self, Stream};
-use super::header::{Header, Slice, Store};
+use super::groups::Slice;
+use super::header::{Header, Store};
 use super::rle;
 use super::syntax::{self, Codec};
 use super::tags::{self, Layout};

@@ -1,6 +1,7 @@
 //! Which slices belong together, and which of several stacks is the one to design from.
 
-use super::header::{Header, Slice};
+use super::groups::Slice;
+use super::header::Header;
 use super::stack::{self, Member, Stack};
 use crate::intake::limits::Limits;
 use crate::intake::refusal::{FileFault, Refusal};

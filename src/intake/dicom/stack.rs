@@ -6,7 +6,8 @@
 //!        with one missing a spacing of 1.0556 mm and a note on stderr).
 //! Never: looks at InstanceNumber, file names, SliceLocation, SliceThickness or SpacingBetweenSlices.
 
-use super::header::{Header, Slice};
+use super::groups::Slice;
+use super::header::Header;
 use crate::intake::limits::{Limits, ROUNDING_MM};
 use crate::intake::refusal::Refusal;
 use crate::space::{Ijk, Lps, Map, Point, Vector};
