@@ -56,7 +56,7 @@ FAILURES = (
 
 def scores(best, test):
     """The [scores] tables: every number with its n, grid and split."""
-    out = ["[scores.val]", 'grid = "1 mm, trilinear back, minus skull, bodies >= 2 ml"', 'what = "A: given implants; B: injected defects, fixed seeds. Used to choose the checkpoint"',
+    out = ["[scores.val]", 'grid = "1 mm, trilinear back at 0.5, minus skull, bodies >= 2 ml"', 'what = "A: given implants; B: injected defects, fixed seeds. Used to choose the checkpoint"',
            "a_n = 8", f"a_dsc = {best['a']:.4f}", "b_n = 16", f"b_dsc = {best['b']:.4f}", ""]
     if test and test.get("step") == best["step"]:
         out += ["[scores.test]"] + [f"{k} = {json.dumps(v)}" for k, v in test.items()] + [""]

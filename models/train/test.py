@@ -73,7 +73,7 @@ def main():
             truth = inject(case, complete, size, fractions, kind, B_SEED + 10 * i + k)
             rows.append(("B", case, kind, *run(net, best["args"]["voxel"], complete & ~truth, truth, size, args.threshold)))
             print(*rows[-1], flush=True)
-    out = {"step": best["step"], "grid": "native spacing, minus skull, bodies >= 2 ml", "what": "A: given implants; B: injected by the training generator's shapes, own seeds"}
+    out = {"step": best["step"], "threshold": args.threshold, "grid": "native spacing, minus skull, bodies >= 2 ml", "what": "A: given implants; B: injected by the training generator's shapes, own seeds"}
     for c in "AB":
         d = [r[3] for r in rows if r[0] == c]
         if d:
