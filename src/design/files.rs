@@ -9,15 +9,40 @@ use std::path::Path;
 
 const DISK: &str = "Look at disk space and permissions, then try again.";
 
-/// Makes the folder and takes away what an earlier, broken attempt left in it.
+/// What a design may leave in its folder, `case.json` first: without it the rest is known as unfinished.
+const WRITTEN: [&str; 14] = [
+    "case.json",
+    "identity.json",
+    "skull.nii.gz",
+    "missing.nii.gz",
+    "probability.nii.gz",
+    "implant.stl",
+    "implant.nii.gz",
+    "implant.gcode",
+    "plan.json",
+    "preview-left.png",
+    "preview-right.png",
+    "preview-front.png",
+    "preview-top.png",
+    "preview-fit.png",
+];
+
+/// Makes the folder and takes away what an earlier attempt left in it: nobody may find one scan's part beside
+/// another's record.
 pub(super) fn open(out: &Path) -> Result<(), Ended> {
-    let made = std::fs::create_dir_all(out).and_then(|()| {
-        match std::fs::remove_file(out.join("case.json")) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+    let clear = || {
+        std::fs::create_dir_all(out)?;
+        for name in WRITTEN {
+            match std::fs::remove_file(out.join(name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
         }
-    });
-    made.map_err(|e| Ended::failed(format!("The case's folder can not be written: {e}."), DISK))
+        Ok(())
+    };
+    clear().map_err(|e: io::Error| {
+        Ended::failed(format!("The case's folder can not be written: {e}."), DISK)
+    })
 }
 
 /// Writes one file of the case and notes its hash.
@@ -49,10 +74,7 @@ pub(super) fn write_with<E: std::fmt::Display>(
     let failed = |e: &dyn std::fmt::Display| {
         Ended::failed(format!("{name} could not be written: {e}."), DISK)
     };
-    let folder = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let folder = record::folder_of(path);
     // The writers choose compression by the ending, so the temporary name keeps it.
     let file = tempfile::Builder::new()
         .prefix(".part-")

@@ -96,8 +96,7 @@ fn hex(bytes: &[u8]) -> String {
 /// # Errors
 /// When the folder can not be written.
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder_of(path))?;
     file.write_all(bytes)?;
     publish(file, path, 0o644)
 }
@@ -112,7 +111,14 @@ pub(super) fn publish(file: tempfile::NamedTempFile, path: &Path, mode: u32) -> 
         .set_permissions(std::fs::Permissions::from_mode(mode))?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|e| e.error)?;
-    std::fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    std::fs::File::open(folder_of(path))?.sync_all()
+}
+
+/// The folder a file lies in; a bare name lies in the current one.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    path.parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
 }
 
 /// Highest resident memory of this process so far, MiB; 0 where the kernel does not tell.

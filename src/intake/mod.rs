@@ -189,21 +189,3 @@ pub fn read_mask(path: &Path, limits: &Limits) -> Result<Volume<bool>, Refusal> 
         _ => nifti::read_mask(path, limits),
     }
 }
-
-/// Reads a probability (NIfTI, NRRD): finite values from 0 to 1.
-///
-/// # Errors
-/// [`Refusal`].
-pub fn read_probability(path: &Path, limits: &Limits) -> Result<Volume<f32>, Refusal> {
-    let volume = match kind(path)? {
-        Kind::Nrrd => nrrd::read_f32(path, limits)?,
-        _ => nifti::read_f32(path, limits)?,
-    };
-    match volume.data().iter().find(|v| !(0.0..=1.0).contains(*v)) {
-        None => Ok(volume),
-        Some(v) => Err(Refusal::NotA {
-            wanted: "probability",
-            why: format!("there is {v}, outside 0 to 1"),
-        }),
-    }
-}

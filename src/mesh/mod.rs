@@ -10,7 +10,6 @@ pub mod cubes;
 pub mod fault;
 pub mod file;
 pub mod obj;
-pub mod smooth;
 pub mod stl;
 #[cfg(test)]
 pub(crate) mod testing;

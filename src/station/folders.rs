@@ -66,11 +66,6 @@ impl Folders {
         self.data.join("upload")
     }
 
-    /// The link's socket.
-    pub fn printer_socket(&self) -> PathBuf {
-        self.data.join("run").join("printer.sock")
-    }
-
     /// The drop of `code`, wherever it lies now.
     pub fn input(&self, code: &str) -> Option<PathBuf> {
         [Place::Work, Place::Done, Place::Quarantine]

@@ -108,43 +108,6 @@ impl Canonical {
         }
     }
 
-    /// A volume in canonical order back in native order, on the native affine.
-    ///
-    /// # Panics
-    /// When the volume has another shape than [`Canonical::shape`]: a bug of the caller.
-    pub fn undo<T: Copy>(&self, volume: &Volume<T>) -> Volume<T> {
-        assert_eq!(volume.shape(), self.shape(), "an order of another grid");
-        let [ni, nj, nk] = self.native;
-        let shape = self.shape();
-        let stride = [1, shape[0], shape[0] * shape[1]];
-        // Native axis n is canonical axis `place[n]`.
-        let mut place = [0; 3];
-        for a in 0..3 {
-            place[self.source[a]] = a;
-        }
-        let at = |n: usize, index: usize| {
-            let a = place[n];
-            let index = if self.flipped[a] {
-                self.native[n] - 1 - index
-            } else {
-                index
-            };
-            index * stride[a]
-        };
-        let mut data = Vec::with_capacity(volume.data().len());
-        for k in 0..nk {
-            for j in 0..nj {
-                let base = at(1, j) + at(2, k);
-                data.extend((0..ni).map(|i| volume.data()[base + at(0, i)]));
-            }
-        }
-        Volume {
-            shape: self.native,
-            data,
-            to_lps: self.to_lps,
-        }
-    }
-
     /// Values in canonical order, `value` asked by native offset; `stride[a]` is canonical axis a's.
     fn walk<T>(&self, stride: [usize; 3], value: impl Fn(usize) -> T) -> Vec<T> {
         let shape = self.shape();
@@ -201,7 +164,6 @@ mod tests {
                     let column = turned.to_lps().column(a).0;
                     assert!(column[a] > 0.0 && column[a] > column[(a + 1) % 3].abs());
                 }
-                assert_eq!(order.undo(&turned), native);
                 let (there, back) = (turned.centroid().unwrap(), native.centroid().unwrap());
                 assert!(there.minus(back).length() < 1e-9);
                 for offset in (0..native.data().len()).step_by(11) {

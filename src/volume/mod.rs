@@ -13,7 +13,6 @@ pub mod distance;
 pub mod gaussian;
 pub mod morphology;
 mod rows;
-pub mod sample;
 #[cfg(test)]
 pub(crate) mod testing;
 

@@ -5,8 +5,8 @@
 //!        out of the scan does not end there. So open and close stay true openings and closings at the edge.
 //! Cost:  exact distance transforms of the set voxels' box, linear in its voxels whatever the radius.
 
-use super::crop::{IndexBox, bounds, crop, grown, paste};
-use super::{Volume, components, distance};
+use super::crop::{bounds, crop, grown, paste};
+use super::{Volume, distance};
 use rayon::prelude::*;
 
 /// Voxels whose centre is within `mm` of a set voxel's centre.
@@ -29,38 +29,6 @@ pub fn close_mm(set: &Volume<bool>, mm: f64) -> Volume<bool> {
     within_box(set, mm, |part| ball_erode(&ball_dilate(part, mm), mm))
 }
 
-/// Sets every cavity: unset voxels without a way of face neighbours to the grid's edge.
-pub fn fill_holes(set: &Volume<bool>) -> Volume<bool> {
-    within_box(set, 0.0, |part| {
-        let unset = part.map(|&v| !v);
-        components::keep(&unset, components::Connectivity::Face, |body| body.at_edge).map(|&v| !v)
-    })
-}
-
-/// Fills the cavities of every slice of constant `axis` (0 = i) on its own: also tunnels that run along it.
-pub fn fill_holes_by_slice(set: &Volume<bool>, axis: usize) -> Volume<bool> {
-    let mut out = set.clone();
-    for at in 0..set.shape()[axis] {
-        let mut slice: IndexBox = set.shape().map(|n| 0..n);
-        slice[axis] = at..at + 1;
-        let part = crop(set, &slice);
-        let unset = part.map(|&v| !v);
-        // Every voxel of a slice touches the slice's own two faces, so the edge is judged in the plane.
-        let outside = components::keep(&unset, components::Connectivity::Face, |body| {
-            (0..3)
-                .filter(|&a| a != axis)
-                .any(|a| body.bounds[a].start == 0 || body.bounds[a].end == part.shape()[a])
-        });
-        let mut corner = [0; 3];
-        corner[axis] = at;
-        paste(&mut out, &outside.map(|&v| !v), corner);
-    }
-    out
-}
-
-/// Runs `work` on the box of the set voxels grown by `mm` and one voxel, and puts the result back. Exact for
-/// the operations here: beyond that layer nothing is set, and no nearest unset voxel is missed, because the
-/// layer itself is unset wherever it is not the grid's edge.
 fn within_box(
     set: &Volume<bool>,
     mm: f64,
@@ -158,23 +126,8 @@ mod tests {
     }
 
     #[test]
-    fn a_cavity_is_filled_and_a_bay_is_not() {
-        let mut set = boxed([9, 9, 9], [1.0; 3], [1..8, 1..8, 1..8]);
-        for at in [[4, 4, 4], [4, 4, 7], [4, 4, 6]] {
-            let offset = set.offset(at);
-            set.data_mut()[offset] = false;
-        }
-        let filled = fill_holes(&set);
-        assert!(filled.data()[filled.offset([4, 4, 4])]);
-        assert!(!filled.data()[filled.offset([4, 4, 6])]);
-        assert_eq!(filled.count(), 7 * 7 * 7 - 2);
-        assert_eq!(fill_holes_by_slice(&set, 2).count(), 7 * 7 * 7);
-    }
-
-    #[test]
     fn an_empty_mask_stays_empty() {
         let set = boxed([3, 3, 3], [1.0; 3], [0..0, 0..0, 0..0]);
         assert_eq!(dilate_mm(&set, 2.0).count(), 0);
-        assert_eq!(fill_holes(&set).count(), 0);
     }
 }

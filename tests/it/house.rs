@@ -34,23 +34,43 @@ fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
     }
 }
 
-/// Names of rooms that follow `crate::` in `text`, comments left out.
+/// Names of rooms that follow `crate::` in `text`, comments left out; a group may run over several lines.
 fn named(text: &str) -> Vec<String> {
-    let code = text.lines().filter(|l| !l.trim_start().starts_with("//"));
+    let code: String = (text.lines())
+        .filter(|l| !l.trim_start().starts_with("//"))
+        .flat_map(|l| [l, "\n"])
+        .collect();
     let mut rooms = Vec::new();
-    for line in code {
-        for part in line.split("crate::").skip(1) {
-            if let Some(group) = part.strip_prefix('{') {
-                for item in group.split([',', '}']) {
-                    rooms.push(word(item.trim()));
-                }
-            } else {
-                rooms.push(word(part));
-            }
+    for part in code.split("crate::").skip(1) {
+        match part.strip_prefix('{') {
+            Some(group) => rooms.extend(heads(group)),
+            None => rooms.push(word(part)),
         }
     }
     rooms.retain(|r| floor(r).is_some());
     rooms
+}
+
+/// First word of each item of a `use` group, from behind its brace to the brace that closes it.
+fn heads(group: &str) -> Vec<String> {
+    let (mut depth, mut heads, mut item) = (1, Vec::new(), String::new());
+    for c in group.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 || (c == ',' && depth == 1) {
+            heads.push(word(item.trim()));
+            item.clear();
+            if depth == 0 {
+                break;
+            }
+        } else {
+            item.push(c);
+        }
+    }
+    heads
 }
 
 fn word(text: &str) -> String {
@@ -91,8 +111,10 @@ fn arrows_point_down() {
 
 #[test]
 fn the_arrow_test_sees_groups_and_paths() {
+    let text = "use crate::{\n    mesh::{Mesh, check},\n    station,\n};\nlet x = crate::gcode::parse();\n// crate::web\n";
+    assert_eq!(named(text), ["mesh", "station", "gcode"]);
     assert_eq!(
-        named("use crate::{volume::Volume, space};\ncrate::web::x();\n// crate::cli"),
-        ["volume", "space", "web"]
+        named("use crate::{volume::Volume, space};"),
+        ["volume", "space"]
     );
 }

@@ -8,6 +8,7 @@
 )]
 
 mod cone;
+mod design;
 mod display;
 mod evaluate;
 mod house;

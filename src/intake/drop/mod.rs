@@ -7,10 +7,8 @@
 //!        inotify never reported 42 %, and no overflow was flagged.
 //! Never: follows a link, opens a file (a FIFO would block), deletes an original, reads a clock.
 
-mod settle;
 mod watch;
 
-pub use settle::{Outcome, settle};
 pub use watch::Ready;
 
 use super::files::{is_foreign, is_unfinished};

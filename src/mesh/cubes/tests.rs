@@ -334,14 +334,11 @@ fn the_cap_from_exact_distances_at_half_a_mm() {
 }
 
 #[test]
-fn the_cap_from_a_mask_and_smoothed() {
+fn the_cap_from_a_mask() {
     let cap = Cap::new();
-    let mut mesh = extract(&cap.grid(1.0, |d| if d < 0.0 { -1.0 } else { 1.0 }), 0.0);
+    let mesh = extract(&cap.grid(1.0, |d| if d < 0.0 { -1.0 } else { 1.0 }), 0.0);
     sound(&mesh);
     println!("mask 1 mm {:?}", cap.errors(&mesh));
     // A mask's volume is a count of voxel centres: its error is luck of the shift, 0.3 % at most here.
     held(cap.errors(&mesh), [0.145, 0.330, 0.66, 0.23]);
-    crate::mesh::smooth::taubin(&mut mesh, 10, &[]);
-    println!("mask 1 mm, Taubin {:?}", cap.errors(&mesh));
-    held(cap.errors(&mesh), [0.087, 0.235, 0.56, 0.23]);
 }

@@ -1,0 +1,56 @@
+//! `calvaria design` and `calvaria predict` as a user types them, one after the other.
+
+use crate::room::{calvaria, phantom};
+use std::path::Path;
+use std::process::Output;
+
+fn design(input: &Path, out: &Path) -> Output {
+    calvaria()
+        .arg("design")
+        .arg(input)
+        .arg("--out")
+        .arg(out)
+        .output()
+        .unwrap()
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = (std::fs::read_dir(folder).unwrap())
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn predict_answers_what_design_does_and_a_refused_case_keeps_no_part_of_the_last_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let scan = phantom(dir.path(), 1, "nifti");
+    let out = dir.path().join("case");
+    let first = design(&scan, &out);
+    assert!(first.status.success(), "{first:?}");
+    for name in ["implant.stl", "implant.gcode", "preview-fit.png"] {
+        assert!(out.join(name).exists(), "{name}");
+    }
+
+    // A bare file name lies in the current folder.
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    let answer = calvaria()
+        .current_dir(dir.path())
+        .arg("predict")
+        .arg(&scan)
+        .args(["--out", "missing.nii.gz", "--model"])
+        .arg(models)
+        .output()
+        .unwrap();
+    assert!(answer.status.success(), "{answer:?}");
+    let [predicted, designed] =
+        [dir.path(), &out].map(|folder| std::fs::read(folder.join("missing.nii.gz")).unwrap());
+    assert!(predicted == designed, "predict and design differ");
+
+    let refused = dir.path().join("no-scan.nii.gz");
+    std::fs::write(&refused, b"not a scan").unwrap();
+    let second = design(&refused, &out);
+    assert_eq!(second.status.code(), Some(3), "{second:?}");
+    assert_eq!(names(&out), ["case.json"]);
+}
