@@ -3,8 +3,10 @@
 #
 #   models/conditions.sh a OUT            the given implants of the test skulls
 #   models/conditions.sh b OUT            injected holes of the test skulls: condition_b.tsv, 12 skulls x 6 kinds
-#   models/conditions.sh intact OUT [N]   N seeded views (default 25) of every val skull and intact CT: how many are
-#                                         answered "no defect", with a Wilson 95 % interval
+#   models/conditions.sh intact OUT [N] [SPLIT]
+#                                         N seeded views (default 25) of every skull of the split, val (default; with
+#                                         the intact CT) or test: how many are answered "no defect", with a Wilson
+#                                         95 % interval. 200 views and more are what the figure is asked for.
 #
 # Scored is the whole decision (`missing`), at native spacing. What is there already is not made again, so a run that
 # was cut short goes on; give a new OUT after a change. CALVARIA names the binary (default target/release/calvaria),
@@ -76,15 +78,17 @@ b)
     ;;
 intact)
     views=${3:-25}
+    split=${4:-val}
     for seed in $(seq 1 "$views"); do
-        for skull in "$fix"/val/*_defective.nii.gz; do
+        for skull in "$fix/$split"/*_defective.nii.gz; do
             key=$(basename "$skull" _defective.nii.gz)-$seed
             fits "$key" || continue
             carve "$key" --from "$skull" --implant "${skull/defective/implant}" --defect none --view "$seed"
             predict "$out/cases/${key}_defective.nii.gz" "$key"
         done
-        # Patient P, who is in no training set.
+        # Patient P, who is in no training set; the decision was looked at on this one, so not beside `test`.
         key=P-$seed
+        [ "$split" = val ] || continue
         fits "$key" || continue
         carve "$key" --from "$shared/data/ct_intact/patient_head.nii.gz" --defect none --view "$seed"
         predict "$out/cases/${key}_defective.nii.gz" "$key"

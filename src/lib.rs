@@ -6,7 +6,7 @@
 //! | floor | rooms |
 //! |---|---|
 //! | ground | [`space`] typed coordinates, [`status`] what people are shown |
-//! | tools | [`volume`], [`mesh`], [`gcode`] |
+//! | tools | [`volume`], [`mesh`], [`head`], [`gcode`] |
 //! | work | [`phantom`], [`intake`], [`skull`], [`network`], [`implant`], [`slicer`], [`printer`], [`evaluate`] |
 //! | a case | [`design`] carries values from one working room to the next |
 //! | station | [`station`], [`web`], [`display`] |
@@ -19,6 +19,7 @@ pub mod design;
 pub mod display;
 pub mod evaluate;
 pub mod gcode;
+pub mod head;
 pub mod implant;
 pub mod intake;
 pub mod mesh;

@@ -28,7 +28,7 @@ pub(super) struct Args {
     /// The defective skull: a mask, or a folder of them.
     #[arg(long, value_name = "PATH")]
     defective: PathBuf,
-    /// Write scores.csv and scores.json here.
+    /// Write scores.csv, regions.csv (means by region and side) and scores.json here.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Print the whole report as JSON on stdout.
@@ -75,6 +75,11 @@ pub(super) fn run(args: Args) -> Outcome {
         std::fs::create_dir_all(out)
             .map_err(|e| Failure::failed(format!("{} can not be made: {e}", out.display())))?;
         save(out, "scores.csv", &evaluate::csv(&report.rows))?;
+        save(
+            out,
+            "regions.csv",
+            &evaluate::regions_csv(&report.summaries),
+        )?;
         save(out, "scores.json", &(json.clone() + "\n"))?;
     }
     let text = if args.json {

@@ -14,12 +14,20 @@ use crate::volume::crop::{self, IndexBox};
 use crate::volume::{Volume, distance};
 use serde::Serialize;
 
+mod csv;
+mod metric;
 pub mod mirror;
+mod parts;
+mod row;
 mod summary;
 mod surface;
 mod visible;
 
-pub use summary::{Grid, Method, Metric, Row, Summary, csv, summarise};
+pub use csv::{csv, regions_csv};
+pub use metric::Metric;
+pub use parts::Part;
+pub use row::{Grid, Method, Row};
+pub use summary::{Summary, summarise};
 
 /// Border Dice looks at what lies within this of bone, mm; inclusive.
 pub const BORDER_MM: f64 = 10.0;

@@ -10,6 +10,7 @@ use super::opening::{Opening, openings};
 use super::place;
 use super::rules::Rules;
 use super::vault::Vault;
+use crate::head::Axes;
 use crate::space::{Lps, Point};
 use crate::status::{Finding, Side};
 use crate::volume::components::{self, Connectivity};
@@ -92,11 +93,11 @@ impl NoDefect {
     }
 
     /// The same, but the skull is open: that must not be called whole.
-    fn although(mut self, open: &[Opening], middle: Point<Lps>) -> Self {
+    fn although(mut self, open: &[Opening], axes: &Axes) -> Self {
         if let Some(largest) = open.first() {
             let text = format!(
                 " The vault is open all the same ({}, {:.0} cm2): a part for it has to be designed by hand.",
-                place::region(largest.centre, middle),
+                place::region(largest.centre, axes),
                 largest.mm2 / 100.0
             );
             self.finding.text.push_str(&text);
@@ -130,11 +131,12 @@ pub fn missing(
     let Some(head) = bounds(skull) else {
         return Err(NoDefect::because("there is no skull."));
     };
-    let middle = place::middle(skull, &head);
+    let axes = place::axes(skull, &head);
+    tracing::debug!(nod_deg = axes.nod_deg(), "axes");
     let least_mm2 = rules.part_least_cm2 * 100.0;
     let none = |why: &str| {
-        let open = openings(skull, None, middle, least_mm2);
-        NoDefect::because(why).although(&open, middle)
+        let open = openings(skull, None, &axes, least_mm2);
+        NoDefect::because(why).although(&open, &axes)
     };
     let threshold = rules.threshold;
     let hit: Vec<bool> = probability
@@ -172,8 +174,8 @@ pub fn missing(
     let scene = Scene {
         skull,
         rules,
-        skin: place::skin(skull, &head, middle),
-        middle,
+        skin: place::skin(skull, &head, &axes),
+        axes,
     };
     tracing::debug!("skin found");
     let mut refused = Vec::new();
@@ -222,8 +224,8 @@ pub fn missing(
 struct Scene<'a> {
     skull: &'a Volume<bool>,
     rules: &'a Rules,
-    /// Middle of the head.
-    middle: Point<Lps>,
+    /// The head's own axes.
+    axes: Axes,
     /// Outer skin of its vault.
     skin: Vec<Point<Lps>>,
 }
@@ -237,8 +239,10 @@ impl Scene<'_> {
             .iter()
             .filter(|p| p.minus(centroid).length() < AROUND_MM);
         let points: Vec<_> = near.copied().collect();
-        let (centre, radius) = sphere(&points, self.middle, 12.0)
-            .filter(|(c, r)| (45.0..140.0).contains(r) && c.minus(self.middle).length() < 70.0)
+        let (centre, radius) = sphere(&points, self.axes.middle(), 12.0)
+            .filter(|(c, r)| {
+                (45.0..140.0).contains(r) && c.minus(self.axes.middle()).length() < 70.0
+            })
             .ok_or("there is no vault around what the network marks.")?;
         let chart = Chart::new(centre, radius, centroid.minus(centre))
             .ok_or("it lies in the middle of the head.")?;
@@ -283,7 +287,7 @@ impl Scene<'_> {
                 percent(BORDER_LEAST)
             ));
         }
-        let vaulted = vault.share(|at| place::on_vault(at, self.middle));
+        let vaulted = vault.share(|at| place::on_vault(at, &self.axes));
         if vaulted < VAULTED_LEAST {
             return Err(format!(
                 "only {:.0} % of the hole lie on the vault, above brow, ears and nape ({:.0} % are wanted); under it are \
@@ -327,19 +331,18 @@ impl Scene<'_> {
         refused: &[Refused],
     ) -> Missing {
         let mut findings = Vec::new();
-        let midline = place::midline(self.skull, &mask);
         let bodies: Vec<Body> = holes
             .iter()
             .map(|(vault, body)| {
                 // A body that was painted has voxels.
-                let centroid = body.centroid().unwrap_or(self.middle);
+                let centroid = body.centroid().unwrap_or(self.axes.middle());
                 let area_mm2 = vault.area_mm2();
                 Body {
                     mm3: body.mm3(),
                     area_mm2,
                     centroid,
-                    side: place::side(body, midline),
-                    region: place::region(centroid, self.middle).into(),
+                    side: self.axes.side(body),
+                    region: place::region(centroid, &self.axes).to_string(),
                     printed: area_mm2 >= self.rules.part_least_cm2 * 100.0,
                     mask: body.clone(),
                     chart: vault.chart,
@@ -352,7 +355,7 @@ impl Scene<'_> {
         }
         findings.extend(self.left_out(&mask, refused));
         Missing {
-            side: place::side(&mask, midline),
+            side: self.axes.side(&mask),
             region: bodies.first().map(|b| b.region.clone()).unwrap_or_default(),
             mask,
             bodies,
@@ -362,7 +365,7 @@ impl Scene<'_> {
 
     /// What gets no part although the network marks it, or although the vault is open there.
     fn left_out(&self, mask: &Volume<bool>, refused: &[Refused]) -> Vec<Finding> {
-        let name = |at| place::region(at, self.middle);
+        let name = |at| place::region(at, &self.axes);
         let mut findings: Vec<Finding> = refused
             .iter()
             .map(|r| {
@@ -375,7 +378,7 @@ impl Scene<'_> {
             })
             .collect();
         let least_mm2 = self.rules.part_least_cm2 * 100.0;
-        for open in openings(self.skull, Some(mask), self.middle, least_mm2) {
+        for open in openings(self.skull, Some(mask), &self.axes, least_mm2) {
             let near = |r: &&Refused| r.at.minus(open.centre).length() < SAME_PLACE_MM;
             let why = refused
                 .iter()

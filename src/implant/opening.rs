@@ -6,7 +6,8 @@
 
 use super::chart::{Chart, blank};
 use super::place;
-use crate::space::{Lps, Point, Vector};
+use crate::head::Axes;
+use crate::space::{Lps, Point};
 use crate::volume::components::{Connectivity, label};
 use crate::volume::{Volume, morphology};
 use rayon::prelude::*;
@@ -53,10 +54,10 @@ pub(super) struct Opening {
 pub(super) fn openings(
     skull: &Volume<bool>,
     filled: Option<&Volume<bool>>,
-    middle: Point<Lps>,
+    axes: &Axes,
     least_mm2: f64,
 ) -> Vec<Opening> {
-    let Some(chart) = Chart::new(middle, RADIUS_MM, Vector::new([0.0, 0.0, 1.0])) else {
+    let Some(chart) = Chart::new(axes.middle(), RADIUS_MM, axes.up()) else {
         return Vec::new();
     };
     let sheet = blank(REACH_MM, RAY_MM);
@@ -68,7 +69,7 @@ pub(super) fn openings(
     };
     let ray = |u: f64, v: f64| {
         let at = |r: f64| chart.point(u, v, r);
-        if u.hypot(v) > REACH_MM || !place::above_floor(at(RADIUS_MM), middle, MARGIN_DEG) {
+        if u.hypot(v) > REACH_MM || !place::on_upper_vault(axes.locate(at(RADIUS_MM)), MARGIN_DEG) {
             return Ray::Elsewhere;
         }
         for n in 0..((TO_MM - FROM_MM) / STEP_MM) as u32 {

@@ -1,18 +1,21 @@
-//! Place: where on the head something lies, in the patient's own directions.
+//! Place: where on the head something lies, in the head's own axes.
 
-use crate::space::{Lps, Point};
-use crate::status::Side;
+use crate::head::{self, Axes, Region};
+use crate::space::{Head, Lps, Point};
 use crate::volume::Volume;
 use crate::volume::crop::IndexBox;
 use std::f64::consts::{PI, TAU};
 
-/// The middle of the head lies this far under the vertex, mm.
+/// Without a vault to be seen the middle of the head lies this far under the highest bone, mm.
 const UNDER_TOP_MM: f64 = 75.0;
-/// A body with more than this share beyond the midline lies on both sides.
-const ACROSS: f64 = 0.15;
 
-/// Middle of the head: in the middle of the skull's box from side to side and front to back, 75 mm under its top.
-pub(super) fn middle(skull: &Volume<bool>, head: &IndexBox) -> Point<Lps> {
+/// The head's own axes; for a skull that shows no vault the scanner's, in the middle of the skull's box.
+pub(super) fn axes(skull: &Volume<bool>, head: &IndexBox) -> Axes {
+    head::axes(skull).unwrap_or_else(|| Axes::upright(box_middle(skull, head)))
+}
+
+/// In the middle of the skull's box from side to side and front to back, 75 mm under its top.
+fn box_middle(skull: &Volume<bool>, head: &IndexBox) -> Point<Lps> {
     let (mut lo, mut hi) = ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);
     for corner in 0..8usize {
         let index = [0, 1, 2].map(|a| {
@@ -34,7 +37,7 @@ pub(super) fn middle(skull: &Volume<bool>, head: &IndexBox) -> Point<Lps> {
 
 /// The vault's outer skin within `mm` of a point: the farthest bone in every direction from the head's middle,
 /// where it belongs to the vault. One point a direction (2 degrees), so that a fit weighs all alike.
-pub(super) fn skin(skull: &Volume<bool>, head: &IndexBox, middle: Point<Lps>) -> Vec<Point<Lps>> {
+pub(super) fn skin(skull: &Volume<bool>, head: &IndexBox, axes: &Axes) -> Vec<Point<Lps>> {
     let (azimuths, elevations) = (180usize, 90usize);
     let mut farthest: Vec<(f64, Option<Point<Lps>>)> = vec![(0.0, None); azimuths * elevations];
     for k in head[2].clone() {
@@ -44,11 +47,11 @@ pub(super) fn skin(skull: &Volume<bool>, head: &IndexBox, middle: Point<Lps>) ->
                     continue;
                 }
                 let at = skull.centre([i, j, k]);
-                let d = at.minus(middle);
-                let r = d.length();
-                let turn = (d.0[1].atan2(d.0[0]) / TAU + 0.5) * azimuths as f64;
+                let [x, y, z] = axes.locate(at).0;
+                let r = (x * x + y * y + z * z).sqrt();
+                let turn = (y.atan2(x) / TAU + 0.5) * azimuths as f64;
                 let rise =
-                    ((d.0[2] / r.max(1e-9)).clamp(-1.0, 1.0).asin() / PI + 0.5) * elevations as f64;
+                    ((z / r.max(1e-9)).clamp(-1.0, 1.0).asin() / PI + 0.5) * elevations as f64;
                 let bin = (rise as usize).min(elevations - 1) * azimuths
                     + (turn as usize).min(azimuths - 1);
                 if r > farthest[bin].0 {
@@ -58,84 +61,66 @@ pub(super) fn skin(skull: &Volume<bool>, head: &IndexBox, middle: Point<Lps>) ->
         }
     }
     let points = farthest.into_iter().filter_map(|(_, at)| at);
-    points.filter(|&at| on_vault(at, middle)).collect()
+    points
+        .filter(|&at| on_upper_vault(axes.locate(at), 0.0))
+        .collect()
 }
 
-/// The direction of `at` from the head's middle: degrees above the horizontal, and how far to the front (1 at the
-/// brow, -1 at the back).
-fn seen(at: Point<Lps>, middle: Point<Lps>) -> (f64, f64, f64) {
-    let d = at.minus(middle);
-    let flat = d.0[0].hypot(d.0[1]).max(1e-9);
-    (
-        d.0[2].atan2(flat).to_degrees(),
-        -d.0[1] / flat,
-        d.0[0].abs() / flat,
-    )
+/// Where a part may be made, degrees of elevation seen from the head's middle, in front, at the sides and behind. On
+/// the mean of the training skulls the upper margin of the orbits lies at -13, the porion at -41, the opisthion at -67:
+/// each floor stays 18 degrees and more away. Two nodded views of a whole head had an orbit's opening taken for a hole,
+/// its middle at -9 and -11.
+const FLOOR_DEG: [f64; 3] = [5.0, -10.0, -30.0];
+
+/// Above brow, ears and nape: a hole there is one of the vault.
+pub(super) fn on_vault(at: Point<Lps>, axes: &Axes) -> bool {
+    let (elevation, front) = seen(axes.locate(at));
+    let [brow, ear, nape] = FLOOR_DEG;
+    let end = if front > 0.0 { brow } else { nape };
+    elevation > ear + (end - ear) * front.abs()
 }
 
-/// Above the brow in front, above the ears at the sides, above the nape behind: the vault.
-/// The same floor as where training puts its defects.
-pub(super) fn on_vault(at: Point<Lps>, middle: Point<Lps>) -> bool {
-    above_floor(at, middle, 0.0)
-}
-
-/// The same with the floor lifted by some degrees.
-pub(super) fn above_floor(at: Point<Lps>, middle: Point<Lps>, by_deg: f64) -> bool {
-    let (elevation, front, _) = seen(at, middle);
+/// The upper vault, where a ray that meets no bone means an opening, and where the skin is smooth enough for a sphere.
+/// The floor can be lifted by some degrees.
+pub(super) fn on_upper_vault(at: Point<Head>, by_deg: f64) -> bool {
+    let (elevation, front) = seen(at);
     elevation > by_deg - 5.0 + 25.0 * front.clamp(-0.5, 1.0)
 }
 
-/// The region's name.
-pub(super) fn region(at: Point<Lps>, middle: Point<Lps>) -> &'static str {
-    let (elevation, front, side) = seen(at, middle);
-    if elevation > 70.0 {
-        "vertex"
-    } else if front > 0.8 {
-        "frontal"
-    } else if front < -0.8 {
-        if elevation > 35.0 {
-            "parieto-occipital"
-        } else {
-            "occipital"
-        }
-    } else if elevation > 35.0 {
-        if front > 0.3 {
-            "fronto-parietal"
-        } else {
-            "parietal"
-        }
-    } else if front > 0.3 {
-        "fronto-temporal"
-    } else if side > 0.8 || front > -0.5 {
-        "temporal"
-    } else {
-        "temporo-occipital"
-    }
+/// Degrees above the middle's own horizontal, and how far to the front (1 at the brow, -1 at the back).
+fn seen(at: Point<Head>) -> (f64, f64) {
+    let [x, y, z] = at.0;
+    let flat = x.hypot(y).max(1e-9);
+    (z.atan2(flat).to_degrees(), -y / flat)
 }
 
-/// x of the skull's own mid-plane: the middle of its bone, what is missing counted in.
-pub(super) fn midline(skull: &Volume<bool>, missing: &Volume<bool>) -> f64 {
-    let both = skull.with(
-        (skull.data().iter().zip(missing.data()))
-            .map(|(&a, &b)| a || b)
-            .collect(),
-    );
-    both.centroid().map_or(0.0, |c| c.0[0])
+/// The bone that is missing at a place.
+pub(super) fn region(at: Point<Lps>, axes: &Axes) -> Region {
+    Region::of(axes.locate(at))
 }
 
-/// Patient's left, right, or across the midline.
-pub(super) fn side(body: &Volume<bool>, midline: f64) -> Side {
-    let (mut left, mut all) = (0usize, 0usize);
-    for (offset, _) in body.data().iter().enumerate().filter(|&(_, &v)| v) {
-        all += 1;
-        left += usize::from(body.centre(body.index(offset)).0[0] > midline);
-    }
-    let share = left as f64 / all.max(1) as f64;
-    if share > 1.0 - ACROSS {
-        Side::Left
-    } else if share < ACROSS {
-        Side::Right
-    } else {
-        Side::Both
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orbits_ears_and_the_foramen_are_no_vault() {
+        let axes = Axes::upright(Point::new([10.0, -20.0, 300.0]));
+        let on = |own: [f64; 3]| on_vault(axes.point(Point::new(own)), &axes);
+        // Opening of an orbit, porion, temporal fossa, opisthion.
+        for low in [
+            [31.0, -78.0, -14.0],
+            [57.0, 5.0, -50.0],
+            [55.0, -45.0, -25.0],
+            [0.0, 30.0, -70.0],
+        ] {
+            assert!(!on(low), "{low:?}");
+        }
+        // Forehead, temple, nuchal squama.
+        for high in [[20.0, -82.0, 15.0], [64.0, -10.0, 0.0], [10.0, 88.0, -35.0]] {
+            assert!(on(high), "{high:?}");
+        }
+        let upper = |own: [f64; 3]| on_upper_vault(Point::new(own), 12.0);
+        assert!(upper([0.0, -60.0, 60.0]) && !upper([0.0, -85.0, 20.0]));
     }
 }

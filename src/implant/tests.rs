@@ -284,7 +284,7 @@ fn an_open_vault_without_a_part_is_named_with_the_reason() {
         .collect();
     assert_eq!(unfilled.len(), 1, "{:?}", found.findings);
     assert!(
-        unfilled[0].text.contains("temporal"),
+        unfilled[0].text.contains("parietal"),
         "{}",
         unfilled[0].text
     );

@@ -112,20 +112,6 @@ fn shifted(from: &[Hu], [ni, nj]: [usize; 2], shift: [f64; 2], out: &mut [Hu], w
     }
 }
 
-trait Plus {
-    fn plus(self, other: Self) -> Self;
-}
-
-impl Plus for Vector<Lps> {
-    fn plus(self, other: Self) -> Self {
-        Vector::new([
-            self.0[0] + other.0[0],
-            self.0[1] + other.0[1],
-            self.0[2] + other.0[2],
-        ])
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

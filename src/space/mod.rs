@@ -23,6 +23,10 @@ pub enum Lps {}
 /// tensor `[D, H, W]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Net {}
+/// Millimetres in the skull's own axes, from the middle of the head: +x to the patient's left, +y to the back, +z to
+/// the vertex; x = 0 is its plane of symmetry (`head::Axes`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Head {}
 /// Printer millimetres: the bed's front left corner is 0, +z is up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bed {}
@@ -95,6 +99,10 @@ impl<S> Vector<S> {
     pub fn cross(self, other: Self) -> Self {
         let ([a, b, c], [x, y, z]) = (self.0, other.0);
         Vector::new([b * z - c * y, c * x - a * z, a * y - b * x])
+    }
+    /// One after the other.
+    pub fn plus(self, other: Self) -> Self {
+        Vector::new([0, 1, 2].map(|a| self.0[a] + other.0[a]))
     }
     /// Multiplied by a number.
     pub fn times(self, factor: f64) -> Self {

@@ -37,7 +37,7 @@ pub struct DesignSummary {
     pub gcode_sha256: String,
     /// Side of the defect.
     pub side: Side,
-    /// Where the hole is, in words, e.g. "patient's LEFT, fronto-temporal".
+    /// Where the hole is, in words, e.g. "patient's LEFT, frontal".
     #[serde(default)]
     pub place: String,
     /// Print time by plan, seconds.

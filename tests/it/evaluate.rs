@@ -120,6 +120,8 @@ fn a_folder_is_scored_on_both_grids_and_written_as_csv_and_json() {
         "1 mm grid: n = 3 cases",
         "1 of 3: 2-vertex",
         "1 of 2: 4",
+        "parietal, n 3",
+        "left, n 3",
     ] {
         assert!(text.contains(wanted), "{wanted} is not in\n{text}");
     }
@@ -146,7 +148,19 @@ fn a_folder_is_scored_on_both_grids_and_written_as_csv_and_json() {
     }
     assert_eq!(row("3", "mirror")["outcome"], "no_defect");
 
+    // The hole is on the left of the head, a little behind its middle.
+    for (case, region, side) in [
+        ("2-ftp", Value::from("parietal"), Value::from("left")),
+        ("3", Value::Null, Value::Null),
+    ] {
+        assert_eq!(row(case, "mirror")["region"], region);
+        assert_eq!(row(case, "mirror")["side"], side);
+    }
+    let regions = std::fs::read_to_string(out.join("regions.csv")).unwrap();
+    assert!(regions.contains("\nnative,prediction,parietal,left,3,dsc,3,0.66"));
+
     let native = &json["summaries"][0];
+    assert_eq!(native["by_region"][0]["region"], "parietal");
     assert_eq!(
         (&native["cases"], &native["skulls"]),
         (&3.into(), &2.into())

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["space", "status"],
     &["volume", "gcode"],
-    &["mesh"],
+    &["mesh", "head"],
     &[
         "phantom", "intake", "skull", "network", "implant", "slicer", "printer", "evaluate",
     ],

@@ -7,6 +7,7 @@
     reason = "a test may; skips are printed"
 )]
 
+mod axes;
 mod cone;
 mod design;
 mod display;

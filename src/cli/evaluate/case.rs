@@ -3,6 +3,7 @@
 use super::folder::Case;
 use crate::cli::Failure;
 use crate::evaluate::{self, Grid, Method, Row, Scores, mirror};
+use crate::head;
 use crate::intake::{self, Limits};
 use crate::skull::{Frame, FrameSpec};
 use crate::volume::Volume;
@@ -44,24 +45,28 @@ pub(super) fn rows(case: &Case) -> Result<(Vec<Row>, Spent), Failure> {
     let skull = in_order_of(&truth, skull?);
     spent.read = lap();
 
+    // The grids have to agree before the mirror is worth its time.
+    let scores = score(case, &truth, &prediction, &skull)?;
+    spent.native = lap();
+
+    let axes = head::axes(&skull);
+    let centroid = truth.centroid();
+    let region = (axes.zip(centroid)).map(|(axes, at)| head::Region::of(axes.locate(at)));
+    let side = (axes.filter(|_| centroid.is_some())).map(|axes| axes.side(&truth));
     let row = |grid, method, scores| Row {
         case: case.key.clone(),
         skull: case.skull().to_owned(),
         grid,
         method,
+        region,
+        side,
         scores,
     };
-    // The grids have to agree before the mirror is worth its time.
-    let mut rows = vec![row(
-        Grid::Native,
-        Method::Prediction,
-        score(case, &truth, &prediction, &skull)?,
-    )];
-    spent.native = lap();
+    let mut rows = vec![row(Grid::Native, Method::Prediction, scores)];
 
     // No vault, no plane: then the mirror answers nothing, and that is scored.
-    let mirrored = match mirror::plane(&skull) {
-        Some(plane) => mirror::baseline(&skull, &plane, truth.centroid()),
+    let mirrored = match axes {
+        Some(axes) => mirror::baseline(&skull, &axes.plane(), centroid),
         None => skull.map(|_| false),
     };
     spent.mirror = lap();

@@ -1,6 +1,7 @@
 //! Table: the summaries for people, prediction and mirror side by side, one table a grid.
 
-use crate::evaluate::{Grid, Method, Metric, Summary};
+use crate::evaluate::{Grid, Method, Metric, Part, Summary};
+use crate::status::Side;
 use std::fmt::Write as _;
 
 /// Names and units of what is shown, by the key of [`Summary::metrics`].
@@ -25,6 +26,7 @@ pub(super) fn text(summaries: &[Summary]) -> String {
         let of = |method| (summaries.iter()).find(|s| s.grid == grid && s.method == method);
         if let (Some(prediction), Some(mirror)) = (of(Method::Prediction), of(Method::Mirror)) {
             one(&mut out, prediction, mirror);
+            regions(&mut out, prediction, mirror);
             out.push('\n');
         }
     }
@@ -99,6 +101,43 @@ fn one(out: &mut String, prediction: &Summary, mirror: &Summary) {
         };
         let label = if n == 0 { "worst by DSC" } else { "" };
         line(out, label, &cell(p), &cell(mirror));
+    }
+}
+
+/// DSC, border DSC and HD95 by region and by side of the truth, mean ± sd.
+fn regions(out: &mut String, prediction: &Summary, mirror: &Summary) {
+    const SHOWN: [(&str, usize); 3] = [("dsc", 3), ("bdsc", 3), ("hd95", 2)];
+    let parts = (prediction.by_region.iter()).filter(|p| p.region.is_none() || p.side.is_none());
+    let mut first = true;
+    for part in parts {
+        if std::mem::take(&mut first) {
+            line(out, "by region and side", "DSC, border DSC, HD95 mm", "");
+        }
+        let name = match (part.region, part.side) {
+            (Some(region), _) => region.word(),
+            (None, Some(Side::Left)) => "left",
+            (None, Some(Side::Right)) => "right",
+            (None, Some(Side::Both) | None) => "across midline",
+        };
+        let cells = |part: &Part| {
+            let cell = |&(key, digits): &(&str, usize)| {
+                let Some(m) = part.metrics.get(key) else {
+                    return "-".to_owned();
+                };
+                let sd = m.sd.map_or(String::new(), |sd| format!(" ± {sd:.digits$}"));
+                format!("{:.digits$}{sd}", m.mean)
+            };
+            SHOWN.iter().map(cell).collect::<Vec<_>>().join(", ")
+        };
+        let same = |p: &&Part| (p.region, p.side) == (part.region, part.side);
+        let other = mirror.by_region.iter().find(same);
+        let label = format!("{name}, n {}", part.cases);
+        line(
+            out,
+            &label,
+            &cells(part),
+            &other.map_or_else(String::new, cells),
+        );
     }
 }
 

@@ -5,8 +5,7 @@
 //! difference is opened on a grid of at most 1 mm cells, the body nearest the defect is looked for in an opening by
 //! 1.5 mm, and what the opening by 1 mm has within 2 mm of that body is the answer.
 
-use super::Plane;
-use super::skin::half_bone;
+use crate::head::{Plane, half_bone};
 use crate::space::{Ijk, Lps, Map, Point};
 use crate::volume::components::{self, Body, Connectivity};
 use crate::volume::crop::{self, IndexBox};

@@ -5,7 +5,8 @@
 //! Directions are laid out by Lambert's equal-area map about the vertex, so that every cell counts the same and
 //! there is no pole to avoid.
 
-use super::Plane;
+use super::axes::UPRIGHT;
+use super::plane::Plane;
 use crate::space::{Ijk, Lps, Map, Point, Vector};
 use crate::volume::Volume;
 use crate::volume::crop::{self, IndexBox};
@@ -29,6 +30,8 @@ const PAIRED: f64 = 0.4;
 /// The outer surface of a vault by direction.
 pub(super) struct Skin {
     middle: Point<Lps>,
+    /// Left, back and up of the map of directions.
+    axes: [Vector<Lps>; 3],
     /// Cells from the vertex to the map's edge.
     half: usize,
     /// mm from the middle to the outer surface; not-a-number where no bone is seen.
@@ -38,11 +41,21 @@ pub(super) struct Skin {
 }
 
 impl Skin {
-    /// `None` when there is no vault to be seen.
+    /// As the scanner's axes show it; `None` when there is no vault to be seen.
     pub(super) fn of(skull: &Volume<bool>) -> Option<Self> {
+        Self::seen(skull, middle(skull)?, UPRIGHT, LOWEST_DEG)
+    }
+
+    /// Seen from `middle` with the vertex along the last of `axes` (orthogonal, of length 1: left, back, up), down to
+    /// `lowest_deg` from the vertex.
+    pub(super) fn seen(
+        skull: &Volume<bool>,
+        middle: Point<Lps>,
+        axes: [Vector<Lps>; 3],
+        lowest_deg: f64,
+    ) -> Option<Self> {
         let bounds = crop::bounds(skull)?;
-        let middle = middle(skull)?;
-        let reach = LOWEST_DEG.to_radians();
+        let reach = lowest_deg.to_radians();
         let half = (2.0 * (reach / 2.0).sin() / CELL).ceil() as usize + 1;
         let side = 2 * half + 1;
         let caster = Caster::new(skull, bounds, middle);
@@ -50,7 +63,9 @@ impl Skin {
             let [a, b] = [cell % side, cell / side].map(|n| (n as f64 - half as f64) * CELL);
             let (rho2, up) = (a * a + b * b, 1.0 - (a * a + b * b) / 2.0);
             let flat = (1.0 - rho2 / 4.0).max(0.0).sqrt();
-            (up >= reach.cos()).then(|| Vector::<Lps>::new([a * flat, b * flat, up]))
+            let [x, y, z] = axes.map(|axis| axis.0);
+            let toward = |c: usize| a * flat * x[c] + b * flat * y[c] + up * z[c];
+            (up >= reach.cos()).then(|| Vector::<Lps>::new([0, 1, 2].map(toward)))
         };
         let radius: Vec<f32> = (0..side * side)
             .into_par_iter()
@@ -63,10 +78,21 @@ impl Skin {
             .collect();
         (points.len() >= LEAST).then_some(Self {
             middle,
+            axes,
             half,
             radius,
             points,
         })
+    }
+
+    /// The point within the vault from which it is seen.
+    pub(super) fn middle(&self) -> Point<Lps> {
+        self.middle
+    }
+
+    /// The surface's points, equally dense by solid angle.
+    pub(super) fn points(&self) -> &[Point<Lps>] {
+        &self.points
     }
 
     /// Mean of the surface's points: turning a plane about it moves it least.
@@ -100,7 +126,7 @@ impl Skin {
     fn beyond(&self, point: Point<Lps>) -> Option<f64> {
         let from_middle = point.minus(self.middle);
         let mm = from_middle.length();
-        let [x, y, z] = from_middle.0.map(|c| c / mm.max(1e-9));
+        let [x, y, z] = self.axes.map(|axis| axis.dot(from_middle) / mm.max(1e-9));
         // Straight down has no place on the map.
         let scale = (2.0 / (1.0 + z).max(1e-6)).sqrt() / CELL;
         let (a, b) = (x * scale + self.half as f64, y * scale + self.half as f64);
@@ -202,7 +228,7 @@ impl<'a> Caster<'a> {
 }
 
 /// Whether bone fills half of the voxel-sized box around a point (trilinear); `bounds` holds all bone.
-pub(super) fn half_bone(skull: &Volume<bool>, bounds: &IndexBox, at: Point<Ijk>) -> bool {
+pub(crate) fn half_bone(skull: &Volume<bool>, bounds: &IndexBox, at: Point<Ijk>) -> bool {
     let outside = |a: usize| {
         let (low, high) = (bounds[a].start as f64, bounds[a].end as f64);
         at.0[a] <= low - 1.0 || at.0[a] >= high

@@ -4,7 +4,7 @@
 //! first with a wide limit, then with a narrow one, and the best of them wins. The limit (a truncated square) is what
 //! keeps a bump, a leftover of the head holder or a sunken flap from turning the plane.
 
-use super::Plane;
+use super::plane::Plane;
 use super::skin::Skin;
 use crate::space::{Lps, Point};
 use rayon::prelude::*;

@@ -1,0 +1,44 @@
+//! Head: the skull's own axes, and where on the head something lies.
+//!
+//! In:    a skull's mask, with a hole or without, turned as it likes, with or without face and neck.
+//! Out:   the [`Plane`] of symmetry; the [`Axes`]: a map from the patient's millimetres to the head's own
+//!        ([`Head`](crate::space::Head)); the [`Region`] and side of a place.
+//! Holds: axes turn with the skull, whatever the scanner's axes are. What is missing pulls nothing: a direction
+//!        without bone is not asked. The same bits for any number of threads.
+//! Never: opens a file, knows of a prediction.
+//! Cost:  three casts of some thousand rays and two small fits.
+//!
+//! `skin` is the vault's outer surface as rays see it, `register` finds the plane under which it is its own mirror
+//! image (yaw, roll, side), `nod` lays the mean vault of `vault` over it (pitch and the middle), `region` names bones.
+//! `plane` and `axes` are what comes out.
+
+use crate::volume::Volume;
+
+mod axes;
+mod nod;
+mod plane;
+mod region;
+mod register;
+mod skin;
+#[cfg(test)]
+mod tests;
+mod vault;
+
+pub use axes::Axes;
+pub use plane::Plane;
+pub use region::Region;
+pub(crate) use skin::half_bone;
+
+use skin::Skin;
+
+/// The plane that best registers the skull's vault to its reflection; `None` when no vault is seen.
+pub fn plane(skull: &Volume<bool>) -> Option<Plane> {
+    register::best(&Skin::of(skull)?)
+}
+
+/// The axes of a skull; `None` when no vault is seen. Then [`Axes::upright`] is what is left.
+pub fn axes(skull: &Volume<bool>) -> Option<Axes> {
+    let skin = Skin::of(skull)?;
+    let plane = register::best(&skin)?;
+    Some(nod::found(skull, &skin, plane))
+}
