@@ -16,7 +16,7 @@ use rayon::prelude::*;
 /// Nods from which the fit starts, degrees.
 const STARTS_DEG: [f64; 4] = [-36.0, -12.0, 12.0, 36.0];
 /// The skin's middle lies 85 mm under the highest bone, the mean vault's 74.
-const RAISED_MM: f64 = 10.0;
+pub(super) const RAISED_MM: f64 = 10.0;
 /// Every how many of the skin's points are asked.
 const STRIDE: usize = 3;
 /// Residuals beyond this lose their weight, mm: at first, and at the end. Vaults differ from the scaled mean by about

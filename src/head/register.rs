@@ -11,8 +11,10 @@ use rayon::prelude::*;
 
 /// Turns that are tried, degrees.
 const TURNS_DEG: [f64; 9] = [-24.0, -18.0, -12.0, -6.0, 0.0, 6.0, 12.0, 18.0, 24.0];
-/// Shifts that are tried, mm.
-const SHIFTS_MM: [f64; 7] = [-12.0, -8.0, -4.0, 0.0, 4.0, 8.0, 12.0];
+/// Shifts that are tried, mm: a hole of half a side draws the mean of what is left 16 mm off.
+const SHIFTS_MM: [f64; 11] = [
+    -20.0, -16.0, -12.0, -8.0, -4.0, 0.0, 4.0, 8.0, 12.0, 16.0, 20.0,
+];
 /// Every how many points are asked at the starts.
 const COARSE: usize = 6;
 /// How many starts are refined.

@@ -17,7 +17,7 @@ const DEPTH_MM: f64 = 85.0;
 /// Side of a cell of directions, radians (1.5 degrees: 2.4 mm on a head).
 const CELL: f64 = 0.026_18;
 /// Lowest direction, from the vertex: a little under the middle's height.
-const LOWEST_DEG: f64 = 95.0;
+pub(super) const LOWEST_DEG: f64 = 95.0;
 /// Step along a ray, mm; the surface within a step is bisected.
 const STEP_MM: f64 = 0.5;
 /// Bone nearer to the middle than this is no vault (calcified falx, sella seen through a hole), mm.
