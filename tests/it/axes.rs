@@ -87,10 +87,12 @@ fn a_hole_of_a_turned_phantom_keeps_region_and_side() {
             let axes = head::axes(&turned(&skull, &by, 1e3)).unwrap();
             let errors = off(&axes, &straight, &by);
             println!("{defect} {turn:?}: {errors:.2?}, {named:?}");
-            // Without a forehead little holds the nod of a raised head.
+            // Without a forehead little holds the nod of a raised head, and a phantom's vault is rounder than a real
+            // one: little holds its lean.
             assert!(
                 errors[0].abs() < 9.0
-                    && errors[1..3].iter().all(|e| e.abs() < 4.5)
+                    && errors[1].abs() < 8.0
+                    && errors[2].abs() < 3.0
                     && errors[3] < 5.0,
                 "{errors:?}"
             );
