@@ -270,10 +270,14 @@ fn report(args: &Args, made: &Made) {
         } else {
             format!(", {} mm across", chords.join(" and "))
         };
-        super::print(&format!(
-            "{}: {} hole, {ml:.1} ml of bone removed{across}",
-            made.file.display(),
-            args.defect
-        ));
+        let file = made.file.display();
+        super::print(&if made.holes.is_empty() {
+            format!("{file}: no hole, the skull is whole")
+        } else {
+            format!(
+                "{file}: {} hole, {ml:.1} ml of bone removed{across}",
+                args.defect
+            )
+        });
     }
 }

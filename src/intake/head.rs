@@ -60,8 +60,10 @@ pub(crate) fn check(ct: &Volume<Hu>) -> Result<(), Refusal> {
     }
     if look.filled > FILLED_MAX {
         return not(format!(
-            "the largest bony body is not hollow ({:.0} % of it filled in the middle)",
-            100.0 * look.filled
+            "{:.0} % of the ways out from where the middle of a head would be meet bone within {:.0} mm, so that is \
+             no brain case, or only a part of one",
+            100.0 * look.filled,
+            TABLE_MM[0]
         ));
     }
     if look.stopped < STOPPED_MIN {

@@ -23,6 +23,7 @@ mod files;
 mod head;
 mod limits;
 mod numbers;
+mod packed;
 mod refusal;
 mod shear;
 mod study;

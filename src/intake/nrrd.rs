@@ -9,10 +9,10 @@
 use super::files;
 use super::limits::Limits;
 use super::numbers::{Label, Number, to_hu};
+use super::packed::{self, Gzip};
 use super::refusal::Refusal;
 use crate::space::{Ijk, Lps, Map, Point, Vector};
 use crate::volume::{Hu, Volume};
-use flate2::read::MultiGzDecoder;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -71,6 +71,8 @@ fn refused(why: impl Into<String>) -> Refusal {
 /// Lines of a header, and bytes of one, that are looked at.
 const LINES: usize = 1000;
 const LINE_BYTES: u64 = 1 << 16;
+/// Bytes before the values where these are the last ones of a file.
+const HEADER_BYTES: u64 = 1 << 20;
 
 /// `folder` is where a data file beside the header may lie.
 fn values<T>(
@@ -302,7 +304,10 @@ impl Header {
                 .map_err(|_| refused(format!("its {name} is no number")))
         };
         let (lines, skip) = (number("line skip")?, number("byte skip")?);
-        for _ in 0..lines.clamp(0, LINES as i64) {
+        if !(0..=LINES as i64).contains(&lines) {
+            return Err(refused(format!("its line skip is {lines}")));
+        }
+        for _ in 0..lines {
             let mut bounded = raw.by_ref().take(LINE_BYTES);
             let skipped = bounded.skip_until(b'\n');
             skipped
@@ -322,8 +327,14 @@ impl Header {
         if skip == -1 && !gzip {
             // The values are the last bytes of the file.
             let mut all = Vec::new();
-            let whole = raw.take(bytes as u64 + (1 << 20)).read_to_end(&mut all);
+            let most = bytes as u64 + HEADER_BYTES;
+            let whole = raw.take(most + 1).read_to_end(&mut all);
             whole.map_err(|e| refused(e.kind().to_string()))?;
+            if all.len() as u64 > most {
+                return Err(refused(format!(
+                    "there are more than {HEADER_BYTES} bytes before its values"
+                )));
+            }
             let start = all
                 .len()
                 .checked_sub(bytes)
@@ -332,13 +343,13 @@ impl Header {
         }
         // Bytes are skipped in the unpacked data.
         let mut data: Box<dyn Read + 'a> = if gzip {
-            Box::new(MultiGzDecoder::new(raw))
+            Box::new(Gzip::new(raw))
         } else {
             Box::new(raw)
         };
         let skip = u64::try_from(skip).map_err(|_| refused("its byte skip is negative"))?;
         std::io::copy(&mut data.by_ref().take(skip), &mut std::io::sink())
-            .map_err(|e| refused(e.kind().to_string()))?;
+            .map_err(|e| refused(packed::damaged(&e)))?;
         Ok(data)
     }
 }

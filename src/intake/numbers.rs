@@ -1,8 +1,9 @@
 //! Raw numbers of NIfTI and NRRD files become voxels.
 
+use super::packed;
 use super::refusal::Refusal;
 use crate::volume::Hu;
-use std::io::Read;
+use std::io::{self, Read};
 
 /// Value types that are read.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,11 +52,11 @@ impl Number {
         }
     }
 
-    /// Reads `voxels` values. A gigabyte that a 400-byte file promises is not reserved: room grows with what is
-    /// really there.
+    /// Reads `voxels` values and then to the end, where a checksum shows what was damaged on the way. A gigabyte
+    /// that a 400-byte file promises is not reserved: room grows with what is really there.
     ///
     /// # Errors
-    /// How far it came, in words.
+    /// How far it came, or what is wrong at the end, in words.
     pub(crate) fn read<T>(
         self,
         mut from: impl Read,
@@ -69,12 +70,11 @@ impl Number {
         while data.len() < voxels {
             let want = (voxels - data.len()).min(8192) * width;
             let read = from.read_exact(&mut piece[..want]);
-            read.map_err(|e| {
-                format!(
-                    "it ends after {} of {voxels} voxels ({})",
-                    data.len(),
-                    e.kind()
-                )
+            read.map_err(|e| match e.kind() {
+                io::ErrorKind::UnexpectedEof => {
+                    format!("it ends after {} of {voxels} voxels", data.len())
+                }
+                _ => packed::damaged(&e),
             })?;
             if self == Self::U8 {
                 // Nearly every mask: three of them are read for each case that is scored.
@@ -84,6 +84,7 @@ impl Number {
             let raw = piece[..want].chunks_exact(width);
             data.extend(raw.map(|bytes| convert(self.value(bytes, big_endian))));
         }
+        packed::zeros_to_the_end(&mut from)?;
         Ok(data)
     }
 }

@@ -147,7 +147,7 @@ pub enum Refusal {
         /// Largest departure from a straight stack, mm.
         by_mm: f64,
     },
-    /// Tilted too far, or an affine that is no grid of a scanner.
+    /// Tilted too far.
     #[error(
         "The slices are tilted by {tilt_deg:.1} degrees, at most {limit_deg:.0} are undone. Send an upright reconstruction."
     )]
@@ -156,6 +156,14 @@ pub enum Refusal {
         tilt_deg: f64,
         /// Limit, degrees.
         limit_deg: f64,
+    },
+    /// Rows and columns of a slice are not at right angles: no scanner makes that.
+    #[error(
+        "Rows and columns within a slice are {off_deg:.1} degrees off the right angle, which no scanner makes. Send the scan itself, not one deformed by a registration."
+    )]
+    Sheared {
+        /// Off the right angle, degrees.
+        off_deg: f64,
     },
     /// Two people in one drop.
     #[error("The files belong to {count} different patients. Drop one patient at a time.")]
@@ -192,7 +200,9 @@ pub enum Refusal {
         why: String,
     },
     /// A NIfTI or NRRD file that is not read.
-    #[error("{format} file not read: {why}. Export it anew as NIfTI-1 (.nii.gz).")]
+    #[error(
+        "{format} file not read: {why}. Copy it again, or export it anew as NIfTI-1 (.nii.gz)."
+    )]
     Format {
         /// `NIfTI` or `NRRD`.
         format: &'static str,
@@ -206,6 +216,34 @@ pub enum Refusal {
     NoOrientation {
         /// `NIfTI` or `NRRD`.
         format: &'static str,
+    },
+    /// Coordinates of a template, not of the patient.
+    #[error(
+        "The NIfTI's coordinates are those of a template brain (code {code}), scaled to another head. Export the scan as it came from the scanner (code 1)."
+    )]
+    TemplateSpace {
+        /// sform or qform code, 3 and more.
+        code: i16,
+    },
+    /// sform and qform both claim to be the patient's space and are not the same.
+    #[error(
+        "The NIfTI says in two ways where left and right are, and they do not agree ({}). Export it anew from the scan, or set the code of the wrong one (sform or qform) to 0.", difference(*.by_mm, *.mirrored)
+    )]
+    TwoOrientations {
+        /// Largest distance between them at the volume's corners, mm.
+        by_mm: f64,
+        /// One has left where the other has right.
+        mirrored: bool,
+    },
+    /// The sform scales voxels to another size than the header states.
+    #[error(
+        "The NIfTI states voxels of {pixdim_mm:.3} mm, its sform makes them {sform_mm:.3} mm. Export the scan as it came from the scanner, not scaled to another."
+    )]
+    TwoSizes {
+        /// Voxel size by the sform, mm.
+        sform_mm: f64,
+        /// Voxel size by the header's own field, mm.
+        pixdim_mm: f64,
     },
 }
 
@@ -232,6 +270,7 @@ impl Refusal {
             Self::Conflict { .. } => "conflicting_duplicates",
             Self::Shifted { .. } => "shifted_slices",
             Self::Tilt { .. } => "tilt",
+            Self::Sheared { .. } => "slanted_rows",
             Self::SeveralPatients { .. } => "several_patients",
             Self::SeveralStudies { .. } => "several_studies",
             Self::NotHead { .. } => "not_a_head",
@@ -239,6 +278,9 @@ impl Refusal {
             Self::NotA { .. } => "wrong_values",
             Self::Format { .. } => "format",
             Self::NoOrientation { .. } => "no_orientation",
+            Self::TemplateSpace { .. } => "template_space",
+            Self::TwoOrientations { .. } => "two_orientations",
+            Self::TwoSizes { .. } => "two_sizes",
         }
     }
 
@@ -378,6 +420,14 @@ fn list_faults(head: &str, faults: &[(FileRef, FileFault)]) -> String {
         text.push_str(&format!(" And {} more.", faults.len() - NAMED));
     }
     text
+}
+
+fn difference(by_mm: f64, mirrored: bool) -> String {
+    if mirrored {
+        "one is the mirror image of the other".into()
+    } else {
+        format!("by up to {by_mm:.1} mm")
+    }
 }
 
 fn gap_text(gap_mm: Option<f64>) -> String {

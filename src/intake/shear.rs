@@ -25,8 +25,8 @@ pub(crate) struct Upright {
 /// Makes a volume upright; one that is comes back as it is.
 ///
 /// # Errors
-/// [`Refusal::Tilt`] beyond the limit, or when it is not the third axis that leans; [`Refusal::TooMuch`] when the
-/// upright grid would be too large.
+/// [`Refusal::Tilt`] beyond the limit; [`Refusal::Sheared`] when rows and columns are not at right angles;
+/// [`Refusal::TooMuch`] when the upright grid would be too large.
 pub(crate) fn upright(volume: Volume<Hu>, limits: &Limits) -> Result<Upright, Refusal> {
     let map = volume.to_lps();
     let [i, j, k] = [0, 1, 2].map(|axis| map.column(axis));
@@ -44,10 +44,14 @@ pub(crate) fn upright(volume: Volume<Hu>, limits: &Limits) -> Result<Upright, Re
     let sideways = i.times(drift[0]).plus(j.times(drift[1]));
     let straight = k.plus(sideways.times(-1.0));
     let tilt_deg = sideways.length().atan2(straight.length()).to_degrees();
-    if cos(i, j).abs() >= UPRIGHT_COS || tilt_deg > limits.tilt_refuse_deg {
-        let between = cos(i, j).abs().clamp(0.0, 1.0).asin().to_degrees();
+    if cos(i, j).abs() >= UPRIGHT_COS {
+        return Err(Refusal::Sheared {
+            off_deg: cos(i, j).abs().clamp(0.0, 1.0).asin().to_degrees(),
+        });
+    }
+    if tilt_deg > limits.tilt_refuse_deg {
         return Err(Refusal::Tilt {
-            tilt_deg: tilt_deg.max(between),
+            tilt_deg,
             limit_deg: limits.tilt_refuse_deg,
         });
     }
@@ -168,6 +172,24 @@ mod tests {
                 .unwrap()
                 .code(),
             "tilt"
+        );
+    }
+
+    #[test]
+    fn slanted_rows_are_no_tilt() {
+        let slant = 24f64.to_radians().tan();
+        let map = Map::new([
+            [1.0, slant, 0.0, 0.0],
+            [0.0, 1.0, 0.0, 0.0],
+            [0.0, 0.0, 1.0, 0.0],
+        ]);
+        let volume = Volume::new([3, 3, 3], vec![Hu(0); 27], map).unwrap();
+        let refusal = upright(volume, &Limits::default()).err().unwrap();
+        assert_eq!(refusal.code(), "slanted_rows");
+        let text = refusal.to_string();
+        assert!(
+            text.contains("24.0 degrees") && !text.contains("at most"),
+            "{text}"
         );
     }
 }

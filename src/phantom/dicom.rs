@@ -46,33 +46,39 @@ fn uid(text: &str) -> String {
     format!("2.25.{number}")
 }
 
-/// One slice.
+/// One slice: what its series says, where it lies, what it shows.
 fn slice(ct: &Volume<Hu>, k: usize, name: &str, instance: &str) -> InMemDicomObject {
-    let [columns, rows, _] = ct.shape();
-    let [dx, dy, dz] = ct.spacing_mm();
-    let position = ct.to_lps().apply(Point::new([0.0, 0.0, k as f64]));
-    let unit = |axis: usize, mm: f64| ct.to_lps().column(axis).times(1.0 / mm);
-    let orientation: Vec<f64> = [unit(0, dx), unit(1, dy)]
-        .iter()
-        .flat_map(|v: &Vector<_>| v.0)
-        .collect();
-    let location = {
-        let [a, b] = [unit(0, dx), unit(1, dy)];
-        position.minus(Point::new([0.0; 3])).dot(a.cross(b))
-    };
-    let pixels: Vec<u16> = ct.data()[k * rows * columns..][..rows * columns]
-        .iter()
-        .map(|hu| hu.0.saturating_add(OFFSET).max(0).cast_unsigned())
-        .collect();
+    let own = [
+        text(tags::SOP_INSTANCE_UID, VR::UI, instance),
+        text(tags::INSTANCE_NUMBER, VR::IS, &(k + 1).to_string()),
+    ];
+    InMemDicomObject::from_element_iter(
+        series(name)
+            .into_iter()
+            .chain(own)
+            .chain(place(ct, k))
+            .chain(image(ct, k)),
+    )
+}
 
-    let text =
-        |tag: Tag, vr: VR, value: &str| DataElement::new(tag, vr, PrimitiveValue::from(value));
-    let number = |tag: Tag, value: u16| DataElement::new(tag, VR::US, PrimitiveValue::from(value));
-    let decimals = |tag: Tag, values: &[f64]| {
-        let texts: Vec<String> = values.iter().map(|&v| decimal(v)).collect();
-        DataElement::new(tag, VR::DS, PrimitiveValue::Strs(texts.into()))
-    };
-    InMemDicomObject::from_element_iter([
+type Element = DataElement<InMemDicomObject>;
+
+fn text(tag: Tag, vr: VR, value: &str) -> Element {
+    DataElement::new(tag, vr, PrimitiveValue::from(value))
+}
+
+fn number(tag: Tag, value: u16) -> Element {
+    DataElement::new(tag, VR::US, PrimitiveValue::from(value))
+}
+
+fn decimals(tag: Tag, values: &[f64]) -> Element {
+    let texts: Vec<String> = values.iter().map(|&v| decimal(v)).collect();
+    DataElement::new(tag, VR::DS, PrimitiveValue::Strs(texts.into()))
+}
+
+/// What all slices have in common.
+fn series(name: &str) -> Vec<Element> {
+    vec![
         text(tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 192"),
         DataElement::new(
             tags::IMAGE_TYPE,
@@ -80,7 +86,6 @@ fn slice(ct: &Volume<Hu>, k: usize, name: &str, instance: &str) -> InMemDicomObj
             dicom_value!(Strs, ["DERIVED", "PRIMARY", "AXIAL"]),
         ),
         text(tags::SOP_CLASS_UID, VR::UI, uids::CT_IMAGE_STORAGE),
-        text(tags::SOP_INSTANCE_UID, VR::UI, instance),
         // No clock: the same phantom is the same file on every day.
         text(tags::STUDY_DATE, VR::DA, "20260105"),
         text(tags::STUDY_TIME, VR::TM, "080000"),
@@ -100,7 +105,6 @@ fn slice(ct: &Volume<Hu>, k: usize, name: &str, instance: &str) -> InMemDicomObj
         text(tags::PATIENT_BIRTH_DATE, VR::DA, "19600229"),
         text(tags::PATIENT_SEX, VR::CS, "O"),
         text(tags::BODY_PART_EXAMINED, VR::CS, "HEAD"),
-        decimals(tags::SLICE_THICKNESS, &[dz]),
         text(tags::KVP, VR::DS, "120"),
         text(tags::PATIENT_POSITION, VR::CS, "HFS"),
         text(
@@ -116,21 +120,44 @@ fn slice(ct: &Volume<Hu>, k: usize, name: &str, instance: &str) -> InMemDicomObj
         text(tags::STUDY_ID, VR::SH, "1"),
         text(tags::SERIES_NUMBER, VR::IS, "2"),
         text(tags::ACQUISITION_NUMBER, VR::IS, "1"),
-        text(tags::INSTANCE_NUMBER, VR::IS, &(k + 1).to_string()),
-        decimals(tags::IMAGE_POSITION_PATIENT, &position.0),
-        decimals(tags::IMAGE_ORIENTATION_PATIENT, &orientation),
         text(
             tags::FRAME_OF_REFERENCE_UID,
             VR::UI,
             &uid(&format!("{name} frame")),
         ),
         text(tags::POSITION_REFERENCE_INDICATOR, VR::LO, ""),
+    ]
+}
+
+/// Where slice `k` lies in the patient, LPS mm.
+fn place(ct: &Volume<Hu>, k: usize) -> Vec<Element> {
+    let [dx, dy, dz] = ct.spacing_mm();
+    let position = ct.to_lps().apply(Point::new([0.0, 0.0, k as f64]));
+    let unit = |axis: usize, mm: f64| ct.to_lps().column(axis).times(1.0 / mm);
+    let [row, column] = [unit(0, dx), unit(1, dy)];
+    let orientation: Vec<f64> = [row, column].iter().flat_map(|v: &Vector<_>| v.0).collect();
+    let location = position.minus(Point::new([0.0; 3])).dot(row.cross(column));
+    vec![
+        decimals(tags::SLICE_THICKNESS, &[dz]),
+        decimals(tags::IMAGE_POSITION_PATIENT, &position.0),
+        decimals(tags::IMAGE_ORIENTATION_PATIENT, &orientation),
         decimals(tags::SLICE_LOCATION, &[location]),
+        decimals(tags::PIXEL_SPACING, &[dy, dx]),
+    ]
+}
+
+/// Its pixels, and how they are to be read.
+fn image(ct: &Volume<Hu>, k: usize) -> Vec<Element> {
+    let [columns, rows, _] = ct.shape();
+    let pixels: Vec<u16> = ct.data()[k * rows * columns..][..rows * columns]
+        .iter()
+        .map(|hu| hu.0.saturating_add(OFFSET).max(0).cast_unsigned())
+        .collect();
+    vec![
         number(tags::SAMPLES_PER_PIXEL, 1),
         text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2"),
         number(tags::ROWS, u16::try_from(rows).unwrap_or(u16::MAX)),
         number(tags::COLUMNS, u16::try_from(columns).unwrap_or(u16::MAX)),
-        decimals(tags::PIXEL_SPACING, &[dy, dx]),
         number(tags::BITS_ALLOCATED, 16),
         number(tags::BITS_STORED, 16),
         number(tags::HIGH_BIT, 15),
@@ -141,7 +168,7 @@ fn slice(ct: &Volume<Hu>, k: usize, name: &str, instance: &str) -> InMemDicomObj
         decimals(tags::RESCALE_SLOPE, &[1.0]),
         text(tags::RESCALE_TYPE, VR::LO, "HU"),
         DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(pixels.into())),
-    ])
+    ]
 }
 
 /// A decimal string of at most 16 characters, the most DICOM allows.

@@ -2,14 +2,16 @@
 //!
 //! Holds: a drop is in exactly one of `drop/`, `work/CODE/`, `done/CODE/`, `quarantine/CODE/`; moving it again to
 //!        where it is does nothing. Files are written beside, synced, renamed.
+//!        Across file systems a drop is copied, hashed on both sides, and only then removed; links arrive as links.
 //! Never: changes or deletes an original; follows a link out of the drop folder; keeps the name a drop had (it may
 //!        be a patient's): it is called `input` from then on.
 
 use super::step::Place;
-use std::collections::BTreeSet;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Endings that readers go by; any other is dropped with the name.
@@ -82,6 +84,9 @@ impl Folders {
             None => self.drop.join(source),
         };
         let target = self.place(place, code);
+        if !source.is_empty() && from.parent() != Some(&self.drop) {
+            self.finish_removal(&from, source)?;
+        }
         if from.parent() == Some(&target) {
             return Ok(true);
         }
@@ -97,6 +102,21 @@ impl Folders {
             let _ = fs::remove_dir(old);
         }
         Ok(true)
+    }
+
+    /// A copy into `taken` was cut before its source was removed: what is the same in both is removed now. What
+    /// differs is another drop of the same name.
+    fn finish_removal(&self, taken: &Path, source: &str) -> io::Result<()> {
+        let left = self.drop.join(source);
+        if fs::symlink_metadata(&left).is_err() {
+            return Ok(());
+        }
+        let copied = entries(taken)?;
+        if entries(&left)? == copied {
+            remove_copied(&left, &copied)?;
+            sync_dir(Some(&self.drop))?;
+        }
+        Ok(())
     }
 
     /// Moves an uploaded file or folder into the drop folder, under a name that tells nothing.
@@ -227,26 +247,116 @@ fn ending(path: &Path) -> &'static str {
         .unwrap_or("")
 }
 
-/// Renames; across file systems copies beside the target, syncs, renames, then removes the source.
+/// Renames; across file systems copies beside the target, compares, renames, then removes what was copied.
 fn move_path(from: &Path, to: &Path) -> io::Result<()> {
     match fs::rename(from, to) {
-        Err(e) if e.kind() == io::ErrorKind::CrossesDevices => {}
-        Err(e) => return Err(e),
+        Err(e) if e.kind() == io::ErrorKind::CrossesDevices => carry(from, to),
+        Err(e) => Err(e),
         Ok(()) => {
             sync_dir(to.parent())?;
-            return sync_dir(from.parent());
+            sync_dir(from.parent())
         }
     }
+}
+
+/// Moves without a rename. A cut before the rename leaves the source as it was; one after it leaves both, and
+/// [`Folders::move_to`] removes what was copied when it is asked again.
+fn carry(from: &Path, to: &Path) -> io::Result<()> {
     let mut part = to.as_os_str().to_owned();
     part.push(".part");
     let part = PathBuf::from(part);
     // Left by an interrupted copy.
     remove(&part)?;
     copy(from, &part)?;
+    let there = entries(&part)?;
+    if entries(from)? != there {
+        remove(&part)?;
+        return Err(io::Error::other(
+            "the drop changed while it was copied; it stays where it is",
+        ));
+    }
     fs::rename(&part, to)?;
     sync_dir(to.parent())?;
-    remove(from)?;
+    remove_copied(from, &there)?;
     sync_dir(from.parent())
+}
+
+/// What one entry of a drop is, to be compared with its copy.
+#[derive(Debug, PartialEq, Eq)]
+enum Entry {
+    Folder,
+    /// SHA-256 of the content.
+    File(Vec<u8>),
+    /// Where it points; never followed.
+    Link(PathBuf),
+    /// A FIFO, a socket, a device: a name without content.
+    Other,
+}
+
+/// Everything under `root`, itself first (as the empty path), folders before what is in them.
+fn entries(root: &Path) -> io::Result<BTreeMap<PathBuf, Entry>> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![PathBuf::new()];
+    while let Some(name) = open.pop() {
+        let path = root.join(&name);
+        // Joining nothing would add a slash, which follows a link.
+        let path = if name.as_os_str().is_empty() {
+            root
+        } else {
+            &path
+        };
+        let kind = fs::symlink_metadata(path)?.file_type();
+        let entry = if kind.is_dir() {
+            for inner in fs::read_dir(path)? {
+                open.push(name.join(inner?.file_name()));
+            }
+            Entry::Folder
+        } else if kind.is_file() {
+            let mut hasher = Sha256::new();
+            let mut file = File::open(path)?;
+            let mut piece = vec![0; 1 << 16];
+            loop {
+                match file.read(&mut piece)? {
+                    0 => break,
+                    n => hasher.update(&piece[..n]),
+                }
+            }
+            Entry::File(hasher.finalize().to_vec())
+        } else if kind.is_symlink() {
+            Entry::Link(fs::read_link(path)?)
+        } else {
+            Entry::Other
+        };
+        found.insert(name, entry);
+    }
+    Ok(found)
+}
+
+/// Removes from `root` what is in `copied` and nothing else: what came later stays.
+fn remove_copied(root: &Path, copied: &BTreeMap<PathBuf, Entry>) -> io::Result<()> {
+    for (name, entry) in copied.iter().rev() {
+        let path = if name.as_os_str().is_empty() {
+            root.to_path_buf()
+        } else {
+            root.join(name)
+        };
+        let removed = match entry {
+            Entry::Folder => fs::remove_dir(&path),
+            _ => fs::remove_file(&path),
+        };
+        match removed {
+            Err(e)
+                if !matches!(
+                    e.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty
+                ) =>
+            {
+                return Err(e);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn remove(path: &Path) -> io::Result<()> {
@@ -257,7 +367,7 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Copies folders and plain files; links, sockets and devices are left out.
+/// Copies a tree as a rename would move it: links as links, FIFOs as FIFOs.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let kind = fs::symlink_metadata(from)?.file_type();
     if kind.is_dir() {
@@ -270,8 +380,13 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     } else if kind.is_file() {
         fs::copy(from, to)?;
         File::open(to)?.sync_all()
+    } else if kind.is_symlink() {
+        std::os::unix::fs::symlink(fs::read_link(from)?, to)
     } else {
-        Ok(())
+        let kind = rustix::fs::FileType::from_raw_mode(fs::symlink_metadata(from)?.mode());
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        // A socket or a FIFO is made anew; a device is refused by the system, and the drop stays.
+        Ok(rustix::fs::mknodat(rustix::fs::CWD, to, kind, mode, 0)?)
     }
 }
 
@@ -322,14 +437,42 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_across_file_systems_leaves_links_behind() {
+    fn across_file_systems_everything_arrives_and_only_then_goes() {
         let dir = tempfile::tempdir().unwrap();
-        let from = dir.path().join("a");
-        fs::create_dir(&from).unwrap();
-        fs::write(from.join("1.dcm"), b"x").unwrap();
+        let (from, to) = (dir.path().join("a"), dir.path().join("b"));
+        fs::create_dir_all(from.join("s")).unwrap();
+        fs::write(from.join("s/1.dcm"), b"x").unwrap();
         std::os::unix::fs::symlink("/etc/passwd", from.join("2.dcm")).unwrap();
-        copy(&from, &dir.path().join("b")).unwrap();
-        assert!(dir.path().join("b/1.dcm").exists());
-        assert!(fs::symlink_metadata(dir.path().join("b/2.dcm")).is_err());
+        let before = entries(&from).unwrap();
+        carry(&from, &to).unwrap();
+        assert_eq!(entries(&to).unwrap(), before);
+        assert!(fs::symlink_metadata(&from).is_err());
+        assert_eq!(
+            fs::read_link(to.join("2.dcm")).unwrap(),
+            Path::new("/etc/passwd")
+        );
+        // A file that came after the copy stays.
+        fs::create_dir(&from).unwrap();
+        fs::write(from.join("late.dcm"), b"y").unwrap();
+        remove_copied(&from, &before).unwrap();
+        assert!(from.join("late.dcm").exists());
+    }
+
+    #[test]
+    fn a_cut_between_copy_and_removal_gives_no_second_case() {
+        let (_dir, f) = folders();
+        let source = f.drop_folder().join("scan");
+        fs::create_dir(&source).unwrap();
+        fs::write(source.join("1.dcm"), b"x").unwrap();
+        assert!(f.move_to(Place::Work, "A0-0000", "scan").unwrap());
+        // As a copy leaves it that was cut before the removal.
+        copy(&f.input("A0-0000").unwrap(), &source).unwrap();
+        assert!(f.move_to(Place::Work, "A0-0000", "scan").unwrap());
+        assert!(!source.exists());
+        // Another scan of the same name is not the one that was copied.
+        fs::create_dir(&source).unwrap();
+        fs::write(source.join("1.dcm"), b"z").unwrap();
+        assert!(f.move_to(Place::Work, "A0-0000", "scan").unwrap());
+        assert!(source.join("1.dcm").exists());
     }
 }

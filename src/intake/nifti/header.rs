@@ -140,36 +140,33 @@ impl Header {
         Ok(after as u64)
     }
 
-    /// Voxel index to patient LPS mm: sform if there is one, else qform, else refused.
-    pub(super) fn to_lps(&self) -> Result<Map<Ijk, Lps>, Refusal> {
-        let ras = if self.i16(at::SFORM_CODE) > 0 {
-            std::array::from_fn(|row| self.f32s::<4>(at::SROW_X + 16 * row))
-        } else if self.i16(at::QFORM_CODE) > 0 {
-            self.qform()?
-        } else {
-            return Err(Refusal::NoOrientation { format: "NIfTI" });
-        };
-        // Millimetres are 2, metres 1, micrometres 3; 0 is "not said", which nibabel writes for millimetres.
-        let unit_mm = match self.raw[at::XYZT_UNITS] & 7 {
+    /// What the codes say of sform and qform.
+    pub(super) fn codes(&self) -> [i16; 2] {
+        [at::SFORM_CODE, at::QFORM_CODE].map(|at| self.i16(at))
+    }
+
+    /// Millimetres in one unit of length: millimetres are 2, metres 1, micrometres 3; 0 is "not said", which nibabel
+    /// writes for millimetres.
+    pub(super) fn unit_mm(&self) -> f64 {
+        match self.raw[at::XYZT_UNITS] & 7 {
             1 => 1000.0,
             3 => 0.001,
             _ => 1.0,
-        };
-        let mut rows: [[f64; 4]; 3] = ras;
-        for (row, sign) in rows.iter_mut().zip([-1.0, -1.0, 1.0]) {
-            for cell in row {
-                *cell *= sign * unit_mm;
-            }
-        }
-        let map = Map::new(rows);
-        match map.inverse() {
-            Some(_) => Ok(map),
-            None => Err(refused("its affine is singular")),
         }
     }
 
+    /// Voxel size along i, j, k in the file's unit; 0 where it is not said.
+    pub(super) fn pixdim(&self) -> [f64; 3] {
+        self.f32s::<3>(at::PIXDIM + 4).map(f64::abs)
+    }
+
+    /// Rows of the sform, RAS, in the file's unit.
+    pub(super) fn sform(&self) -> [[f64; 4]; 3] {
+        std::array::from_fn(|row| self.f32s(at::SROW_X + 16 * row))
+    }
+
     /// Quaternion to matrix, RAS (nifti1.h, method 2). `qfac` 0 counts as 1.
-    fn qform(&self) -> Result<[[f64; 4]; 3], Refusal> {
+    pub(super) fn qform(&self) -> Result<[[f64; 4]; 3], Refusal> {
         let [b, c, d] = self.f32s::<3>(at::QUATERN_B);
         let [x, y, z] = self.f32s::<3>(at::QOFFSET_X);
         let [qfac, di, dj, dk] = self.f32s::<4>(at::PIXDIM);

@@ -1,13 +1,14 @@
 //! NIfTI-1, both ways.
 //!
-//! In:    `.nii` or `.nii.gz`, told apart by content; either byte order; sform before qform; mm, m or um.
+//! In:    `.nii` or `.nii.gz`, told apart by content; either byte order; sform or qform, which agree; mm, m or um.
 //! Out:   a [`Volume`] in patient LPS mm. Files are RAS: this room is the only place where the two meet, and all it
 //!        does is negate the first two rows of the affine.
 //! Holds: writing then reading gives the same values and, to f32, the same affine. The same volume gives the same
-//!        bytes (gzip without time or name).
-//! Never: guesses an orientation. NIfTI-2, `.hdr`/`.img` pairs, complex and RGB types are refused by name.
+//!        bytes (gzip without time or name). A file is read to its last byte: checksums fit, nothing follows.
+//! Never: guesses an orientation, or chooses between two. NIfTI-2, `.hdr`/`.img` pairs, complex and RGB types are refused by name.
 
 mod header;
+mod orientation;
 mod write;
 
 pub use write::{write_f32, write_hu, write_mask};
@@ -15,9 +16,9 @@ pub use write::{write_f32, write_hu, write_mask};
 use super::files;
 use super::limits::Limits;
 use super::numbers::{Label, to_hu};
+use super::packed::{self, Gzip};
 use super::refusal::Refusal;
 use crate::volume::{Hu, Volume};
-use flate2::read::MultiGzDecoder;
 use header::Header;
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -70,7 +71,7 @@ fn open(path: &Path) -> Result<Box<dyn Read>, Refusal> {
     let head = files::head(path).map_err(Refusal::Open)?;
     let file = BufReader::new(File::open(path).map_err(Refusal::Open)?);
     Ok(if head.starts_with(&[0x1f, 0x8b]) {
-        Box::new(MultiGzDecoder::new(file))
+        Box::new(Gzip::new(file))
     } else {
         Box::new(file)
     })
@@ -78,7 +79,7 @@ fn open(path: &Path) -> Result<Box<dyn Read>, Refusal> {
 
 fn unpacked(bytes: &[u8]) -> Result<Box<dyn Read + '_>, Refusal> {
     Ok(if bytes.starts_with(&[0x1f, 0x8b]) {
-        Box::new(MultiGzDecoder::new(bytes))
+        Box::new(Gzip::new(bytes))
     } else {
         Box::new(bytes)
     })
@@ -102,7 +103,7 @@ fn values<T>(
     let shape = header.shape()?;
     let voxels: usize = shape.iter().product();
     files::bound("voxels in one volume", voxels as u64, limits.voxels as u64)?;
-    let map = header.to_lps()?;
+    let map = orientation::to_lps(&header, shape)?;
     let number = header.number()?;
     skip(&mut from, header.skip()?)?;
     let (slope, shift) = header.scaling();
@@ -117,7 +118,8 @@ fn skip(from: &mut impl Read, bytes: u64) -> Result<(), Refusal> {
     let skipped = std::io::copy(&mut from.by_ref().take(bytes), &mut std::io::sink());
     match skipped {
         Ok(n) if n == bytes => Ok(()),
-        _ => Err(refused("it ends inside the header")),
+        Ok(_) => Err(refused("it ends inside the header")),
+        Err(e) => Err(refused(packed::damaged(&e))),
     }
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::space::{Ijk, Lps, Map, Point, Vector};
+use flate2::read::MultiGzDecoder;
 use proptest::prelude::*;
 
 /// A grid turned by three angles, mirrored or not.
@@ -155,4 +156,119 @@ fn a_mask_has_one_value_beside_zero() {
     write_mask(&path, &truth).unwrap();
     let again = read_mask(&path, &limits).unwrap();
     assert_eq!(again.data(), truth.data());
+}
+
+fn f32s(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
+#[test]
+fn any_flipped_byte_of_a_packed_file_is_refused_or_changes_nothing() {
+    let whole = written(&upright());
+    let volume = door(&whole, &Limits::default()).unwrap();
+    let small = Limits {
+        voxels: 1 << 20,
+        ..Limits::default()
+    };
+    for at in 0..whole.len() {
+        for flip in [1, 2, 4, 8, 16, 32, 64, 128, 255] {
+            let mut bytes = whole.clone();
+            bytes[at] ^= flip;
+            if let Ok(read) = door(&bytes, &small) {
+                assert_eq!(read, volume, "byte {at} ^ {flip}");
+            }
+        }
+    }
+    // The trailer is what proves the rest.
+    for at in whole.len() - 8..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        let refusal = door(&bytes, &small).unwrap_err();
+        assert!(refusal.to_string().contains("damaged"), "{refusal}");
+    }
+    assert!(door(&whole[..whole.len() - 1], &small).is_err());
+}
+
+#[test]
+fn a_little_filling_is_passed_over_and_anything_else_at_the_end_is_refused() {
+    let limits = Limits::default();
+    for whole in [written(&upright()), changed(&upright(), &[])] {
+        let with = |tail: &[u8]| door(&[&whole[..], tail].concat(), &limits);
+        assert_eq!(with(&[0; 511]).unwrap(), with(&[]).unwrap());
+        for tail in [&[7][..], &[0, 0, 9], &[0; 4096], b"\x1f\x8b"] {
+            assert_eq!(with(tail).unwrap_err().code(), "format", "{}", tail.len());
+        }
+    }
+    // Members one after another are one stream, as pigz and bgzip write them.
+    let raw = changed(&upright(), &[]);
+    let mut packed = Vec::new();
+    for part in [&raw[..300], &raw[300..], &[]] {
+        let mut packer = flate2::write::GzEncoder::new(&mut packed, flate2::Compression::fast());
+        std::io::Write::write_all(&mut packer, part).unwrap();
+        packer.finish().unwrap();
+    }
+    assert_eq!(door(&packed, &limits).unwrap().data(), upright().data());
+}
+
+#[test]
+fn two_orientations_agree_or_are_refused() {
+    let code =
+        |edits: &[(usize, &[u8])]| match door(&changed(&upright(), edits), &Limits::default()) {
+            Ok(_) => "read",
+            Err(refusal) => refusal.code(),
+        };
+    // The sform's first row is (-0.5, 0, 0, -10): mirrored in place, shifted, turned, scaled, damaged.
+    for (row, expected) in [
+        ([-0.5, 0.0, 0.0, -10.4], "read"),
+        ([-0.5001, 0.0, 0.0001, -10.0], "read"),
+        ([0.5, 0.0, 0.0, -11.5], "two_orientations"),
+        ([-0.5, 0.0, 0.0, -11.5], "two_orientations"),
+        ([-0.9, 0.0, 0.0, -10.0], "two_orientations"),
+    ] {
+        assert_eq!(code(&[(280, &f32s(&row))]), expected, "{row:?}");
+    }
+    let refusal = door(
+        &changed(&upright(), &[(280, &f32s(&[0.5, 0.0, 0.0, -11.5]))]),
+        &Limits::default(),
+    );
+    assert!(refusal.unwrap_err().to_string().contains("mirror image"));
+}
+
+#[test]
+fn only_the_patients_millimetres_are_read() {
+    let larger = f32s(&[-0.6, 0.0, 0.0, -10.0]);
+    let limits = Limits::default();
+    for (qform, sform, expected) in [
+        (1, 1, "read"),
+        (2, 1, "read"),
+        (1, 2, "read"),
+        (1, 0, "read"),
+        (0, 2, "read"),
+        (1, 4, "read"),
+        (0, 4, "template_space"),
+        (3, 3, "template_space"),
+        (4, 0, "template_space"),
+        (0, 0, "no_orientation"),
+        (-1, 0, "no_orientation"),
+    ] {
+        let codes = [i16::to_le_bytes(qform), i16::to_le_bytes(sform)].concat();
+        match door(&changed(&upright(), &[(252, &codes)]), &limits) {
+            Ok(volume) => {
+                assert_eq!(expected, "read", "q {qform}, s {sform}");
+                assert!(far_apart(&volume.to_lps(), &upright().to_lps()) < 1e-3);
+            }
+            Err(refusal) => assert_eq!(refusal.code(), expected, "q {qform}, s {sform}"),
+        }
+    }
+    // A template's sform, scaled to it, is not taken where the scanner's qform is there.
+    let scaled = changed(&upright(), &[(252, &[1, 0, 4, 0]), (280, &larger)]);
+    let volume = door(&scaled, &limits).unwrap();
+    assert!(far_apart(&volume.to_lps(), &upright().to_lps()) < 1e-3);
+    // Aligned to another scan by a registration that scales: 40 voxels along i make 4 mm of it.
+    let header = [
+        (252, &[0, 0, 2, 0][..]),
+        (280, &f32s(&[-1.0, 0.0, 0.0, -10.0])[..]),
+    ];
+    let refusal = door(&changed(&upright(), &header), &limits).unwrap_err();
+    assert_eq!(refusal.code(), "two_sizes");
 }
