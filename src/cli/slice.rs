@@ -3,7 +3,8 @@
 use super::{Failure, Outcome};
 use crate::gcode::{Material, Printer};
 use crate::mesh;
-use crate::slicer::{Orientation, Plan, Settings, SliceError, duration_text, slice};
+use crate::slicer::{Orientation, Plan, Settings, SliceError, slice};
+use crate::status::duration;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -77,24 +78,42 @@ pub(super) fn run(args: Args) -> Outcome {
         },
         ..base
     };
+    let plan_path = args.out.with_extension("plan.json");
+    for target in [&args.out, &plan_path] {
+        replaceable(target)?;
+    }
     let mesh = mesh::file::load(&args.mesh).map_err(Failure::refused)?;
     let sliced =
         slice(&mesh, &printer, &material, &settings, &mut |_| {}).map_err(|error| match error {
             SliceError::Setting { .. } => Failure::usage(error),
-            SliceError::Empty | SliceError::Open { .. } | SliceError::TooLarge { .. } => {
-                Failure::refused(error)
-            }
+            SliceError::Empty
+            | SliceError::Open { .. }
+            | SliceError::InsideOut
+            | SliceError::Overlap { .. }
+            | SliceError::Thin { .. }
+            | SliceError::TooLarge { .. } => Failure::refused(error),
             SliceError::Unproved { .. } | SliceError::Followed { .. } => Failure::failed(error),
         })?;
     let plan = serde_json::to_string_pretty(&sliced.plan).map_err(Failure::failed)?;
     save(&args.out, sliced.gcode.as_bytes())?;
-    save(&args.out.with_extension("plan.json"), plan.as_bytes())?;
+    save(&plan_path, plan.as_bytes())?;
     let said = if args.json {
         plan
     } else {
         summary(&sliced.plan)
     };
     writeln!(std::io::stdout(), "{said}").map_err(Failure::failed)
+}
+
+/// Refuses to rename a file over a device, a link, a folder or a pipe: it would be gone.
+fn replaceable(path: &Path) -> Outcome {
+    match std::fs::symlink_metadata(path) {
+        Ok(there) if !there.is_file() => Err(Failure::usage(format!(
+            "{} is there and is no regular file; it is not replaced. Give another name with -o.",
+            path.display()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Writes beside, syncs, renames: a reader never sees half a file.
@@ -119,7 +138,7 @@ fn summary(plan: &Plan) -> String {
         plan.printer,
         plan.material,
         plan.layers,
-        duration_text(plan.time_s),
+        duration::for_viewers(plan.time_s),
         plan.filament_g,
         plan.part_mm3 / 1000.0,
         plan.support_mm3 / 1000.0,

@@ -7,7 +7,7 @@
 use super::canvas::Canvas;
 use super::picture::Picture;
 use super::text::{self, Face};
-use crate::status::{Finding, JobState, JobView, PrinterState, Snapshot};
+use crate::status::{Finding, JobState, JobView, PrinterState, Snapshot, duration};
 use embedded_graphics::pixelcolor::{Rgb565, RgbColor};
 use embedded_graphics::prelude::{DrawTarget, OriginDimensions, Point, Size};
 use embedded_graphics::primitives::Rectangle;
@@ -247,7 +247,7 @@ fn printing(page: &mut Page<'_>, snapshot: &Snapshot) {
     page.fill(ground, ink);
     page.title_and(word, &format!("{percent:.0} %"));
     page.bar(printer.fraction);
-    page.line(&format!("{} left", duration(printer.left_s)));
+    page.line(&format!("{} left", duration::short(printer.left_s)));
     page.pair(&job.code, &layers(snapshot));
     page.heaters(snapshot);
     if let Some(progress) = job.progress.as_ref().filter(|p| !p.text.is_empty()) {
@@ -276,15 +276,6 @@ fn layers(snapshot: &Snapshot) -> String {
     match printer.layers {
         0 => String::new(),
         of => format!("layer {}/{of}", printer.layer),
-    }
-}
-
-/// `2 h 14 min`, short enough for one line.
-fn duration(seconds: f64) -> String {
-    let minutes = (seconds / 60.0).ceil().clamp(0.0, 60_000.0) as u64;
-    match (minutes / 60, minutes % 60) {
-        (0, m) => format!("{m} min"),
-        (h, m) => format!("{h} h {m:02}"),
     }
 }
 

@@ -7,19 +7,24 @@
 //! [`parse`] reads a line, [`Machine`] carries commands out, [`moves`] does both for a whole text. [`check`] proves
 //! a file, [`seal`] ends one, [`Planner`] says how long each move takes.
 
+mod certificate;
 mod check;
 mod grammar;
 mod motion;
 mod number;
 mod profile;
+mod ranges;
 mod seal;
+mod shelf;
 mod time;
+pub use certificate::Certificate;
 pub use check::{
     Checked, Checker, LINE_BYTES_MAX, LINES_MAX, VIOLATIONS_MAX, Violation, check, check_reader,
 };
 pub use grammar::{Command, GrammarError, WORDS_MAX, Word, commands, parse, strip};
 pub use motion::{AXES, Effect, Machine, MotionError, Move, moves};
 pub use number::{DIGITS_MAX, Number, NumberError};
-pub use profile::{Feeds, Limits, Link, Material, Printer, ProfileError};
+pub use profile::{Feeds, Limits, Link, Material, Printer};
 pub use seal::{MAKER, seal};
+pub use shelf::ProfileError;
 pub use time::{Planner, Timed, durations};

@@ -107,7 +107,7 @@ fn a_hole_does_not_turn_the_axes() {
                 hole,
                 ..PLAIN
             },
-            [3.0, 1.5, 1.5, 4.0],
+            [3.0, 3.0, 1.5, 4.0],
         );
     }
 }

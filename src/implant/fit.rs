@@ -7,7 +7,7 @@ use super::rules::Rules;
 use super::vault::Vault;
 use crate::mesh::Mesh;
 use crate::space::{Lps, Point, Vector};
-use crate::status::Finding;
+use crate::status::{Bound, Finding};
 use crate::volume::{Volume, distance};
 use serde::{Deserialize, Serialize};
 
@@ -185,17 +185,18 @@ impl Fit {
 
     /// The figures as findings with their limits.
     pub fn findings(&self, rules: &Rules) -> Vec<Finding> {
-        let judged = |bad: bool, name: &str, text: &str, value: f64, limit: f64, unit: &str| {
-            let finding = if bad {
-                Finding::warn(name, text)
-            } else {
+        use Bound::{AtLeast, AtMost};
+        let judged = |bound: Bound, name: &str, text: &str, value: f64, limit: f64, unit: &str| {
+            let finding = if bound.holds(value, limit) {
                 Finding::info(name, text)
+            } else {
+                Finding::warn(name, text)
             };
-            finding.value(value, unit).limit(limit)
+            finding.value(value, unit).bound(bound, limit)
         };
         vec![
             judged(
-                self.coverage_percent < 97.0,
+                AtLeast,
                 "coverage",
                 &format!(
                     "Share of the hole that the part closes, its seam of {} mm counted in; without the seam {:.0} %.",
@@ -206,7 +207,7 @@ impl Fit {
                 "%",
             ),
             judged(
-                self.gap_p5 < 0.2,
+                AtLeast,
                 "gap_p5",
                 "Gap to the bone, 5th percentile.",
                 self.gap_p5,
@@ -214,7 +215,7 @@ impl Fit {
                 "mm",
             ),
             judged(
-                self.gap_p95 > 1.5,
+                AtMost,
                 "gap_p95",
                 "Gap to the bone, 95th percentile.",
                 self.gap_p95,
@@ -222,7 +223,7 @@ impl Fit {
                 "mm",
             ),
             judged(
-                self.gap_min < 0.0,
+                AtLeast,
                 "gap_min",
                 "Smallest distance to bone.",
                 self.gap_min,
@@ -230,7 +231,7 @@ impl Fit {
                 "mm",
             ),
             judged(
-                self.step_p95 > 1.0,
+                AtMost,
                 "step",
                 "Step between part and bone on the outside, 95th percentile.",
                 self.step_p95,
@@ -238,7 +239,7 @@ impl Fit {
                 "mm",
             ),
             judged(
-                self.thickness_p5 < rules.thickness_least_mm,
+                AtLeast,
                 "thickness",
                 "Thickness of the part, 5th percentile.",
                 self.thickness_p5,
@@ -246,7 +247,7 @@ impl Fit {
                 "mm",
             ),
             judged(
-                self.undercut_mm3 > UNDERCUT_MOST * self.volume_mm3,
+                AtMost,
                 "undercut",
                 &self.insertion_in_words(),
                 self.undercut_mm3,

@@ -153,7 +153,7 @@ pub fn missing(
         none.finding = none
             .finding
             .value(predicted_ml, "ml")
-            .limit(PREDICTED_MOST_ML);
+            .at_most(PREDICTED_MOST_ML);
         return Err(none);
     }
     let Some(near) = bounds(&hit) else {
@@ -166,7 +166,7 @@ pub fn missing(
         none.finding = none
             .finding
             .value(predicted_ml, "ml")
-            .limit(rules.body_least_mm3 / 1000.0);
+            .at_least(rules.body_least_mm3 / 1000.0);
         return Err(none);
     }
 
@@ -393,7 +393,7 @@ impl Scene<'_> {
             findings.push(
                 Finding::warn("unfilled_hole", text)
                     .value(open.mm2 / 100.0, "cm2")
-                    .limit(self.rules.part_least_cm2),
+                    .at_most(self.rules.part_least_cm2),
             );
         }
         findings
@@ -420,7 +420,7 @@ impl Scene<'_> {
             findings.push(
                 finding
                     .value(body.area_mm2 / 100.0, "cm2")
-                    .limit(self.rules.part_least_cm2),
+                    .at_least(self.rules.part_least_cm2),
             );
         }
         if vault.open {
@@ -432,7 +432,7 @@ impl Scene<'_> {
             findings.push(
                 Finding::warn("network_short", text)
                     .value(vault.covered * 100.0, "%")
-                    .limit(50.0),
+                    .at_least(50.0),
             );
         }
         findings

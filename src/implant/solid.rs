@@ -107,5 +107,5 @@ fn in_dense_bone(ct: &Volume<Hu>, voxels: &Volume<bool>) -> Finding {
     } else {
         Finding::info("overlap", text)
     };
-    finding.value(percent, "%").limit(0.05)
+    finding.value(percent, "%").at_most(0.05)
 }

@@ -312,7 +312,7 @@ fn an_open_vault_without_a_part_is_named_with_the_reason() {
 
 #[test]
 fn a_hole_under_the_brow_is_refused_in_plain_words() {
-    let low = cone(Vector::new([0.0, -1.0, -0.1]), 16.0);
+    let low = cone(Vector::new([0.0, -1.0, -0.35]), 16.0);
     let ball = cut(&[&low], 1.0);
     let refused = missing(&blurred(&ball.truth, 1.5), &ball.skull, &Rules::default()).unwrap_err();
     let text = &refused.finding.text;

@@ -161,14 +161,14 @@ fn of_grid(facts: &StudyFacts, limits: &Limits) -> Vec<Finding> {
             "Pixels are {pixel_mm:.2} mm: the edge of the hole is known no better than that."
         );
         let finding = Finding::warn("coarse_pixels", text);
-        findings.push(finding.value(pixel_mm, "mm").limit(limits.pixel_warn_mm));
+        findings.push(finding.value(pixel_mm, "mm").at_most(limits.pixel_warn_mm));
     }
     if slice_mm > limits.thick_warn_mm + ROUNDING_MM {
         let text = format!(
             "Slices are {slice_mm:.2} mm apart: use the thin reconstruction if there is one."
         );
         let finding = Finding::warn("thick_slices", text);
-        findings.push(finding.value(slice_mm, "mm").limit(limits.thick_warn_mm));
+        findings.push(finding.value(slice_mm, "mm").at_most(limits.thick_warn_mm));
     }
     if facts.tilt_deg > 0.0 {
         let text = format!(

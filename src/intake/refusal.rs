@@ -290,21 +290,21 @@ impl Refusal {
         match *self {
             Self::Gap {
                 gap_mm, spacing_mm, ..
-            } => finding.value(gap_mm, "mm").limit(spacing_mm),
+            } => finding.value(gap_mm, "mm").at_most(spacing_mm),
             Self::Uneven {
                 max_mm, limit_mm, ..
-            } => finding.value(max_mm, "mm").limit(limit_mm),
+            } => finding.value(max_mm, "mm").at_most(limit_mm),
             Self::TooThick {
                 spacing_mm,
                 limit_mm,
-            } => finding.value(spacing_mm, "mm").limit(limit_mm),
-            Self::TooFew { slices, needed } => {
-                finding.value(slices as f64, "slices").limit(needed as f64)
-            }
+            } => finding.value(spacing_mm, "mm").at_most(limit_mm),
+            Self::TooFew { slices, needed } => finding
+                .value(slices as f64, "slices")
+                .at_least(needed as f64),
             Self::Tilt {
                 tilt_deg,
                 limit_deg,
-            } => finding.value(tilt_deg, "deg").limit(limit_deg),
+            } => finding.value(tilt_deg, "deg").at_most(limit_deg),
             _ => finding,
         }
     }

@@ -202,7 +202,7 @@ fn cut_off(mask: &Volume<bool>) -> Vec<Finding> {
                     "The scan cuts the skull off at the {name}. An implant that reaches there is not complete."
                 );
                 let finding = Finding::warn("skull_cut_off", text);
-                findings.push(finding.value(mm2, "mm2").limit(CUT_LEAST_MM2));
+                findings.push(finding.value(mm2, "mm2").at_most(CUT_LEAST_MM2));
             }
         }
     }

@@ -269,7 +269,7 @@ fn judge(extent: [f64; 3], stretch: f64, voxel_mm: f64, findings: &mut Vec<Findi
         findings.push(
             Finding::warn("large_head", text)
                 .value(voxel_mm * stretch, "mm")
-                .limit(voxel_mm),
+                .at_most(voxel_mm),
         );
     }
     let least = extent.iter().copied().fold(f64::INFINITY, f64::min);
@@ -279,7 +279,7 @@ fn judge(extent: [f64; 3], stretch: f64, voxel_mm: f64, findings: &mut Vec<Findi
         findings.push(
             Finding::warn("small_head", text)
                 .value(least, "mm")
-                .limit(SMALL_MM),
+                .at_least(SMALL_MM),
         );
     }
 }

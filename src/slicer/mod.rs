@@ -7,14 +7,16 @@
 //! Never: opens a file, asks the time, draws a random number, writes a date or a name.
 //! Cost:  layers in parallel; a 100 mm cap in seconds.
 //!
-//! The way: [`place`] stands each part on the bed, [`cut`] makes contours, [`walls`], [`infill`], [`thin`] and
+//! The way: [`bodies`] tells the parts, [`place`] stands each on the bed, [`cut`] makes contours, [`walls`], [`infill`], [`thin`] and
 //! [`support`] draw, [`layers`] joins them, [`order`] and [`seam`] decide the sequence, [`emit`] writes.
 
 use crate::gcode::{MAKER, Material, MotionError, Printer, Violation, check, durations, seal};
 use crate::mesh::Mesh;
 use crate::space::Lps;
+use crate::status::duration;
 use std::fmt::Write;
 
+mod bodies;
 mod cut;
 mod delaunay;
 mod emit;
@@ -35,7 +37,7 @@ mod tests;
 mod thin;
 mod walls;
 
-pub use plan::{PartPlan, Plan, duration_text};
+pub use plan::{PartPlan, Plan};
 pub use plane::{Contour, Corner, Region, Spot, Um};
 pub use settings::{Orientation, Settings};
 
@@ -61,6 +63,29 @@ pub enum SliceError {
     Open {
         /// Edges without a partner.
         edges: usize,
+    },
+    /// Faces point inwards.
+    #[error(
+        "the mesh has a body whose faces point inwards. Turn its faces (flip normals), or give it the body around it."
+    )]
+    InsideOut,
+    /// Bodies in one another.
+    #[error(
+        "{bodies} bodies of the mesh share space; they would be printed apart. Unite them to one body, or move them \
+         apart."
+    )]
+    Overlap {
+        /// Bodies in the mesh.
+        bodies: usize,
+    },
+    /// Leaves nothing to draw.
+    #[error(
+        "the part, or one of its bodies, is thinner than a line of plastic ({line_mm} mm). Check its unit, or take a \
+         finer nozzle."
+    )]
+    Thin {
+        /// Usual line width, mm.
+        line_mm: f64,
     },
     /// Does not fit.
     #[error(
@@ -118,7 +143,8 @@ pub fn slice(
     progress: &mut dyn FnMut(f64),
 ) -> Result<Sliced, SliceError> {
     let recipe = settings::Recipe::new(printer, material, settings)?;
-    let placed = place::place(mesh, printer, settings, recipe.layer.mm())?;
+    let solids = bodies::solids(mesh, recipe.width.mm())?;
+    let placed = place::place(&solids, printer, settings, recipe.layer.mm())?;
     progress(0.1);
     let parts: Vec<layers::Part> = placed
         .iter()
@@ -128,7 +154,9 @@ pub fn slice(
     let layers = layers::draw(&parts, &recipe);
     progress(0.8);
     if layers.iter().all(|l| l.paths().next().is_none()) {
-        return Err(SliceError::Empty);
+        return Err(SliceError::Thin {
+            line_mm: recipe.width.mm(),
+        });
     }
     let mut writer = emit::Writer::new(printer, material, &recipe);
     let mut order = order::Order::default();
@@ -145,7 +173,7 @@ pub fn slice(
     let mut plan = Plan {
         printer: printer.name.clone(),
         material: material.name.clone(),
-        implantable: material.implantable != "no",
+        implantable: material.certificate().is_some(),
         settings: settings.clone(),
         parts: placed.iter().map(part_plan).collect(),
         layers: layers.len(),
@@ -203,7 +231,7 @@ fn header(plan: &Plan) -> String {
         plan.layers,
         plan.layer_mm,
         plan.settings.infill * 100.0,
-        duration_text(plan.time_s),
+        duration::for_viewers(plan.time_s),
         plan.filament_mm,
         plan.filament_g,
         plan.filament_g,

@@ -1,6 +1,6 @@
 //! Placement: which way is up, and where on the bed.
 //!
-//! In:    a closed mesh in patient millimetres, one or more parts.
+//! In:    closed parts in patient millimetres.
 //! Out:   each part with its rigid map to the bed.
 //! Holds: maps turn and shift, never mirror or scale; every part lies on Z = 0, within the bed's margins and below
 //!        the printer's height, and parts stand apart.
@@ -41,15 +41,11 @@ struct Stand {
 
 /// Turns every part for the least print time at a safe stand and sets them side by side.
 pub(super) fn place(
-    mesh: &Mesh<Lps>,
+    parts: &[Mesh<Lps>],
     printer: &Printer,
     settings: &Settings,
     layer_mm: f64,
 ) -> Result<Vec<Placed>, SliceError> {
-    let parts = parts(mesh);
-    if parts.is_empty() {
-        return Err(SliceError::Empty);
-    }
     let stands: Vec<Vec<Stand>> = parts
         .iter()
         .map(|part| stands(part, settings, layer_mm))
@@ -85,84 +81,6 @@ pub(super) fn place(
         size_mm: size,
         bed_mm: [printer.bed_mm[0], printer.bed_mm[1], printer.height_mm],
     })
-}
-
-/// Connected parts of a mesh; an inner surface (a void) goes with the part around it.
-fn parts(mesh: &Mesh<Lps>) -> Vec<Mesh<Lps>> {
-    // Vertices in the same place are the same: STL files repeat them.
-    let mut order: Vec<u32> = (0..mesh.vertices.len() as u32).collect();
-    let key = |v: &u32| {
-        mesh.vertices[*v as usize]
-            .0
-            .map(|c| (c * 1e4).round() as i64)
-    };
-    order.sort_by_key(key);
-    let mut root: Vec<u32> = (0..mesh.vertices.len() as u32).collect();
-    fn find(root: &mut [u32], mut v: u32) -> u32 {
-        while root[v as usize] != v {
-            root[v as usize] = root[root[v as usize] as usize];
-            v = root[v as usize];
-        }
-        v
-    }
-    let mut join = |a: u32, b: u32| {
-        let (a, b) = (find(&mut root, a), find(&mut root, b));
-        root[a.max(b) as usize] = a.min(b);
-    };
-    for pair in order.windows(2) {
-        if key(&pair[0]) == key(&pair[1]) {
-            join(pair[0], pair[1]);
-        }
-    }
-    for &[a, b, c] in &mesh.triangles {
-        join(a, b);
-        join(b, c);
-    }
-    let mut bodies: Vec<(u32, Vec<[u32; 3]>)> = Vec::new();
-    for &triangle in &mesh.triangles {
-        let name = find(&mut root, triangle[0]);
-        match bodies.iter_mut().find(|(n, _)| *n == name) {
-            Some((_, list)) => list.push(triangle),
-            None => bodies.push((name, vec![triangle])),
-        }
-    }
-    let bodies: Vec<Mesh<Lps>> = bodies
-        .into_iter()
-        .map(|(_, list)| compact(mesh, &list))
-        .collect();
-    let (mut solids, voids): (Vec<_>, Vec<_>) =
-        bodies.into_iter().partition(|body| body.volume_mm3() > 0.0);
-    for inner in voids {
-        if let Some(around) = solids.iter_mut().find(|solid| encloses(solid, &inner)) {
-            let base = around.vertices.len() as u32;
-            around.vertices.extend(&inner.vertices);
-            around
-                .triangles
-                .extend(inner.triangles.iter().map(|t| t.map(|v| v + base)));
-        }
-    }
-    solids
-}
-
-/// The triangles of `list` with only the vertices that they use.
-fn compact(mesh: &Mesh<Lps>, list: &[[u32; 3]]) -> Mesh<Lps> {
-    let mut used: Vec<u32> = list.iter().flatten().copied().collect();
-    used.sort_unstable();
-    used.dedup();
-    let number = |v: u32| used.partition_point(|&u| u < v) as u32;
-    Mesh {
-        vertices: used.iter().map(|&v| mesh.vertices[v as usize]).collect(),
-        triangles: list.iter().map(|t| t.map(number)).collect(),
-    }
-}
-
-fn encloses(solid: &Mesh<Lps>, inner: &Mesh<Lps>) -> bool {
-    match (solid.bounds(), inner.bounds()) {
-        (Some((lo, hi)), Some((a, b))) => {
-            (0..3).all(|axis| lo.0[axis] <= a.0[axis] && b.0[axis] <= hi.0[axis])
-        }
-        _ => false,
-    }
 }
 
 /// Ways of standing, cheapest first.
@@ -410,23 +328,16 @@ mod tests {
         ]))
     }
 
-    fn both(a: Mesh<Lps>, b: &Mesh<Lps>) -> Mesh<Lps> {
-        let base = a.vertices.len() as u32;
-        Mesh {
-            vertices: a.vertices.iter().chain(&b.vertices).copied().collect(),
-            triangles: a
-                .triangles
-                .iter()
-                .copied()
-                .chain(b.triangles.iter().map(|t| t.map(|v| v + base)))
-                .collect(),
-        }
-    }
-
     #[test]
     fn a_cap_stands_rigidly_on_the_bed_inside_its_margins() {
         let cap = shifted(&shapes::cap(100.0), [-300.0, 40.0, 1200.0]);
-        let placed = place(&cap, &printer(), &Settings::default(), 0.2).unwrap();
+        let placed = place(
+            std::slice::from_ref(&cap),
+            &printer(),
+            &Settings::default(),
+            0.2,
+        )
+        .unwrap();
         assert_eq!(placed.len(), 1);
         assert!((placed[0].to_bed.determinant() - 1.0).abs() < 1e-9);
         let (low, high) = placed[0].mesh.bounds().unwrap();
@@ -439,7 +350,7 @@ mod tests {
     fn a_cap_is_stood_up_steeply_with_little_to_support() {
         let cap = shapes::cap(100.0);
         let settings = Settings::default();
-        let placed = place(&cap, &printer(), &settings, 0.2).unwrap();
+        let placed = place(std::slice::from_ref(&cap), &printer(), &settings, 0.2).unwrap();
         let (low, high) = placed[0].mesh.bounds().unwrap();
         // Lying down it is 19 mm high.
         assert!(high.0[2] - low.0[2] > 40.0, "{:?}", high.0[2]);
@@ -450,10 +361,10 @@ mod tests {
 
     #[test]
     fn two_shells_stand_side_by_side() {
-        let two = both(
+        let two = [
             shapes::cap(70.0),
-            &shifted(&shapes::cap(60.0), [0.0, 0.0, 50.0]),
-        );
+            shifted(&shapes::cap(60.0), [0.0, 0.0, 50.0]),
+        ];
         let placed = place(&two, &printer(), &Settings::default(), 0.2).unwrap();
         let bounds: Vec<_> = placed.iter().map(|p| p.mesh.bounds().unwrap()).collect();
         assert_eq!(bounds.len(), 2);
@@ -464,15 +375,9 @@ mod tests {
     }
 
     #[test]
-    fn a_void_stays_with_its_part_and_a_giant_is_refused() {
-        let outer = shapes::cuboid::<Lps>([20.0; 3]);
-        let mut inner = shifted(&shapes::cuboid([5.0; 3]), [7.0; 3]);
-        for t in &mut inner.triangles {
-            t.swap(1, 2);
-        }
-        assert_eq!(parts(&both(outer, &inner)).len(), 1);
+    fn a_giant_is_refused() {
         let giant = shapes::cuboid([300.0, 300.0, 300.0]);
-        let refused = place(&giant, &printer(), &Settings::default(), 0.2);
+        let refused = place(&[giant], &printer(), &Settings::default(), 0.2);
         assert!(matches!(refused, Err(SliceError::TooLarge { .. })));
     }
 }

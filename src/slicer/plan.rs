@@ -59,14 +59,3 @@ impl PartPlan {
         Map::new(self.to_bed)
     }
 }
-
-/// `4h 48m 12s`, as G-code viewers read it.
-pub fn duration_text(seconds: f64) -> String {
-    let all = seconds.max(0.0).round() as u64;
-    let (hours, minutes, seconds) = (all / 3600, all / 60 % 60, all % 60);
-    match (hours, minutes) {
-        (0, 0) => format!("{seconds}s"),
-        (0, _) => format!("{minutes}m {seconds}s"),
-        _ => format!("{hours}h {minutes}m {seconds}s"),
-    }
-}

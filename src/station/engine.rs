@@ -207,7 +207,7 @@ impl Engine {
         let free = self.folders.free_mib().ok()?;
         (free < FREE_MIB_MIN).then(|| {
             let text = "The disk is nearly full. New scans wait in the drop folder, nothing is lost. Ask IT to free space.";
-            Finding::warn("disk_full", text).value(free as f64, "MiB").limit(FREE_MIB_MIN as f64)
+            Finding::warn("disk_full", text).value(free as f64, "MiB").at_least(FREE_MIB_MIN as f64)
         })
     }
 

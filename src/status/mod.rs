@@ -6,12 +6,13 @@
 use serde::{Deserialize, Serialize};
 
 mod designer;
+pub mod duration;
 mod finding;
 mod job;
 mod snapshot;
 
 pub use designer::{DesignOutcome, DesignSummary, DesignerLine, Reason};
-pub use finding::{Finding, Severity};
+pub use finding::{Bound, Finding, Severity};
 pub use job::{JobState, Progress, Stage};
 pub use snapshot::{Heater, JobView, PrinterState, PrinterView, Snapshot, StationView};
 

@@ -5,7 +5,7 @@ use super::fault::Fault;
 use super::html::Html;
 use super::parts::{self, Live};
 use super::words;
-use crate::status::{JobState, JobView, Severity, Snapshot};
+use crate::status::{JobState, JobView, Severity, Snapshot, duration};
 use axum::extract::{Path, State};
 use axum::response::Html as Page;
 
@@ -81,7 +81,7 @@ fn head(snapshot: &Snapshot, job: &JobView) -> Html {
     }
     if let Some(seconds) = job.print_s {
         html.raw("<div><dt>Print</dt><dd>")
-            .text(words::duration(seconds))
+            .text(duration::words(seconds))
             .raw("</dd></div>");
     }
     if let Some(grams) = job.filament_g {

@@ -4,7 +4,7 @@ use super::Shared;
 use super::html::Html;
 use super::parts::{self, Live};
 use super::words;
-use crate::status::{JobState, JobView, PrinterState, Snapshot};
+use crate::status::{JobState, JobView, PrinterState, Snapshot, duration};
 use axum::extract::State;
 use axum::response::Html as Page;
 
@@ -88,7 +88,7 @@ fn top(snapshot: &Snapshot, printing: Option<&JobView>) -> Html {
             "The printer link does not answer.".into(),
         )
     } else if let Some(job) = printing {
-        let left = words::duration(printer.left_s);
+        let left = duration::words(printer.left_s);
         if job.state == JobState::Paused {
             (
                 "paused",
@@ -210,7 +210,7 @@ fn needs(snapshot: &Snapshot) -> Html {
 /// Print time and filament, in words.
 pub(super) fn plan(html: &mut Html, job: &JobView) {
     if let Some(seconds) = job.print_s {
-        html.text(words::duration(seconds)).raw(" to print");
+        html.text(duration::words(seconds)).raw(" to print");
     }
     if let Some(grams) = job.filament_g {
         html.raw(", ")
@@ -235,7 +235,7 @@ fn print(snapshot: &Snapshot, job: &JobView) -> Html {
     html.raw("</h2><p class=\"big\">")
         .text(format!("{:.0}", (printer.fraction * 100.0).floor()));
     html.raw(" %<small> ")
-        .text(words::duration(printer.left_s))
+        .text(duration::words(printer.left_s))
         .raw(" left</small></p>");
     parts::bar(&mut html, printer.fraction, "Print");
     html.raw("<p class=\"quiet\">");
@@ -250,7 +250,7 @@ fn print(snapshot: &Snapshot, job: &JobView) -> Html {
             .raw(". ");
     }
     html.raw("On the printer for ")
-        .text(words::duration(printer.spent_s))
+        .text(duration::words(printer.spent_s))
         .raw(". Released by ")
         .text(&job.released_by)
         .raw(".</p></div></article>");

@@ -5,6 +5,7 @@ use super::html::Html;
 use super::words;
 use crate::status::{
     Finding, JobState, JobView, PrinterState, PrinterView, Severity, Side, Snapshot, Stage,
+    duration,
 };
 
 /// A page's moving parts at one instant.
@@ -99,7 +100,9 @@ pub(super) fn finding(into: &mut Html, finding: &Finding) {
     if let Some(value) = finding.value {
         into.raw("<em>").text(words::number(value, &finding.unit));
         if let Some(limit) = finding.limit {
-            into.raw(" <small>limit ")
+            into.raw(" <small>")
+                .text(finding.bound_words())
+                .raw(" ")
                 .text(words::number(limit, &finding.unit))
                 .raw("</small>");
         }
@@ -205,7 +208,7 @@ pub(super) fn facts(snapshot: &Snapshot, job: Option<&JobView>) -> serde_json::V
         "printer": snapshot.printer.state,
         "printing": printing.map(|j| serde_json::json!({
             "code": j.code, "state": j.state,
-            "spent": words::duration(snapshot.printer.spent_s), "left": words::duration(snapshot.printer.left_s),
+            "spent": duration::words(snapshot.printer.spent_s), "left": duration::words(snapshot.printer.left_s),
         })),
         "job": job.map(|j| serde_json::json!({ "code": j.code, "state": j.state, "sha256": j.gcode_sha256 })),
     })

@@ -1,4 +1,4 @@
-//! Words for people: states, durations, times.
+//! Words for people: states, times, numbers.
 
 use crate::status::{JobState, Stage};
 
@@ -54,16 +54,6 @@ pub(super) const STAGES: [Stage; 6] = [
     Stage::Check,
 ];
 
-/// `2 h 14 min`, `14 min`, `under a minute`.
-pub(super) fn duration(seconds: f64) -> String {
-    let minutes = (seconds / 60.0).round().clamp(0.0, 60_000.0) as u64;
-    match (minutes / 60, minutes % 60) {
-        (0, 0) => "under a minute".into(),
-        (0, m) => format!("{m} min"),
-        (h, m) => format!("{h} h {m:02} min"),
-    }
-}
-
 /// `14:02` out of RFC 3339; the day before it when it is not the day of `now`.
 pub(super) fn clock(at: &str, now: &str) -> String {
     match (at.get(..10), at.get(11..16)) {
@@ -97,9 +87,6 @@ mod tests {
 
     #[test]
     fn times_read_as_people_say_them() {
-        assert_eq!(duration(20.0), "under a minute");
-        assert_eq!(duration(8040.0), "2 h 14 min");
-        assert_eq!(duration(f64::NAN), "under a minute");
         let now = "2026-11-21T15:00:00+01:00";
         assert_eq!(clock("2026-11-21T14:02:10+01:00", now), "14:02");
         assert_eq!(clock("2026-11-20T14:02:10+01:00", now), "2026-11-20 14:02");

@@ -115,3 +115,33 @@ fn wrong_use_is_told_from_a_refused_mesh() {
     assert_eq!(calvaria(&["slice", mesh, "-o", out]).status.code(), Some(3));
     assert!(!Path::new(out).exists());
 }
+
+#[test]
+fn only_a_regular_file_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    block(Path::new(&path("block.stl")));
+    std::os::unix::fs::symlink("/dev/full", path("link.gcode")).unwrap();
+    std::fs::create_dir(path("folder.gcode")).unwrap();
+    std::os::unix::fs::symlink("/dev/full", path("other.plan.json")).unwrap();
+    for name in ["link.gcode", "folder.gcode", "other.gcode"] {
+        let refused = calvaria(&["slice", &path("block.stl"), "-o", &path(name)]);
+        assert_eq!(refused.status.code(), Some(2), "{name}");
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(said.contains("no regular file"), "{name}: {said}");
+    }
+    assert!(Path::new(&path("link.gcode")).is_symlink());
+    assert!(Path::new(&path("other.plan.json")).is_symlink());
+    assert!(!Path::new(&path("other.gcode")).exists());
+    // A file of an earlier run is.
+    std::fs::write(path("old.gcode"), "G28").unwrap();
+    let again = calvaria(&[
+        "slice",
+        &path("block.stl"),
+        "--draft",
+        "-o",
+        &path("old.gcode"),
+    ]);
+    assert!(again.status.success());
+    assert!(std::fs::read_to_string(path("old.gcode")).unwrap().len() > 1000);
+}

@@ -3,6 +3,10 @@
 
 use crate::gcode::{Command, Printer};
 
+/// Least share of the profile's speeds and accelerations that a file may ask for. Slower, and a print takes for ever
+/// with its heaters on.
+const SLOWEST_SHARE: f64 = 0.05;
+
 /// What a word's number must be.
 #[derive(Clone, Copy, Debug)]
 enum Range {
@@ -24,14 +28,12 @@ fn rules(command: &Command, printer: &Printer) -> Option<Vec<Rule>> {
         return None;
     }
     let limits = &printer.limits;
-    let axes = |f: &crate::gcode::Feeds| {
-        vec![
-            ('X', Within(0.0, f.x)),
-            ('Y', Within(0.0, f.y)),
-            ('Z', Within(0.0, f.z)),
-            ('E', Within(0.0, f.e)),
-        ]
+    let axes = |f: &crate::gcode::Feeds, least: f64| {
+        [('X', f.x), ('Y', f.y), ('Z', f.z), ('E', f.e)]
+            .map(|(letter, most)| (letter, Within(least * most, most)))
+            .to_vec()
     };
+    let accel = |most: f64| Within(SLOWEST_SHARE * most, most);
     Some(match (command.letter, command.number) {
         ('G', 0 | 1) => vec![('X', Any), ('Y', Any), ('Z', Any), ('E', Any), ('F', Any)],
         ('G', 4) => vec![('S', Within(0.0, 600.0)), ('P', Within(0.0, 600_000.0))],
@@ -55,17 +57,17 @@ fn rules(command: &Command, printer: &Printer) -> Option<Vec<Rule>> {
             ('R', Within(0.0, limits.bed_max_c)),
         ],
         ('M', 106) => vec![('S', Within(0.0, 255.0))],
-        ('M', 117 | 118) => vec![],
-        ('M', 201) => axes(&limits.accel_mm_s2),
-        ('M', 203) => axes(&limits.feed_mm_s),
+        ('M', 117) => vec![],
+        ('M', 201) => axes(&limits.accel_mm_s2, SLOWEST_SHARE),
+        ('M', 203) => axes(&limits.feed_mm_s, SLOWEST_SHARE),
         ('M', 204) => vec![
-            ('P', Within(1.0, limits.print_accel_mm_s2)),
-            ('R', Within(1.0, limits.retract_accel_mm_s2)),
-            ('S', Within(1.0, limits.print_accel_mm_s2)),
-            ('T', Within(1.0, limits.travel_accel_mm_s2)),
+            ('P', accel(limits.print_accel_mm_s2)),
+            ('R', accel(limits.retract_accel_mm_s2)),
+            ('S', accel(limits.print_accel_mm_s2)),
+            ('T', accel(limits.travel_accel_mm_s2)),
         ],
         ('M', 205) => {
-            let mut words = axes(&limits.jerk_mm_s);
+            let mut words = axes(&limits.jerk_mm_s, 0.0);
             words.push(('J', Within(0.0, limits.junction_deviation_mm.max(0.001))));
             words
         }
@@ -181,6 +183,10 @@ fn forbidden(command: &Command, name: &str) -> Denied {
             ("forbidden_command", "it changes the printer's own settings")
         }
         ('M', 110) => ("forbidden_command", "line numbers belong to the link"),
+        ('M', 118) => (
+            "forbidden_command",
+            "it makes the printer send any text, its own answers included",
+        ),
         _ => (
             "unknown_command",
             "it is not on the list of commands that can be proved",

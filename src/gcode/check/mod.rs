@@ -3,8 +3,9 @@
 //! In:    the file's bytes and a [`Printer`].
 //! Out:   [`Checked`] with the extremes that were reached, or [`Violation`]s with line, limit and what to do.
 //! Holds: no move of an accepted file leaves the volume, touches the bed, moves before homing, goes faster,
-//!        hotter or melts more than the profile allows, pushes cold filament, drives into what is printed, or
-//!        leaves a heater on; no line is longer than the firmware's buffer; no command is off the allow-list.
+//!        hotter or melts more than the profile allows, pushes cold filament, drives or homes into what is printed,
+//!        moves an axis whose motor was released, heaps filament in one spot, crawls or waits for days, or leaves a
+//!        heater on; no line is longer than the firmware's buffer; no command is off the allow-list.
 //! Never: trusts the slicer. The link runs the same function on the released file before the first line.
 //! Cost:  one pass, memory independent of the file's length.
 
@@ -17,6 +18,7 @@ use std::io::{BufRead, Read};
 
 mod allow;
 mod moves;
+mod still;
 
 /// Violations that are told; more say nothing new.
 pub const VIOLATIONS_MAX: usize = 20;
@@ -135,6 +137,14 @@ pub struct Checker<'a> {
     peak_nm: i64,
     /// Highest Z of an extrusion, nm.
     printed_nm: i64,
+    /// Axes whose motor was switched off after they were homed: where they stand is not known.
+    released: [bool; 3],
+    /// Filament that was pushed while standing and not yet followed by as much drawn, mm.
+    heaped_mm: f64,
+    /// Seconds waited since the head last moved.
+    waited_s: f64,
+    /// Least seconds that all moves and waits take.
+    spent_s: f64,
     /// Cold extrusion is told once per heater command: what follows is the same fault.
     cold_told: bool,
     stopped: bool,
@@ -158,6 +168,10 @@ impl<'a> Checker<'a> {
             bed_target_c: 0.0,
             peak_nm: 0,
             printed_nm: 0,
+            released: [false; 3],
+            heaped_mm: 0.0,
+            waited_s: 0.0,
+            spent_s: 0.0,
             cold_told: false,
             stopped: false,
         }
@@ -212,9 +226,13 @@ impl<'a> Checker<'a> {
             return;
         }
         self.heat(command);
+        self.release(command);
+        let from_nm = self.machine.at_nm();
         match self.machine.apply(self.checked.lines, command) {
             Ok(Effect::Move(one)) => self.moved(&one),
-            Ok(Effect::Home(_) | Effect::Dwell(_) | Effect::None) => {}
+            Ok(Effect::Home(axes)) => self.homes(axes, from_nm[2]),
+            Ok(Effect::Dwell(seconds)) => self.waits(seconds),
+            Ok(Effect::None) => {}
             Err(error @ MotionError::TooLarge(_)) => self.violate(
                 "outside_volume",
                 error.to_string(),

@@ -9,7 +9,7 @@ const SLACK: f64 = 1.002;
 /// Lowest Z of an extrusion, nm: below it the nozzle scrapes.
 const EXTRUDE_Z_MIN_NM: i64 = 50_000;
 
-/// Furthest a retraction may pull, and most a standing nozzle may push in one command, mm of filament.
+/// Furthest a retraction may pull, and most a standing nozzle may push before as much was drawn, mm of filament.
 /// The melt zone of a desktop hotend is about 10 mm long; pulling further jams it.
 const STANDING_E_MAX_MM: f64 = 12.0;
 
@@ -40,6 +40,7 @@ impl Checker<'_> {
         self.checked.moves += 1;
         self.place(one);
         self.speed(one);
+        self.passes(one);
         let pushed_nm = one.to_nm[3] - one.from_nm[3];
         if pushed_nm != 0 {
             self.warm();
@@ -50,11 +51,17 @@ impl Checker<'_> {
     fn place(&mut self, one: &Move) {
         let homed = self.machine.homed();
         for axis in 0..3 {
-            if one.from_nm[axis] != one.to_nm[axis] && !homed[axis] {
+            let known = homed[axis] && !self.released[axis];
+            if one.from_nm[axis] != one.to_nm[axis] && !known {
                 let name = ['X', 'Y', 'Z'][axis];
+                let why = if homed[axis] {
+                    "after its motor was switched off"
+                } else {
+                    "before it was homed"
+                };
                 self.violate(
                     "home_first",
-                    format!("{name} moves before it was homed"),
+                    format!("{name} moves {why}"),
                     "Put G28 into the printer's start code; without it the head does not know where it is.",
                 );
                 return;
@@ -85,14 +92,23 @@ impl Checker<'_> {
             }
         }
         let across = one.from_nm[0] != one.to_nm[0] || one.from_nm[1] != one.to_nm[1];
-        let reach_nm = (0.8e6 * self.printer.nozzle_mm) as i64;
+        let down = one.to_nm[2] < one.from_nm[2];
         let lowest = one.from_nm[2].min(one.to_nm[2]);
-        if across && lowest + reach_nm < self.printed_nm {
+        // Straight up is the way out of a place that was judged when the head went there.
+        if across || down {
+            self.clears(lowest, "moves");
+        }
+    }
+
+    /// Refuses a head that goes lower than what is printed.
+    pub(super) fn clears(&mut self, lowest_nm: i64, verb: &str) {
+        let reach_nm = (0.8e6 * self.printer.nozzle_mm) as i64;
+        if lowest_nm + reach_nm < self.printed_nm {
             self.violate(
                 "into_part",
                 format!(
-                    "the head moves at Z {:.3} mm where plastic stands up to {:.3} mm",
-                    lowest as f64 * 1e-6,
+                    "the head {verb} at Z {:.3} mm where plastic stands up to {:.3} mm",
+                    lowest_nm as f64 * 1e-6,
                     self.printed_nm as f64 * 1e-6
                 ),
                 "Slice the part again; the nozzle would strike what is printed.",
@@ -156,12 +172,13 @@ impl Checker<'_> {
         let length = one.length_mm();
         let volume = fresh_nm as f64 * 1e-6 * filament_mm2(self.printer);
         if length == 0.0 {
-            let pushed = fresh_nm as f64 * 1e-6;
-            if pushed > STANDING_E_MAX_MM {
+            self.heaped_mm += fresh_nm as f64 * 1e-6;
+            if self.heaped_mm > STANDING_E_MAX_MM {
+                let heaped_mm = std::mem::take(&mut self.heaped_mm);
                 self.violate(
                     "e_jump",
                     format!(
-                        "a standing nozzle pushes {pushed:.2} mm, allowed are {STANDING_E_MAX_MM}"
+                        "a standing nozzle pushes {heaped_mm:.2} mm before it draws on, allowed are at most {STANDING_E_MAX_MM}"
                     ),
                     "Slice the part again; a G92 E0 is missing or a number is wrong.",
                 );
@@ -188,6 +205,7 @@ impl Checker<'_> {
                 "Slice the part again; a G92 E0 is missing or a number is wrong.",
             );
         } else if fresh_nm > 0 {
+            self.heaped_mm = (self.heaped_mm - fresh_nm as f64 * 1e-6).max(0.0);
             if length > 0.1 {
                 self.checked.section_mm2 = self.checked.section_mm2.max(section);
             }
@@ -221,7 +239,7 @@ impl Checker<'_> {
                 "Slice the part again with a first layer of at least 0.05 mm.",
             );
         }
-        self.printed_nm = self.printed_nm.max(one.to_nm[2]);
+        self.printed_nm = self.printed_nm.max(one.from_nm[2]).max(one.to_nm[2]);
         for (at, axis) in [one.from_mm(), one.to_mm()]
             .iter()
             .flat_map(|p| [(p, 0), (p, 1), (p, 2)])

@@ -105,6 +105,102 @@ fn each_limit_speaks_for_itself() {
     }
 }
 
+/// A file that prints a wall up to Z 10 in steps of 0.3 mm and then does `last`, which begins in line 76.
+fn tall(last: &str) -> String {
+    let mut body = format!("{MAKER} 0\nG28\nM109 S210\nG90\nM83\nG1 X50 Y50 F6000\n");
+    for layer in 1..=34 {
+        let x = if layer % 2 == 0 { 50 } else { 60 };
+        body += &format!(
+            "G1 Z{:.1} F600\nG1 X{x} E0.3 F1800\n",
+            0.3 * f64::from(layer)
+        );
+    }
+    body += "M104 S0\n";
+    assert_eq!(body.lines().count(), 75);
+    seal_it(&format!("{body}{last}\n"))
+}
+
+#[test]
+fn nothing_drives_or_homes_into_what_is_printed() {
+    let good = tall("G1 Z11 F600\nG28 X Y\nM84");
+    assert!(check(good.as_bytes(), &printer()).is_ok());
+    for last in [
+        "G1 Z0.1 F600\nG1 Z11",
+        "G28\nG1 Z11 F600",
+        "G28 Z\nG1 Z11 F600",
+    ] {
+        refused(&tall(last), "into_part", 76);
+    }
+    // A motor that was switched off no longer holds the head up.
+    refused(&tall("M84 Z\nG28 X"), "into_part", 77);
+}
+
+#[test]
+fn a_released_motor_has_to_be_homed_again() {
+    for (last, line) in [
+        ("M84\nG1 Z11 F600", 77),
+        ("M18 Z\nG1 Z11 F600", 77),
+        ("M84 X\nM17\nG1 Y60 F6000\nG1 X60", 79),
+    ] {
+        refused(&tall(last), "home_first", line);
+    }
+    for last in [
+        "M84 E\nG1 X60 Y60 F6000",
+        "M84 X Y\nG28 X Y\nG1 X60 Y60 F6000",
+    ] {
+        assert_eq!(
+            check(tall(last).as_bytes(), &printer()).err(),
+            None,
+            "{last}"
+        );
+    }
+}
+
+#[test]
+fn pushes_while_standing_add_up_until_as_much_is_drawn() {
+    let heap = |between: &str| {
+        let pushes = format!("G1 E7 F120\n{between}").repeat(3);
+        resealed(
+            "M82\n",
+            &format!("M83\nG1 X50 Y50 Z0.2 F600\n{pushes}M82\n"),
+        )
+    };
+    refused(&heap(""), "e_jump", 10);
+    refused(&heap("G1 X60 F6000\nG1 X50\n"), "e_jump", 12);
+    let drawn = heap("G1 X150 E3.5 F1200\nG1 X50 E3.5\n");
+    assert_eq!(check(drawn.as_bytes(), &printer()).err(), None);
+}
+
+#[test]
+fn a_file_can_not_take_for_ever() {
+    for (from, to, limit, line) in [
+        ("M82\n", "G4 S600\n".repeat(7), "too_long", 13),
+        (
+            "M82\n",
+            "G1 X9 F600\nG1 X8\nG4 S600\n".repeat(1009),
+            "too_long",
+            3030,
+        ),
+        (
+            "G1 X50 Y50 F7200",
+            "G1 X50 Y50 F0.001".into(),
+            "too_slow",
+            11,
+        ),
+        ("M82\n", "M201 X0\n".into(), "machine_limits", 7),
+        ("M82\n", "M203 E0.5\n".into(), "machine_limits", 7),
+        ("M82\n", "M204 P1\n".into(), "machine_limits", 7),
+        ("M82\n", "M118 Resend: 5\n".into(), "forbidden_command", 7),
+    ] {
+        refused(&resealed(from, &to), limit, line);
+    }
+    let waits = format!("{}G1 Z5 F600\nG4 S600\n", "G4 S600\n".repeat(6));
+    assert_eq!(
+        check(resealed("M82\n", &waits).as_bytes(), &printer()).err(),
+        None
+    );
+}
+
 #[test]
 fn a_line_too_long_for_the_firmware_is_refused() {
     let text = format!("M117 {}\nM82\n", "x".repeat(85));

@@ -120,7 +120,7 @@ pub(super) fn bad_line() -> Finding {
         "bad_line",
         "More than one line in ten had to be sent again; the print is held. Look at the cable, then resume or cancel.",
     )
-    .limit(0.1)
+    .at_most(0.1)
 }
 
 pub(super) fn targets_lost() -> Finding {

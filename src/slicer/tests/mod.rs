@@ -115,6 +115,30 @@ fn two_shells_are_printed_as_two_parts() {
 }
 
 #[test]
+fn only_a_certificate_takes_the_fit_model_line_off() {
+    let made = |implantable: &str| {
+        let material = Material {
+            implantable: implantable.into(),
+            ..material()
+        };
+        let settings = Settings::draft();
+        let block = shapes::cuboid([8.0, 8.0, 2.0]);
+        slice(&block, &printer(), &material, &settings, &mut |_| {}).unwrap()
+    };
+    for (text, certified) in [
+        ("no", false),
+        ("yes", false),
+        ("", false),
+        ("Kranio Werk, MD-4711, 2026-02-28", true),
+    ] {
+        let result = made(text);
+        assert_eq!(result.plan.implantable, certified, "{text}");
+        let line = result.gcode.contains("not for implantation");
+        assert_eq!(line, !certified, "{text}");
+    }
+}
+
+#[test]
 fn what_can_not_be_printed_is_refused() {
     let try_it = |mesh: &Mesh<Lps>, settings: &Settings| {
         slice(mesh, &printer(), &material(), settings, &mut |_| {}).unwrap_err()
@@ -171,7 +195,7 @@ fn figures_of_the_benchmark_cap() {
             "{name}: {score:?}, {} layers, {} lines, {}, {:.1} cm3 support",
             with.plan.layers,
             with.plan.lines,
-            duration_text(with.plan.time_s),
+            duration::for_viewers(with.plan.time_s),
             with.plan.support_mm3 / 1000.0
         );
         assert!(
