@@ -1,7 +1,7 @@
 //! `calvaria operator`: who may release a print.
 
 use super::{Failure, Outcome};
-use crate::station::{Config, Store};
+use crate::station::{Config, Store, StoreError};
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ pub(super) struct Args {
     /// Configuration of the station.
     #[arg(long, global = true)]
     config: Option<PathBuf>,
-    /// Data folder of the station, instead of the configuration's.
+    /// Data folder of a station that has a store, instead of the configuration's.
     #[arg(long, global = true)]
     data: Option<PathBuf>,
 }
@@ -48,8 +48,20 @@ pub(super) fn run(args: Args) -> Outcome {
         Some(path) => Config::read(path).map_err(Failure::usage)?,
         None => Config::default(),
     };
+    // A folder typed by hand may be mistyped, and only adding may begin a new station.
+    let begins = args.data.is_none() && matches!(args.act, Act::Add { .. });
     let data = args.data.unwrap_or(config.data);
-    let mut store = Store::open(&data, super::serve::random_seed()).map_err(Failure::failed)?;
+    let mut store = match Store::open_existing(&data) {
+        Err(StoreError::None(_)) if begins => {
+            let store = Store::open(&data, super::serve::random_seed()).map_err(Failure::failed)?;
+            tracing::warn!(
+                "there was no store yet: a new one was made in {}",
+                data.display()
+            );
+            store
+        }
+        opened => opened.map_err(Failure::failed)?,
+    };
     let now = super::serve::stamp(&jiff::Zoned::now());
     match args.act {
         Act::Add { name, pin_stdin } => {

@@ -2,11 +2,11 @@
 
 use super::{Failure, Outcome};
 use crate::printer::client::{Client, SOCKET};
-use crate::printer::wire::Command;
+use crate::printer::wire::{Command, Status};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Emergency stop, straight to the link: nothing moves, everything is off. Needs neither station nor PIN.
+/// Emergency stop, straight to the link; says whether the printer has confirmed it. Needs neither station nor PIN.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  calvaria stop --data /var/lib/calvaria")]
 pub(super) struct Args {
@@ -24,15 +24,32 @@ const LIMIT: Duration = Duration::from_secs(3);
 #[allow(clippy::print_stdout)] // results go to stdout
 pub(super) fn run(args: Args) -> Outcome {
     let mut client = Client::connect(&args.data.join(SOCKET), LIMIT).map_err(Failure::failed)?;
-    let status = client
+    let mut status = client
         .ask(Command::EmergencyStop)
         .map_err(Failure::failed)?;
+    // Sent is not stopped: the link asks the printer again and again, and gives its verdict before this time is over.
+    let asked = Instant::now();
+    while is(&status, "stop_sent") && asked.elapsed() < LIMIT {
+        std::thread::sleep(Duration::from_millis(50));
+        status = client.ask(Command::Status).map_err(Failure::failed)?;
+    }
+    let confirmed = is(&status, "emergency_stop");
     if args.json {
         let text = serde_json::to_string(&status).map_err(Failure::failed)?;
         println!("{text}");
     } else {
-        let said = status.fault.map_or(String::new(), |fault| fault.text);
-        println!("Emergency stop sent. {said}");
+        println!("{}", status.fault.map_or(String::new(), |fault| fault.text));
     }
-    Ok(())
+    if confirmed {
+        Ok(())
+    } else {
+        Err(Failure::failed(
+            "the printer did not confirm the emergency stop. Use its own switch.",
+        ))
+    }
+}
+
+/// The fault that is shown now, by name.
+fn is(status: &Status, fault: &str) -> bool {
+    status.fault.as_ref().is_some_and(|f| f.name == fault)
 }

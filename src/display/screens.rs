@@ -455,7 +455,10 @@ impl<'a> Page<'a> {
     /// Temperatures, at arm's length.
     fn heaters(&mut self, snapshot: &Snapshot) {
         let printer = &snapshot.printer;
-        let one = |name: &str, h: crate::status::Heater| {
+        let one = |name: &str, heater: Option<crate::status::Heater>| {
+            let Some(h) = heater else {
+                return format!("{name} unknown");
+            };
             let target = if h.target_c > 0.0 {
                 format!("/{:.0}", h.target_c)
             } else {

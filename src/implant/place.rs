@@ -70,7 +70,7 @@ pub(super) fn skin(skull: &Volume<bool>, head: &IndexBox, axes: &Axes) -> Vec<Po
 /// the mean of the training skulls the upper margin of the orbits lies at -13, the porion at -41, the opisthion at -67:
 /// each floor stays 18 degrees and more away. Two nodded views of a whole head had an orbit's opening taken for a hole,
 /// its middle at -9 and -11.
-const FLOOR_DEG: [f64; 3] = [5.0, -10.0, -30.0];
+const FLOOR_DEG: [f64; 3] = [5.0, -18.0, -30.0];
 
 /// Above brow, ears and nape: a hole there is one of the vault.
 pub(super) fn on_vault(at: Point<Lps>, axes: &Axes) -> bool {

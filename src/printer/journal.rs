@@ -12,6 +12,9 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+/// Name of the fault of a print that was going on when the link ended.
+pub const LINK_RESTARTED: &str = "link_restarted";
+
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -166,10 +169,11 @@ fn last_job(text: &str) -> (Option<JobStatus>, bool) {
     (last, running)
 }
 
+/// What is known without the printer: its heaters may be on. The conductor says more once the printer has answered.
 fn restarted() -> Finding {
     Finding::refuse(
-        "link_restarted",
-        "The print was stopped: the link ended in mid-print (power, crash or kill). The heaters were switched off when it came back. Clear the bed and print again.",
+        LINK_RESTARTED,
+        "The print was stopped: the link ended in mid-print (power, crash or kill). The printer may still be hot until it answers again: if it does not, use its own switch.",
     )
 }
 
@@ -211,7 +215,9 @@ mod tests {
             let (_, last) = Journal::open(dir.path()).unwrap();
             let last = last.unwrap();
             assert_eq!((last.phase, last.layer), (Phase::Stopped, 4));
-            assert_eq!(last.fault.unwrap().name, "link_restarted");
+            let fault = last.fault.unwrap();
+            assert_eq!(fault.name, LINK_RESTARTED);
+            assert!(fault.text.contains("may still be hot"), "{}", fault.text);
         }
     }
 

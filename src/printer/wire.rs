@@ -114,10 +114,10 @@ pub struct Status {
     pub name: String,
     /// Port as configured.
     pub port: String,
-    /// Hotend.
-    pub hotend: Heater,
-    /// Bed.
-    pub bed: Heater,
+    /// Hotend; `None` (JSON `null`): not known now.
+    pub hotend: Option<Heater>,
+    /// Bed, likewise.
+    pub bed: Option<Heater>,
     /// The job on the printer; after its end the last job, until the next begins. Survives a restart of the link.
     pub job: Option<JobStatus>,
     /// What is wrong with printer or link now, with what to do.

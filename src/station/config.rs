@@ -243,6 +243,16 @@ impl Config {
         }
     }
 
+    /// What is dropped is moved: a drop folder that held the store or the cases would have them taken as scans.
+    fn is_drop_folder_apart(&self) -> bool {
+        let absolute = |p: &Path| std::path::absolute(p).unwrap_or_else(|_| p.to_path_buf());
+        let (data, drop) = (absolute(&self.data), absolute(&self.drop_folder()));
+        match drop.strip_prefix(&data) {
+            Ok(inside) => inside.starts_with("drop"),
+            Err(_) => !data.starts_with(&drop),
+        }
+    }
+
     /// Width and height of the LCD in pixels.
     pub fn display_px(&self) -> Option<(u32, u32)> {
         let (w, h) = self.display.size.split_once('x')?;
@@ -257,7 +267,11 @@ impl Config {
         toml::to_string(&full).unwrap_or_else(|e| format!("# can not be written: {e}\n"))
     }
 
-    fn check(&self, path: &Path) -> Result<(), ConfigError> {
+    /// Refuses values that can not be meant; `path` is named in errors.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`], by key.
+    pub fn check(&self, path: &Path) -> Result<(), ConfigError> {
         let wrong = |key, value: String, want| {
             Err(ConfigError::Value {
                 path: path.into(),
@@ -266,17 +280,30 @@ impl Config {
                 want,
             })
         };
+        if self.data.as_os_str().is_empty() || self.data == Path::new("/") {
+            let want = "write a folder of the station's own";
+            return wrong("data", self.data.display().to_string(), want);
+        }
+        if !self.is_drop_folder_apart() {
+            let want = "write a folder of its own: not the data folder, not one around it, none of its sub-folders but drop";
+            return wrong("drop.folder", self.drop.folder.display().to_string(), want);
+        }
+        if self.printer.baud == 0 {
+            return wrong("printer.baud", "0".into(), "write bits per second");
+        }
         if self.display_px().is_none() {
             let want = "write WIDTHxHEIGHT, from 320x240 to 1920x1080";
             return wrong("display.size", self.display.size.clone(), want);
         }
         let output = self.display.output.as_str();
-        if !(output == "none" || output.starts_with("/dev/") || output.starts_with("png:")) {
+        let number = output.strip_prefix("/dev/fb").unwrap_or_default();
+        let is_framebuffer = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+        if !(output == "none" || is_framebuffer || names_path(output, "png:")) {
             let want = "write none, /dev/fb0 or png:DIR";
             return wrong("display.output", output.into(), want);
         }
         let port = self.printer.port.as_str();
-        if !(port == "virtual" || port.starts_with("/dev/") || port.starts_with("pty:")) {
+        if !(port == "virtual" || names_path(port, "/dev/") || names_path(port, "pty:")) {
             let want = "write virtual, /dev/serial/by-id/NAME or pty:PATH";
             return wrong("printer.port", port.into(), want);
         }
@@ -302,6 +329,12 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// `prefix` with something after it.
+fn names_path(text: &str, prefix: &str) -> bool {
+    text.strip_prefix(prefix)
+        .is_some_and(|rest| !rest.is_empty())
 }
 
 /// The first key of `table` that no section has, dotted, and the known key spelled most like it.
@@ -356,73 +389,4 @@ fn known_keys() -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> Result<Config, ConfigError> {
-        Config::parse(text, Path::new("calvaria.toml"))
-    }
-
-    #[test]
-    fn an_empty_file_is_the_default() {
-        assert_eq!(parse("").unwrap(), Config::default());
-        assert_eq!(
-            Config::default().drop_folder(),
-            Path::new("/var/lib/calvaria/drop")
-        );
-    }
-
-    #[test]
-    fn what_is_printed_can_be_read_back() {
-        let mut config =
-            parse("data = '/srv/c'\nprivacy = 'strict'\n[web]\nlisten = '127.0.0.1:0'").unwrap();
-        config.drop.folder = config.drop_folder();
-        assert_eq!(parse(&config.to_toml()).unwrap(), config);
-    }
-
-    #[test]
-    fn an_unknown_key_is_refused_with_the_nearest_known_one() {
-        for (text, key, nearest) in [
-            ("dat = '/srv'", "dat", "data"),
-            (
-                "[design]\nmemory_mb = 5",
-                "design.memory_mb",
-                "design.memory_mib",
-            ),
-            (
-                "[printer]\nbaudrate = 5",
-                "printer.baudrate",
-                "printer.baud",
-            ),
-            ("[desing]\ntime_s = 5", "desing.time_s", "design.time_s"),
-            ("listen = 'x'", "listen", "web.listen"),
-        ] {
-            match parse(text) {
-                Err(ConfigError::UnknownKey {
-                    key: k, nearest: n, ..
-                }) => {
-                    assert_eq!((k.as_str(), n.as_str()), (key, nearest));
-                }
-                other => panic!("{text}: {other:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn a_value_that_can_not_be_meant_is_refused_by_key() {
-        for (text, key) in [
-            ("[display]\nsize = 'big'", "display.size"),
-            ("[display]\noutput = 'hdmi'", "display.output"),
-            ("[printer]\nport = 'COM3'", "printer.port"),
-            ("[drop]\nquiet_s = 0.0", "drop.quiet_s"),
-            ("[design]\nmemory_mib = 1", "design.memory_mib"),
-        ] {
-            let text = parse(text).unwrap_err().to_string();
-            assert!(text.contains(key), "{text}");
-        }
-        assert!(matches!(
-            parse("privacy = 'none'"),
-            Err(ConfigError::Parse { .. })
-        ));
-    }
-}
+mod tests;

@@ -20,7 +20,7 @@ use super::step::{Action, Event};
 use super::store::{Applied, Job, Store, StoreError};
 use super::supervise::DesignerSays;
 use super::{Settings, failpoint};
-use crate::status::{Finding, Reply, Request, Snapshot};
+use crate::status::{Finding, Reply, Request, Severity, Snapshot};
 use design::Work;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,8 +44,11 @@ pub(super) type Answer = Box<dyn FnOnce(Reply) + Send>;
 pub(super) enum Input {
     /// A drop has come to rest in the drop folder. Answered with `true` once it is taken.
     Arrived(String, Box<dyn FnOnce(bool) + Send>),
-    /// The drop folder has been looked through once.
-    Scanned,
+    /// The drop folder has been looked through.
+    Scanned {
+        /// Entries that will never be taken as they are.
+        stuck: usize,
+    },
     /// The link said something.
     Link(Report),
     /// A person asks something.
@@ -75,6 +78,7 @@ pub(super) struct Engine {
     order_open: bool,
     orphan_since: Option<Instant>,
     scanned: bool,
+    stuck: usize,
     link_heard: bool,
     pub(super) disk: Option<Finding>,
     disk_looked: Option<Instant>,
@@ -111,6 +115,7 @@ impl Engine {
             order_open: false,
             orphan_since: None,
             scanned: false,
+            stuck: 0,
             link_heard: false,
             disk: None,
             disk_looked: None,
@@ -172,7 +177,7 @@ impl Engine {
     fn hear(&mut self, input: Input) {
         match input {
             Input::Arrived(name, answer) => answer(self.take(&name)),
-            Input::Scanned => self.scanned = true,
+            Input::Scanned { stuck } => (self.scanned, self.stuck) = (true, stuck),
             Input::Link(report) => self.hear_link(report),
             Input::Ask(request, answer) => {
                 let reply = self.ask(request);
@@ -193,7 +198,14 @@ impl Engine {
             self.dirty |= found != self.disk;
             self.disk = found;
         }
-        if self.work.is_none()
+        // A design made for a machine or a material that is not there would be thrown away.
+        let may_design = self
+            .settings
+            .attention
+            .iter()
+            .all(|f| f.severity < Severity::Refuse);
+        if may_design
+            && self.work.is_none()
             && self
                 .designer_fault
                 .as_ref()

@@ -10,7 +10,7 @@
 //! The way of an event: [`Handle`] → `engine` (one thread) → [`store`] → [`step()`] → back to `engine`, which acts:
 //! `folders` move, `supervise` starts a designer, [`link`] carries an order. `requests` is what people may ask.
 
-use crate::status::{Reply, Request, Snapshot};
+use crate::status::{Finding, Reply, Request, Snapshot};
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
@@ -54,6 +54,8 @@ pub struct Settings {
     pub seed: u64,
     /// Address of the page, for the LCD.
     pub address: String,
+    /// What was found wrong before the start; while one of them is a refusal, scans wait.
+    pub attention: Vec<Finding>,
 }
 
 /// The way to a running station; may be cloned and used from any thread.
@@ -161,9 +163,9 @@ impl Handle {
         self.mail.send(Input::Arrived(name.into(), answer)).is_ok() && rx.recv().unwrap_or(false)
     }
 
-    /// The drop folder has been looked through once.
-    pub fn scanned(&self) {
-        let _ = self.mail.send(Input::Scanned);
+    /// The drop folder has been looked through; `stuck` entries in it will never be taken as they are.
+    pub fn scanned(&self, stuck: usize) {
+        let _ = self.mail.send(Input::Scanned { stuck });
     }
 
     /// Ends the engine and waits for it. A designer at work is ended; the link goes on.

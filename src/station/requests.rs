@@ -4,7 +4,9 @@ use super::engine::Engine;
 use super::link::Order;
 use super::step::{Event, Release};
 use super::store::{Job, PinCheck, StoreError};
-use crate::status::{Act, JobState, Pin, PrinterState, Refused, Reply, Request, Severity, Side};
+use crate::status::{
+    Act, DesignSummary, JobState, Pin, PrinterState, Refused, Reply, Request, Severity, Side,
+};
 use sha2::{Digest, Sha256};
 
 /// Longest text taken for a spool.
@@ -114,7 +116,10 @@ impl Engine {
             PinCheck::Wrong { left } => Err(Refused::new(
                 "wrong_pin",
                 "Name or PIN is wrong.",
-                format!("Try again: {left} tries left."),
+                match left {
+                    1 => "Try again: 1 try is left.".into(),
+                    left => format!("Try again: {left} tries are left."),
+                },
             )),
             PinCheck::Locked { until_s } => {
                 let seconds = (until_s - now_s).max(1);
@@ -142,7 +147,6 @@ impl Engine {
 
     /// Everything that must be true before a print; the step itself checks the state once more.
     fn check_release(&self, job: &Job, release: &Release, bed_clear: bool) -> Reply {
-        let no = |code: &str, text: String, next: &str| Err(Refused::new(code, text, next));
         let (Some(design), JobState::AwaitingRelease) = (&job.design, job.state) else {
             let text = format!(
                 "{} does not wait for release: it is {}.",
@@ -151,94 +155,93 @@ impl Engine {
             );
             return no("not_allowed", text, "Look at the list for what waits.");
         };
-        if release.sha256 != design.gcode_sha256 {
-            return no(
-                "changed",
-                "This case has changed.".into(),
-                "Look again, then release.",
-            );
-        }
-        let side = |s: Side| match s {
-            Side::Left => "the patient's left",
-            Side::Right => "the patient's right",
-            Side::Both => "both sides",
-        };
-        if release.side != design.side {
-            let text = format!(
-                "The order says {}, the design says {}.",
-                side(release.side),
-                side(design.side)
-            );
-            return no(
-                "wrong_side",
-                text,
-                "Do not print. Compare name, order and pictures; call the engineer.",
-            );
-        }
-        let spool = &release.spool;
-        if spool.is_empty()
-            || spool.chars().count() > SPOOL_MAX
-            || spool.chars().any(char::is_control)
-        {
-            return no(
-                "no_spool",
-                "The spool is not named.".into(),
-                "Write what stands on the spool: material and lot.",
-            );
-        }
-        if !bed_clear {
-            return no(
-                "bed_not_clear",
-                "Nobody said that the bed is clear.".into(),
-                "Look at the bed and tick the box.",
-            );
-        }
+        check_said(design, release, bed_clear)?;
         let findings = self.store.findings(&job.code).map_err(|e| store_says(&e))?;
         if let Some(bad) = findings.iter().find(|f| f.severity == Severity::Refuse) {
-            return no(
-                "refused_finding",
-                bad.text.clone(),
-                "This design can not be printed.",
-            );
+            let next = "This design can not be printed.";
+            return no("refused_finding", bad.text.as_str(), next);
         }
+        self.check_printer()?;
+        let path = self.folders.case(&job.code).join("implant.gcode");
+        let hash = std::fs::read(path).map(|bytes| super::store::hex(&Sha256::digest(&bytes)));
+        if hash.ok().as_ref() != Some(&design.gcode_sha256) {
+            let text = "The G-code on disk is not the one that was checked.";
+            let next = "Give the case up and drop the scan again. Tell IT.";
+            return no("gcode_changed", text, next);
+        }
+        Ok(())
+    }
+
+    /// The printer is there and free.
+    fn check_printer(&self) -> Reply {
         if let Ok(Some(other)) = self.store.on_printer() {
             let text = format!("{} is on the printer.", other.code);
             return no("printer_busy", text, "Wait until it is done.");
         }
         self.link_is_up()?;
         match self.status.view.state {
-            PrinterState::Idle => {}
+            PrinterState::Idle => Ok(()),
             PrinterState::Halted => {
                 let next = "Look at it, mend what is wrong, then recover the printer.";
-                return no("printer_halted", "The printer is halted.".into(), next);
+                no("printer_halted", "The printer is halted.", next)
             }
             PrinterState::LinkDown | PrinterState::Disconnected => {
-                return no(
-                    "printer_away",
-                    "The printer is not there.".into(),
-                    "Switch it on and check the USB cable.",
-                );
+                let next = "Switch it on and check the USB cable.";
+                no("printer_away", "The printer is not there.", next)
             }
-            PrinterState::Printing | PrinterState::Paused => {
-                return no(
-                    "printer_busy",
-                    "The printer is busy.".into(),
-                    "Wait until it is done.",
-                );
-            }
+            PrinterState::Printing | PrinterState::Paused => no(
+                "printer_busy",
+                "The printer is busy.",
+                "Wait until it is done.",
+            ),
         }
-        let path = self.folders.case(&job.code).join("implant.gcode");
-        let hash = std::fs::read(path).map(|bytes| super::store::hex(&Sha256::digest(&bytes)));
-        if hash.ok().as_ref() != Some(&design.gcode_sha256) {
-            let text = "The G-code on disk is not the one that was checked.".into();
-            return no(
-                "gcode_changed",
-                text,
-                "Give the case up and drop the scan again. Tell IT.",
-            );
-        }
-        Ok(())
     }
+}
+
+fn no(code: &str, text: impl Into<String>, next: &str) -> Reply {
+    Err(Refused::new(code, text, next))
+}
+
+/// What the person said, against what was designed.
+fn check_said(design: &DesignSummary, release: &Release, bed_clear: bool) -> Reply {
+    if release.sha256 != design.gcode_sha256 {
+        let next = "Look again, then release.";
+        return no("changed", "This case has changed.", next);
+    }
+    let side = |s: Side| match s {
+        Side::Left => "the patient's left",
+        Side::Right => "the patient's right",
+        Side::Both => "both sides",
+    };
+    if release.side != design.side {
+        let text = format!(
+            "The order says {}, the design says {}.",
+            side(release.side),
+            side(design.side)
+        );
+        let next = "Do not print. Compare name, order and pictures; call the engineer.";
+        return no("wrong_side", text, next);
+    }
+    let spool = &release.spool;
+    if spool.is_empty() || spool.chars().count() > SPOOL_MAX || spool.chars().any(is_unseen) {
+        let next = "Write what stands on the spool: material and lot.";
+        return no("no_spool", "The spool is not named.", next);
+    }
+    if !bed_clear {
+        let next = "Look at the bed and tick the box.";
+        return no("bed_not_clear", "Nobody said that the bed is clear.", next);
+    }
+    Ok(())
+}
+
+/// Characters that are not seen, or that turn what follows round: the record would not say what people read.
+fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+        )
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
 }
 
 /// The store's answer in people's words.
@@ -266,6 +269,9 @@ pub(super) fn store_says(error: &StoreError) -> Refused {
         | StoreError::Io(_)
         | StoreError::Newer { .. }
         | StoreError::Damaged(_)
+        | StoreError::None(_)
+        | StoreError::Name(_)
+        | StoreError::WeakPin(_)
         | StoreError::Pin(_) => {
             tracing::error!(%error, "the store refused");
             Refused::new(
@@ -273,6 +279,19 @@ pub(super) fn store_says(error: &StoreError) -> Refused {
                 "The station could not write this down, so nothing was done.",
                 "Tell IT: disk full or broken?",
             )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_unseen;
+
+    #[test]
+    fn a_spool_is_named_in_characters_that_are_seen() {
+        assert!(!"PLA 22-117, weiß µ №".chars().any(is_unseen));
+        for hidden in ["PLA\u{202e}711", "PLA\u{200b}", "PLA\n", "\u{feff}PLA"] {
+            assert!(hidden.chars().any(is_unseen), "{hidden:?}");
         }
     }
 }

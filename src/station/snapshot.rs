@@ -26,6 +26,7 @@ pub(super) fn job_view(
         place: design.map(|d| d.place.clone()).unwrap_or_default(),
         print_s: design.map(|d| d.print_s),
         filament_g: design.map(|d| d.filament_g),
+        weights: design.map(|d| d.weights.clone()).unwrap_or_default(),
         released_by: job.operator.clone(),
         received: job.received.clone(),
         changed: job.changed.clone(),

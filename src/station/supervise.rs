@@ -139,11 +139,14 @@ fn watch(
             killed = if end.load(Ordering::Relaxed) {
                 Some(Reason::new("The design was ended.", ""))
             } else if started.elapsed() > limits.time {
-                let minutes = limits.time.as_secs_f64() / 60.0;
+                let seconds = limits.time.as_secs_f64();
+                let limit = if seconds < 120.0 {
+                    format!("{seconds:.0} s")
+                } else {
+                    format!("{:.0} min", seconds / 60.0)
+                };
                 Some(Reason::new(
-                    format!(
-                        "The design took over {minutes:.0} min and was ended. The scan is safe."
-                    ),
+                    format!("The design took over {limit} and was ended. The scan is safe."),
                     "Retry; if it happens again, tell IT.",
                 ))
             } else {
@@ -260,7 +263,7 @@ mod tests {
     fn a_crash_a_hang_and_a_glutton_are_named() {
         assert!(died("kill -9 $$", 900, 20.0).contains("signal 9"));
         assert!(died("exit 7", 900, 20.0).contains("code 7"));
-        assert!(died("sleep 60 & sleep 60", 900, 0.5).contains("took over"));
+        assert!(died("sleep 60 & sleep 60", 900, 1.0).contains("took over 1 s"));
         assert!(died("sleep 60", 0, 20.0).contains("MiB"));
     }
 

@@ -53,7 +53,7 @@ pub enum PrinterState {
 }
 
 /// Temperature of a heater, degrees Celsius.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Heater {
     /// Measured.
     pub now_c: f64,
@@ -70,10 +70,12 @@ pub struct PrinterView {
     pub is_virtual: bool,
     /// Firmware's name or the port, for people.
     pub name: String,
-    /// Hotend.
-    pub hotend: Heater,
-    /// Bed.
-    pub bed: Heater,
+    /// Hotend; `None` (`null`): not known now, which is not cold.
+    #[serde(default)]
+    pub hotend: Option<Heater>,
+    /// Bed, likewise.
+    #[serde(default)]
+    pub bed: Option<Heater>,
     /// Case on the printer.
     #[serde(default)]
     pub job: Option<String>,
@@ -126,6 +128,9 @@ pub struct JobView {
     /// Filament, grams.
     #[serde(default)]
     pub filament_g: Option<f64>,
+    /// Name, quality and licence of the weights that designed it, one line.
+    #[serde(default)]
+    pub weights: String,
     /// Who released the last print.
     #[serde(default)]
     pub released_by: String,

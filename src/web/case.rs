@@ -26,6 +26,7 @@ pub(super) async fn case(
         };
         parts::place(&mut body, name, class, label, html);
         if *name == "findings" {
+            parts::recover(&mut body);
             acts(&mut body, &job);
         }
     }
@@ -250,6 +251,11 @@ fn release(html: &mut Html, job: &JobView) {
             .raw(" must be left on it.</p>");
     }
     html.raw("</li><li><h3>Is the bed empty?</h3><label class=\"tick\"><input type=\"checkbox\" name=\"bed_clear\" required><span>I have looked: the bed is empty.</span></label></li></ol>");
+    if !job.weights.is_empty() {
+        html.raw("<p class=\"quiet\">Designed with ")
+            .text(&job.weights)
+            .raw(".</p>");
+    }
     html.raw("<p class=\"answer\" role=\"alert\"></p><button class=\"print-now\" disabled>Print ")
         .text(&job.code)
         .raw(" now</button>");

@@ -31,6 +31,36 @@ impl Fault {
         let refused = Refused::new("busy", text, "Try again in a minute.");
         Self(StatusCode::SERVICE_UNAVAILABLE, refused)
     }
+    /// No room on the disk.
+    pub(super) fn disk_full() -> Self {
+        let refused = Refused::new(
+            "disk_full",
+            "The station's disk is nearly full, so the upload was not taken.",
+            "Ask IT to free space, then send it again.",
+        );
+        Self(StatusCode::INSUFFICIENT_STORAGE, refused)
+    }
+    /// What a library refused in words of its own: the same status, in our form.
+    pub(super) fn of_status(status: StatusCode) -> Self {
+        let (code, text, next) = match status {
+            StatusCode::PAYLOAD_TOO_LARGE => (
+                "too_large",
+                "The body is too large for an act.",
+                "Send the fields of the act only; scans go to /api/v1/drop.",
+            ),
+            StatusCode::METHOD_NOT_ALLOWED => (
+                "method",
+                "That can not be done here.",
+                "Use GET to look and POST to act.",
+            ),
+            _ => (
+                "bad_request",
+                "The request can not be read.",
+                "Look at the address and the fields.",
+            ),
+        };
+        Self(status, Refused::new(code, text, next))
+    }
     /// Something broke here.
     pub(super) fn broken(text: &str) -> Self {
         Self(
@@ -61,6 +91,11 @@ impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         (self.0, Json(serde_json::json!({ "error": self.1 }))).into_response()
     }
+}
+
+/// Too many connections: only the emergency stop is served.
+pub(super) async fn crowded() -> Fault {
+    Fault::busy("Too many connections to the station.")
 }
 
 /// Every address that nobody knows.

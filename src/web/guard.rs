@@ -8,12 +8,17 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 /// Nothing from elsewhere, nothing inline, in nobody's frame.
 const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
                    connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 /// Acts, and only it, that anybody may do from anywhere.
 const STOP: &str = "/api/v1/printer/emergency-stop";
+/// Where scans come in, for as long as that takes.
+const UPLOAD: &str = "/api/v1/drop";
+/// An act is asked and answered within this time: longer than the station takes to say that it is stuck.
+const ACT_MAX: Duration = Duration::from_secs(40);
 
 pub(super) async fn guard(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -22,7 +27,7 @@ pub(super) async fn guard(
 ) -> Response {
     let stop = request.uri().path() == STOP;
     let mut response = match check(peer.ip(), request.method(), request.headers(), stop) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => in_our_form(bounded(request, next).await),
         Err(fault) => fault.into_response(),
     };
     let headers = response.headers_mut();
@@ -46,6 +51,30 @@ pub(super) async fn guard(
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// An act whose body never ends must not hold its connection. Uploads watch over themselves, looks may stay open.
+async fn bounded(request: Request, next: Next) -> Response {
+    if request.method() != Method::POST || request.uri().path() == UPLOAD {
+        return next.run(request).await;
+    }
+    match tokio::time::timeout(ACT_MAX, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Fault::busy("The act took too long.").into_response(),
+    }
+}
+
+/// Errors look the same everywhere, those of the libraries beneath as well.
+fn in_our_form(response: Response) -> Response {
+    let status = response.status();
+    let ours = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    if ours || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    Fault::of_status(status).into_response()
 }
 
 fn check(peer: IpAddr, method: &Method, headers: &HeaderMap, stop: bool) -> Result<(), Fault> {

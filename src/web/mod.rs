@@ -3,7 +3,7 @@
 //! In:    [`Snapshot`]s from the station; HTTP from browsers and scripts.
 //! Out:   the page (HTML made here, one style sheet, one script, no request to anywhere else), the JSON API, files of
 //!        cases, server-sent events; [`Request`]s to the station.
-//! Holds: emergency stop has its own thread and waits for nobody. Every answer with case data is `no-store`. Text is
+//! Holds: emergency stop has its own thread and waits for nobody; connections are kept free for it ([`connections`]). Every answer with case data is `no-store`. Text is
 //!        escaped by type ([`html::Html`]).
 //! Never: a patient's name but in the one answer to a signed-in operator; an act from another host (they need TLS,
 //!        which comes later); a change of state on GET.
@@ -13,7 +13,6 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -22,6 +21,7 @@ use tokio::sync::{Semaphore, watch};
 mod api;
 mod assets;
 mod case;
+mod connections;
 mod events;
 mod fault;
 mod files;
@@ -33,7 +33,7 @@ mod upload;
 mod words;
 
 /// Live connections at a time; more are told to come back.
-const LIVE_MAX: usize = 64;
+const LIVE_MAX: usize = 48;
 /// Uploads at a time.
 const UPLOADS_MAX: usize = 2;
 /// Largest body of an act, bytes.
@@ -52,6 +52,8 @@ pub struct Desk {
     pub cases: PathBuf,
     /// Where uploads grow.
     pub uploads: PathBuf,
+    /// `false`: the disk is so full that no upload may grow.
+    pub has_room: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
 /// The desk, and what the page itself keeps count of.
@@ -65,24 +67,26 @@ struct Shared {
 
 /// Serves until `closing` says so. Open event streams end by themselves then.
 pub async fn serve(listener: TcpListener, desk: Desk, closing: watch::Receiver<bool>) {
-    let mut closed = closing.clone();
-    let app = router(desk, closing).into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listener, app).with_graceful_shutdown(async move {
-        // An error means that the other end has gone: time to close as well.
-        let _ = closed.wait_for(|c| *c).await;
-    });
-    if let Err(error) = served.await {
-        tracing::error!(%error, "the page ended");
-    }
-}
-
-fn router(desk: Desk, closing: watch::Receiver<bool>) -> Router {
     let shared = Shared {
         desk,
         live: Arc::new(Semaphore::new(LIVE_MAX)),
         uploading: Arc::new(Semaphore::new(UPLOADS_MAX)),
-        closing,
+        closing: closing.clone(),
     };
+    connections::serve(listener, router(shared.clone()), crowded(shared), closing).await;
+}
+
+/// What is left when there are too many connections: the emergency stop, and that the process answers.
+fn crowded(shared: Shared) -> Router {
+    Router::new()
+        .route("/api/v1/printer/emergency-stop", post(api::emergency_stop))
+        .route("/healthz", get(api::healthz))
+        .fallback(fault::crowded)
+        .layer(middleware::from_fn(guard::guard))
+        .with_state(shared)
+}
+
+fn router(shared: Shared) -> Router {
     let api = Router::new()
         .route("/station", get(api::station))
         .route("/jobs", get(api::jobs))

@@ -8,6 +8,8 @@ use crate::status::{JobState, JobView, PrinterState, Snapshot, duration};
 use axum::extract::State;
 use axum::response::Html as Page;
 
+/// Failed and refused cases shown among what needs somebody; the older ones are among those done.
+const UNDESIGNED_SHOWN: usize = 4;
 /// Finished cases that are listed.
 const DONE_SHOWN: usize = 20;
 
@@ -191,8 +193,7 @@ fn needs(snapshot: &Snapshot) -> Html {
             .text(&job.code)
             .raw("\">Look and release</a></div></article>");
     }
-    let bad = |s| matches!(s, JobState::Stopped | JobState::Failed | JobState::Refused);
-    for job in snapshot.jobs.iter().filter(|j| bad(j.state)).take(4) {
+    for job in ended_badly(snapshot) {
         html.raw("<article class=\"card\"><div><h2>");
         parts::code_link(&mut html, &job.code);
         parts::badge(&mut html, job.state);
@@ -205,6 +206,16 @@ fn needs(snapshot: &Snapshot) -> Html {
         html.raw("<p class=\"quiet\">Nothing waits for you.</p>");
     }
     titled("Needs you", html)
+}
+
+/// What ended badly and is shown among what needs somebody: every stopped print, since its part may still lie on the
+/// bed, then the newest that could not be designed. What is shown here is not listed as done.
+fn ended_badly(snapshot: &Snapshot) -> Vec<&JobView> {
+    let jobs = |want: fn(JobState) -> bool| snapshot.jobs.iter().filter(move |j| want(j.state));
+    let undesigned = jobs(|s| matches!(s, JobState::Failed | JobState::Refused));
+    jobs(|s| s == JobState::Stopped)
+        .chain(undesigned.take(UNDESIGNED_SHOWN))
+        .collect()
 }
 
 /// Print time and filament, in words.
@@ -262,9 +273,7 @@ fn print_acts(html: &mut Html) {
     html.raw("<form id=\"print-acts\" class=\"acts\" hidden>");
     parts::who(html);
     html.raw("<button type=\"button\" data-act=\"pause\">Pause</button><button type=\"button\" data-act=\"resume\" hidden>Resume</button><p class=\"answer\" role=\"status\"></p><span class=\"far\"></span><button type=\"button\" class=\"danger\" data-open=\"cancel\">Cancel print\u{2026}</button></form>");
-    html.raw("<form id=\"recover\" class=\"acts\" hidden>");
-    parts::who(html);
-    html.raw("<button type=\"button\" data-recover>I looked at the printer: reset it</button><p class=\"answer\" role=\"status\"></p></form>");
+    parts::recover(html);
 }
 
 fn cancel_dialog(html: &mut Html) {
@@ -311,10 +320,12 @@ fn work(snapshot: &Snapshot) -> Html {
 
 fn done(snapshot: &Snapshot) -> Html {
     let mut html = Html::new();
+    let above = ended_badly(snapshot);
+    let elsewhere = |job: &JobView| above.iter().any(|j| j.code == job.code);
     for job in snapshot
         .jobs
         .iter()
-        .filter(|j| j.state.is_over())
+        .filter(|j| j.state.is_over() && !elsewhere(j))
         .take(DONE_SHOWN)
     {
         html.raw("<tr><td>");

@@ -181,7 +181,11 @@ pub(super) fn printer_line(into: &mut Html, printer: &PrinterView) {
         into.raw("<div><dt>")
             .raw(name)
             .raw("</dt><dd>")
-            .text(format!("{:.0}", heater.now_c));
+            .text(heater.map_or("unknown".into(), |h| format!("{:.0}", h.now_c)));
+        let Some(heater) = heater else {
+            into.raw("</dd></div>");
+            continue;
+        };
         into.raw("<small> \u{b0}C");
         if heater.target_c > 0.0 {
             into.text(format!(" \u{2192} {:.0}", heater.target_c));
@@ -195,6 +199,13 @@ pub(super) fn printer_line(into: &mut Html, printer: &PrinterView) {
 pub(super) fn who(into: &mut Html) {
     into.raw("<label>Name<input name=\"operator\" autocomplete=\"username\" required maxlength=\"80\"></label>");
     into.raw("<label>PIN<input name=\"pin\" type=\"password\" inputmode=\"numeric\" autocomplete=\"current-password\" required maxlength=\"64\"></label>");
+}
+
+/// The way back from a halt; the script shows it while the printer is halted.
+pub(super) fn recover(into: &mut Html) {
+    into.raw("<form id=\"recover\" class=\"acts\" hidden>");
+    who(into);
+    into.raw("<button type=\"button\" data-recover>I looked at the printer: reset it</button><p class=\"answer\" role=\"status\"></p></form>");
 }
 
 /// Facts the script decides by, the same for every page.

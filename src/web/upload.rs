@@ -7,17 +7,24 @@ use super::Shared;
 use super::fault::Fault;
 use axum::Json;
 use axum::body::Body;
+use axum::extract::multipart::Field;
 use axum::extract::{FromRequest, Multipart, Query, Request, State};
 use axum::http::header;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 use tokio_stream::{Stream, StreamExt};
 
 /// Largest upload, bytes.
 pub(super) const BYTES_MAX: u64 = 4 << 30;
+/// Free space is looked at again after so many bytes.
+const LOOK_BYTES: u64 = 64 << 20;
+/// Longest silence within an upload.
+const PIECE_MAX: Duration = Duration::from_secs(60);
 /// Most files of one upload.
 const FILES_MAX: usize = 20_000;
 
@@ -26,6 +33,41 @@ pub(super) struct Name {
     /// For its ending, when the body is the file itself.
     #[serde(default)]
     name: String,
+}
+
+/// What one upload may still write.
+struct Room {
+    left: u64,
+    /// Bytes since free space was looked at.
+    unchecked: u64,
+    has_room: Arc<dyn Fn() -> bool + Send + Sync>,
+}
+
+impl Room {
+    /// Counts bytes that are about to be written.
+    async fn take(&mut self, bytes: u64) -> Result<(), Fault> {
+        self.left = self.left.checked_sub(bytes).ok_or_else(|| {
+            Fault::bad(
+                "The upload is too large (limit 4 GiB).",
+                "Send one series only.",
+            )
+        })?;
+        self.unchecked += bytes;
+        if self.unchecked >= LOOK_BYTES {
+            self.look().await?;
+        }
+        Ok(())
+    }
+
+    /// Is there still room? The store lies on the same disk and must never find it full.
+    async fn look(&mut self) -> Result<(), Fault> {
+        self.unchecked = 0;
+        let has_room = self.has_room.clone();
+        match tokio::task::spawn_blocking(move || has_room()).await {
+            Ok(true) => Ok(()),
+            _ => Err(Fault::disk_full()),
+        }
+    }
 }
 
 /// Removes what is left of an upload when it is dropped.
@@ -48,6 +90,12 @@ pub(super) async fn upload(
         .clone()
         .try_acquire_owned()
         .map_err(|_| Fault::busy("Other uploads are running."))?;
+    let mut room = Room {
+        left: BYTES_MAX,
+        unchecked: 0,
+        has_room: shared.desk.has_room.clone(),
+    };
+    room.look().await?;
     let tag = std::time::SystemTime::UNIX_EPOCH
         .elapsed()
         .map_or(0, |d| d.as_nanos());
@@ -64,11 +112,10 @@ pub(super) async fn upload(
                 "Send the files as multipart/form-data.",
             )
         })?;
-        files(multipart, &growing.0).await?
+        files(multipart, &growing.0, &mut room).await?
     } else {
-        let mut left = BYTES_MAX;
         let body: Body = request.into_body();
-        write(&growing.0, body.into_data_stream(), &mut left).await?;
+        write(&growing.0, body.into_data_stream(), &mut room).await?;
         (growing.0.clone(), name.name)
     };
     let hand_in = shared.desk.hand_in.clone();
@@ -82,18 +129,21 @@ pub(super) async fn upload(
 }
 
 /// The files of a form: one alone keeps its ending, several go into a folder under their numbers.
-async fn files(mut form: Multipart, folder: &Path) -> Result<(PathBuf, String), Fault> {
-    let bad = |_| Fault::bad("The upload broke off.", "Send it again.");
-    let (mut count, mut left, mut first) = (0, BYTES_MAX, String::new());
+async fn files(
+    mut form: Multipart,
+    folder: &Path,
+    room: &mut Room,
+) -> Result<(PathBuf, String), Fault> {
+    let (mut count, mut first) = (0, String::new());
     tokio::fs::create_dir_all(folder).await.map_err(full)?;
-    while let Some(field) = form.next_field().await.map_err(bad)? {
+    while let Some(field) = next_field(&mut form).await? {
         let Some(name) = field.file_name().map(str::to_owned) else {
             continue;
         };
         if count == FILES_MAX {
             return Err(Fault::bad("Too many files.", "Send one series, or a zip."));
         }
-        write(&folder.join(format!("{count:06}")), field, &mut left).await?;
+        write(&folder.join(format!("{count:06}")), field, room).await?;
         if count == 0 {
             first = name;
         }
@@ -116,20 +166,29 @@ async fn files(mut form: Multipart, folder: &Path) -> Result<(PathBuf, String), 
     }
 }
 
+async fn next_field(form: &mut Multipart) -> Result<Option<Field<'_>>, Fault> {
+    match tokio::time::timeout(PIECE_MAX, form.next_field()).await {
+        Ok(Ok(field)) => Ok(field),
+        _ => Err(broke_off()),
+    }
+}
+
+fn broke_off() -> Fault {
+    Fault::bad("The upload broke off.", "Send it again.")
+}
+
 async fn write<E>(
     path: &Path,
     mut pieces: impl Stream<Item = Result<axum::body::Bytes, E>> + Unpin,
-    left: &mut u64,
+    room: &mut Room,
 ) -> Result<(), Fault> {
     let mut file = File::create(path).await.map_err(full)?;
-    while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(|_| Fault::bad("The upload broke off.", "Send it again."))?;
-        *left = left.checked_sub(piece.len() as u64).ok_or_else(|| {
-            Fault::bad(
-                "The upload is too large (limit 4 GiB).",
-                "Send one series only.",
-            )
-        })?;
+    while let Some(piece) = tokio::time::timeout(PIECE_MAX, pieces.next())
+        .await
+        .map_err(|_| broke_off())?
+    {
+        let piece = piece.map_err(|_| broke_off())?;
+        room.take(piece.len() as u64).await?;
         file.write_all(&piece).await.map_err(full)?;
     }
     file.sync_all().await.map_err(full)

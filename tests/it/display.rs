@@ -20,6 +20,7 @@ fn job(code: &str, state: JobState) -> JobView {
         place: "patient's LEFT, fronto-temporal".into(),
         print_s: Some(8040.0),
         filament_g: Some(41.5),
+        weights: String::new(),
         released_by: "A. Weber".into(),
         received: "2026-11-21T14:02:10+01:00".into(),
         changed: "2026-11-21T14:05:10+01:00".into(),
@@ -38,14 +39,14 @@ fn base() -> Snapshot {
         printer: PrinterView {
             state: PrinterState::Idle,
             is_virtual: true,
-            hotend: Heater {
+            hotend: Some(Heater {
                 now_c: 24.0,
                 target_c: 0.0,
-            },
-            bed: Heater {
+            }),
+            bed: Some(Heater {
                 now_c: 23.0,
                 target_c: 0.0,
-            },
+            }),
             ..PrinterView::default()
         },
         jobs: Vec::new(),
@@ -72,14 +73,14 @@ fn snapshot(screen: Screen) -> Snapshot {
             s.printer = PrinterView {
                 state: PrinterState::Printing,
                 is_virtual: true,
-                hotend: Heater {
+                hotend: Some(Heater {
                     now_c: 210.4,
                     target_c: 210.0,
-                },
-                bed: Heater {
+                }),
+                bed: Some(Heater {
                     now_c: 60.1,
                     target_c: 60.0,
-                },
+                }),
                 job: Some("K7-2043".into()),
                 fraction: 0.42,
                 left_s: 4620.0,

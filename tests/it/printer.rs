@@ -166,7 +166,8 @@ fn a_killed_link_leaves_a_stopped_job_and_switches_the_heaters_off() {
     let mut station = Station::new(&[]);
     station.print(&part(20_000));
     station.until("hot and printing", |s| {
-        s.hotend.target_c > 200.0 && s.job.as_ref().is_some_and(|j| j.fraction > 0.01)
+        s.hotend.is_some_and(|h| h.target_c > 200.0)
+            && s.job.as_ref().is_some_and(|j| j.fraction > 0.01)
     });
     station.link.kill().unwrap();
     station.link.wait().unwrap();
@@ -176,7 +177,9 @@ fn a_killed_link_leaves_a_stopped_job_and_switches_the_heaters_off() {
     assert_eq!(job.phase, Phase::Stopped);
     assert_eq!(job.fault.unwrap().name, "link_restarted");
     station.until("cold", |s| {
-        s.hotend.target_c == 0.0 && s.bed.target_c == 0.0
+        [s.hotend, s.bed]
+            .iter()
+            .all(|heater| heater.is_some_and(|h| h.target_c == 0.0))
     });
 }
 
@@ -201,6 +204,8 @@ fn calvaria_stop_halts_the_printer_and_recover_brings_it_back() {
         .output()
         .unwrap();
     assert!(stop.status.success(), "{stop:?}");
+    let said = String::from_utf8(stop.stdout).unwrap();
+    assert!(said.contains("confirmed"), "{said}");
     let status = station.until("halted", |s| s.state == PrinterState::Halted);
     assert_eq!(status.job.unwrap().fault.unwrap().name, "emergency_stop");
     station.client().ask(Ask::Recover).unwrap();

@@ -190,6 +190,7 @@ fn open(dir: &Path, designer: &str) -> (Handle, Arc<Played>) {
         clock: Arc::new(jiff::Zoned::now),
         seed: 7,
         address: String::new(),
+        attention: Vec::new(),
     };
     let mut made = None;
     let handle = start(config, settings, |mailbox| {
@@ -436,4 +437,30 @@ fn five_wrong_pins_do_not_lock_the_emergency_stop() {
     }
     assert_eq!(b.release(&code, |_| {}), Err("locked".into()));
     b.handle.ask(Request::EmergencyStop).unwrap();
+}
+
+#[test]
+fn the_same_scan_twice_is_said() {
+    let script =
+        format!("printf '{{\"inputs\":[\"bb\",\"aa\"]}}' > \"$CASE/case.json\"\n{DESIGNS}");
+    let b = Bench::new(&script);
+    let (first, _) = b.designed();
+    assert!(
+        b.jobs()[0]
+            .findings
+            .iter()
+            .all(|f| f.name != "already_here")
+    );
+    std::fs::write(
+        b.handle.folders().drop_folder().join("again.nii.gz"),
+        b"scan",
+    )
+    .unwrap();
+    assert!(b.handle.arrived("again.nii.gz"));
+    b.wait("designed again", |jobs| {
+        jobs.len() == 2 && jobs.iter().all(|j| j.state == JobState::AwaitingRelease)
+    });
+    let second = &b.jobs()[0];
+    let said = second.findings.iter().find(|f| f.name == "already_here");
+    assert!(said.unwrap().text.contains(&first), "{said:?}");
 }

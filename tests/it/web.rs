@@ -12,7 +12,7 @@ struct Page {
     address: SocketAddr,
     asked: Arc<Mutex<Vec<String>>>,
     snapshots: watch::Sender<Arc<Snapshot>>,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
     _closing: watch::Sender<bool>,
     _runtime: tokio::runtime::Runtime,
 }
@@ -34,6 +34,7 @@ fn job(code: &str, state: JobState) -> JobView {
         received: String::new(),
         changed: String::new(),
         files: vec!["implant.stl".into(), "preview-fit.png".into()],
+        weights: "weights-17, Dice 0.9".into(),
     }
 }
 
@@ -51,6 +52,7 @@ fn page() -> Page {
     };
     let (snapshots, seen) = watch::channel(Arc::new(snapshot));
     let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+    let full = dir.path().join("full");
     let (told, handed) = (asked.clone(), asked.clone());
     let desk = Desk {
         snapshots: seen,
@@ -72,6 +74,7 @@ fn page() -> Page {
         }),
         cases: dir.path().join("cases"),
         uploads: dir.path().join("upload"),
+        has_room: Arc::new(move || !full.exists()),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -88,7 +91,7 @@ fn page() -> Page {
         address,
         asked,
         snapshots,
-        _dir: dir,
+        dir,
         _closing: closing,
         _runtime: runtime,
     }
@@ -107,7 +110,10 @@ impl Page {
         stream.write_all(head.as_bytes()).unwrap();
         stream.write_all(body).unwrap();
         let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).unwrap();
+        if let Err(error) = stream.read_to_end(&mut bytes) {
+            // A refusal may come before the whole body was read; the answer is here all the same.
+            assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+        }
         let text = String::from_utf8_lossy(&bytes).into_owned();
         (text[9..12].parse().unwrap(), text)
     }
@@ -305,4 +311,101 @@ fn events_begin_with_the_whole_and_go_on_with_what_changes() {
     p.snapshots
         .send_modify(|s| Arc::make_mut(s).jobs[0].state = JobState::Printing);
     read_until(r#""state":"printing","text""#);
+}
+
+#[test]
+fn connections_that_say_nothing_take_neither_the_page_nor_the_stop() {
+    let p = page();
+    let mut silent: Vec<TcpStream> = (0..300)
+        .map(|_| {
+            let mut stream = TcpStream::connect(p.address).unwrap();
+            stream.write_all(b"GET / HTTP/1.1\r\nHost: x").unwrap();
+            stream
+        })
+        .collect();
+    let stop = format!(
+        "POST /api/v1/printer/emergency-stop HTTP/1.1\r\nHost: {}",
+        p.address
+    );
+    assert_eq!(p.raw(&stop, b"").0, 200);
+    assert_eq!(p.get("/healthz").0, 200);
+    let (status, text) = p.get("/");
+    assert_eq!(status, 503);
+    assert!(text.contains(r#"{"error":{"code":"busy""#), "{text}");
+    // Every one of them is closed by the station, and the page is there again.
+    for stream in &mut silent {
+        stream
+            .set_read_timeout(Some(Duration::from_secs(15)))
+            .unwrap();
+        let mut rest = Vec::new();
+        // A reset is an end as well; a time-out is not.
+        if let Err(error) = stream.read_to_end(&mut rest) {
+            assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+        }
+    }
+    assert_eq!(p.get("/").0, 200);
+}
+
+#[test]
+fn a_full_disk_takes_no_upload() {
+    let p = page();
+    std::fs::write(p.dir.path().join("full"), "").unwrap();
+    let head = format!(
+        "POST /api/v1/drop?name=a.nii.gz HTTP/1.1\r\nHost: {}",
+        p.address
+    );
+    let (status, text) = p.raw(&head, b"abc");
+    assert_eq!(status, 507);
+    assert!(text.contains(r#""code":"disk_full""#), "{text}");
+    assert!(p.asked.lock().unwrap().is_empty());
+}
+
+#[test]
+fn every_error_has_the_same_form() {
+    let p = page();
+    let large = format!(r#"{{"operator":"{}"}}"#, "x".repeat(20_000));
+    let (status, text) = p.post("/api/v1/jobs/K7-2043/pause", &large);
+    assert_eq!(status, 413);
+    assert!(text.contains(r#"{"error":{"code":"too_large""#), "{text}");
+    let (status, text) = p.get("/api/v1/jobs/K7-2043/pause");
+    assert_eq!(status, 405);
+    assert!(text.contains(r#"{"error":{"code":"method""#), "{text}");
+}
+
+#[test]
+fn a_stopped_print_is_not_hidden_by_refusals_and_stands_once() {
+    let p = page();
+    p.snapshots.send_modify(|s| {
+        let s = Arc::make_mut(s);
+        for n in 0..6 {
+            s.jobs.push(job(&format!("A1-000{n}"), JobState::Refused));
+        }
+        s.jobs.push(job("Z9-0001", JobState::Stopped));
+        s.printer.state = calvaria::status::PrinterState::Halted;
+    });
+    let (_, text) = p.get("/");
+    let links = |code: &str| text.matches(&format!("href=\"/jobs/{code}\"")).count();
+    let needs = text.split("data-part=\"printing\"").next().unwrap();
+    assert!(
+        needs.contains("/jobs/Z9-0001"),
+        "the stopped print needs somebody"
+    );
+    assert_eq!(links("Z9-0001"), 1, "and is not done as well");
+    for n in 0..6 {
+        assert_eq!(links(&format!("A1-000{n}")), 1);
+    }
+    // The way back is on the page of the case, too, as the text says.
+    let (_, text) = p.get("/jobs/Z9-0001");
+    assert!(text.contains("id=\"recover\"") && text.contains("data-recover"));
+}
+
+#[test]
+fn who_releases_sees_the_weights_and_an_unknown_temperature_is_called_so() {
+    let p = page();
+    let (_, text) = p.get("/jobs/K7-2043");
+    assert!(text.contains("weights-17, Dice 0.9"));
+    let (_, text) = p.get("/");
+    assert!(text.contains("<dt>Hotend</dt><dd>unknown"), "{text}");
+    let (_, text) = p.get("/api/v1/station");
+    assert!(text.contains(r#""hotend":null"#), "{text}");
 }

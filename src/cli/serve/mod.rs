@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 
 mod link;
+mod preflight;
 mod systemd;
 mod watch;
 
@@ -76,6 +77,7 @@ pub(super) fn run(args: Args) -> Outcome {
     };
     if let Some(data) = args.data {
         config.data = data;
+        config.check("--data".as_ref()).map_err(Failure::usage)?;
     }
     if args.print_config {
         use std::io::Write as _;
@@ -121,13 +123,18 @@ pub(super) fn start(config: Config, options: Options) -> Result<Running, Failure
         })?;
     let address = listener.local_addr().map_err(Failure::failed)?;
 
+    let attention = preflight::look(&config, options.program.is_none());
+    for finding in &attention {
+        tracing::error!("{}", finding.text);
+    }
     let program = match options.program {
         Some(program) => program,
         None => std::env::current_exe().map_err(Failure::failed)?,
     };
     let socket = config.data.join(crate::printer::client::SOCKET);
-    let starter = options
-        .start_link
+    // Without its profile a link ends at once, again and again.
+    let has_profile = attention.iter().all(|f| f.name != "no_profile");
+    let starter = (options.start_link && has_profile)
         .then(|| link_starter(&config, options.link_arguments))
         .transpose()?;
     let settings = Settings {
@@ -135,6 +142,7 @@ pub(super) fn start(config: Config, options: Options) -> Result<Running, Failure
         clock: Arc::new(jiff::Zoned::now),
         seed: options.seed,
         address: format!("http://{address}/"),
+        attention,
     };
     let display = display_output(&config)?;
     let mut link_failed = None;
@@ -209,12 +217,17 @@ impl Running {
 
 fn desk(handle: &Handle) -> web::Desk {
     let (asked, handed) = (handle.clone(), handle.folders().clone());
+    let free = handle.folders().clone();
     web::Desk {
         snapshots: handle.snapshots(),
         ask: Arc::new(move |request| asked.ask(request)),
         hand_in: Arc::new(move |path, ending| handed.hand_in(path, ending)),
         cases: handle.folders().cases(),
         uploads: handle.folders().uploads(),
+        has_room: Arc::new(move || {
+            free.free_mib()
+                .is_ok_and(|mib| mib >= station::FREE_MIB_MIN)
+        }),
     }
 }
 

@@ -11,7 +11,8 @@ mod watch;
 
 pub use watch::Ready;
 
-use super::files::{is_foreign, is_unfinished};
+pub(crate) use super::files::is_foreign;
+use super::files::is_unfinished;
 use notify::{RecursiveMode, Watcher};
 use std::fs::{self, Metadata};
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -5,10 +5,9 @@ use super::{
     Action, Class, Conductor, Event, Finding, JobStatus, Millis, Phase, Port, Record, Taken,
 };
 use super::{faults, park, refused, tracker::Tracker};
+use crate::status::Heater;
 use std::path::PathBuf;
 
-/// M112 is sent again after so long, until the answer comes: a single one can be wiped out (4.5, pitfall 16).
-const STOP_MS: [Millis; 8] = [50, 150, 300, 600, 900, 1_200, 1_600, 2_000];
 /// A pause waits for a travel for so many lines, then holds where it is.
 const PAUSE_LINES: usize = 400;
 /// Questions for the end position.
@@ -17,11 +16,6 @@ const ASKED_MAX: u32 = 6;
 const POSITION_MM: f64 = 0.0075;
 /// Reports in a row with heaters off that nobody switched off.
 const TARGETS_OFF_MAX: u32 = 3;
-
-/// When the emergency stop is repeated, or found unanswered.
-pub(super) fn next_stop_ms((since, times): (Millis, usize)) -> Millis {
-    since + STOP_MS.get(times).copied().unwrap_or(Millis::MAX / 2)
-}
 
 impl Conductor {
     /// Print a file.
@@ -141,63 +135,6 @@ impl Conductor {
         Ok(())
     }
 
-    /// M112, ahead of everything, in every state; repeated until the firmware says that it halted.
-    pub fn emergency_stop(&mut self, now: Millis) {
-        self.actions.push(Action::FlushOutput);
-        self.actions.push(Action::Write(b"\nM112\n".to_vec()));
-        let there = !matches!(self.port, Port::Absent(_));
-        self.stop = Some((now, 0));
-        self.transport.silence();
-        self.script.clear();
-        if there {
-            self.port = Port::Halted;
-        }
-        let finding = if there {
-            faults::emergency()
-        } else {
-            faults::stop_unanswered()
-        };
-        self.end_job(now, Some(finding.clone()));
-        self.fault = Some(finding);
-        self.settle(now);
-    }
-
-    pub(super) fn repeat_stop(&mut self, now: Millis) {
-        let Some((since, times)) = self.stop else {
-            return;
-        };
-        if now < next_stop_ms((since, times)) {
-            return;
-        }
-        if times + 1 == STOP_MS.len() {
-            self.stop = None;
-            self.fault = Some(faults::stop_unanswered());
-            return;
-        }
-        self.stop = Some((since, times + 1));
-        self.actions.push(Action::Write(b"M112\n".to_vec()));
-    }
-
-    /// After a halt: reset the board and greet it anew.
-    ///
-    /// # Errors
-    /// When nothing is halted.
-    pub fn recover(&mut self, now: Millis) -> Taken {
-        if self.port != Port::Halted {
-            return Err(refused(
-                "not_halted",
-                "The printer is not halted.",
-                "Look at the state.",
-            ));
-        }
-        self.stop = None;
-        self.fault = None;
-        self.port = Port::Absent(now);
-        self.actions.push(Action::ResetBoard);
-        self.settle(now);
-        Ok(())
-    }
-
     /// The process is told to end: park, heaters off, then [`Conductor::is_finished`].
     pub fn terminate(&mut self, now: Millis) {
         if self.ending {
@@ -227,7 +164,8 @@ impl Conductor {
 
     fn is_hot(&self) -> bool {
         let extrude_min_c = self.setup.printer.limits.extrude_min_c;
-        self.hotend.now_c >= extrude_min_c && self.tracker.targets_c[0] >= extrude_min_c
+        self.hotend.is_some_and(|h| h.now_c >= extrude_min_c)
+            && self.tracker.targets_c[0] >= extrude_min_c
     }
 
     /// Sends one line if there is one and it may go; `true` when it did.
@@ -302,6 +240,9 @@ impl Conductor {
         if !self.transport.is_drained() {
             return;
         }
+        if std::mem::take(&mut self.cooling) {
+            self.heaters_are_off();
+        }
         let Some(job) = &mut self.job else {
             return;
         };
@@ -317,6 +258,17 @@ impl Conductor {
             Stage::Cancelling => self.end_job(now, Some(faults::cancelled())),
             Stage::Finishing => self.finish(now),
             Stage::Checking | Stage::Streaming | Stage::Paused => {}
+        }
+    }
+
+    /// The printer has taken the order to switch its heaters off: now it may be said of an interrupted print.
+    fn heaters_are_off(&mut self) {
+        let interrupted = |f: &Finding| f.name == crate::printer::journal::LINK_RESTARTED;
+        let of_job = self.last.as_mut().and_then(|job| job.fault.as_mut());
+        for fault in of_job.into_iter().chain(self.fault.as_mut()) {
+            if interrupted(fault) {
+                *fault = faults::restarted_and_off();
+            }
         }
     }
 
@@ -355,8 +307,9 @@ impl Conductor {
     /// Heaters that went off without our doing: the board was reset or stopped itself (pitfall 10).
     fn watch_targets(&mut self, now: Millis) {
         let wanted = self.tracker.targets_c;
-        let off =
-            |wanted: f64, heater: crate::status::Heater| wanted > 0.0 && heater.target_c <= 0.0;
+        let off = |wanted: f64, heater: Option<Heater>| {
+            wanted > 0.0 && heater.is_some_and(|h| h.target_c <= 0.0)
+        };
         let lost = off(wanted[0], self.hotend) || off(wanted[1], self.bed);
         let drained = self.transport.is_drained();
         let Some(job) = &mut self.job else {
@@ -398,6 +351,7 @@ impl Conductor {
     pub(super) fn booted(&mut self, now: Millis) {
         self.transport.silence();
         self.script.clear();
+        self.forget_heaters();
         self.tracker = Tracker::default();
         if self.port != Port::Halted {
             self.port = Port::Booting {
@@ -406,23 +360,6 @@ impl Conductor {
         }
         if self.job.is_some() {
             self.end_job(now, Some(faults::was_reset()));
-        }
-    }
-
-    /// The firmware's own stop.
-    pub(super) fn fatal(&mut self, now: Millis, text: &str) {
-        let asked = self.stop.take().is_some();
-        self.transport.silence();
-        self.script.clear();
-        // The first words say why; what follows ("kill() called") says less.
-        let first = self.port != Port::Halted;
-        self.port = Port::Halted;
-        if asked {
-            self.fault = Some(faults::emergency());
-        } else if first {
-            let finding = faults::halted(text);
-            self.end_job(now, Some(finding.clone()));
-            self.fault = Some(finding);
         }
     }
 

@@ -73,10 +73,35 @@ pub(super) fn halted(text: &str) -> Finding {
     )
 }
 
+/// Why a job ended: true whether or not the printer has confirmed.
 pub(super) fn emergency() -> Finding {
     Finding::refuse(
         "emergency_stop",
-        "Emergency stop. Everything is off. When it is safe, let the printer recover and clear the bed.",
+        "The print was ended by the emergency stop. When it is safe, let the printer recover and clear the bed.",
+    )
+}
+
+/// On the wire, nothing heard yet.
+pub(super) fn stop_sent() -> Finding {
+    Finding::refuse(
+        "stop_sent",
+        "Emergency stop sent, waiting for the printer to confirm it. If it still moves or heats, use its own switch.",
+    )
+}
+
+/// The firmware said that it halted; a halted Marlin has its heaters and motors off.
+pub(super) fn stop_confirmed() -> Finding {
+    Finding::refuse(
+        "emergency_stop",
+        "Emergency stop. The printer confirmed it: everything is off. When it is safe, let the printer recover and clear the bed.",
+    )
+}
+
+/// A print that the end of the link interrupted, once the printer has taken the order to switch its heaters off.
+pub(super) fn restarted_and_off() -> Finding {
+    Finding::refuse(
+        crate::printer::journal::LINK_RESTARTED,
+        "The print was stopped: the link ended in mid-print (power, crash or kill). The printer answers again and its heaters were switched off. Clear the bed and print again.",
     )
 }
 
@@ -97,7 +122,7 @@ pub(super) fn cancelled() -> Finding {
 pub(super) fn link_ended() -> Finding {
     Finding::refuse(
         "link_stopped",
-        "The print was stopped because the link was told to end; parked, heaters off. Clear the bed and print again.",
+        "The print was stopped because the link was told to end; it was told to lift the head and to switch its heaters off. Clear the bed and print again.",
     )
 }
 

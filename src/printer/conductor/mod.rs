@@ -26,6 +26,7 @@ mod acts;
 mod faults;
 mod job;
 mod park;
+mod stop;
 #[cfg(test)]
 mod tests;
 mod tracker;
@@ -108,8 +109,11 @@ pub struct Conductor {
     tracker: Tracker,
     name: String,
     klipper: bool,
-    hotend: Heater,
-    bed: Heater,
+    /// As last reported; `None` when nothing is known of it now.
+    hotend: Option<Heater>,
+    bed: Option<Heater>,
+    /// Heaters were ordered off after connecting, and the answer is due.
+    cooling: bool,
     fault: Option<Finding>,
     /// Emergency stop: when it was first sent, how often.
     stop: Option<(Millis, usize)>,
@@ -139,8 +143,9 @@ impl Conductor {
             script: VecDeque::new(),
             tracker: Tracker::default(),
             klipper: false,
-            hotend: Heater::default(),
-            bed: Heater::default(),
+            hotend: None,
+            bed: None,
+            cooling: false,
             stop: None,
             ending: false,
             shown: None,
@@ -179,6 +184,7 @@ impl Conductor {
         if !matches!(self.port, Port::Absent(_) | Port::Halted) {
             self.port = Port::Absent(now);
         }
+        self.forget_heaters();
         self.settle(now);
     }
 
@@ -223,7 +229,7 @@ impl Conductor {
             Port::Absent(since) if self.job.is_some() => Some(since + GONE_MAX_MS),
             Port::Absent(_) | Port::Halted => None,
         };
-        let stop = self.stop.map(acts::next_stop_ms);
+        let stop = self.stop.map(stop::next_stop_ms);
         let shown = self.job.is_some().then(|| self.shown_ms + STATUS_MS);
         [port, stop, shown]
             .into_iter()
@@ -321,8 +327,9 @@ impl Conductor {
                 }
             }
             Output::Temperatures(t) => {
-                let heater = |old: Heater, new: Option<(f64, f64)>| {
-                    new.map_or(old, |(now_c, target_c)| Heater { now_c, target_c })
+                let heater = |old: Option<Heater>, new: Option<(f64, f64)>| {
+                    new.map(|(now_c, target_c)| Heater { now_c, target_c })
+                        .or(old)
                 };
                 self.hotend = heater(self.hotend, t.hotend);
                 self.bed = heater(self.bed, t.bed);
@@ -342,7 +349,14 @@ impl Conductor {
         self.port = Port::Ready;
         self.tracker = Tracker::default();
         self.script.extend(park::heat_off());
+        self.cooling = true;
         self.own("M115", Class::Setting);
+    }
+
+    /// What was last reported says nothing about now.
+    fn forget_heaters(&mut self) {
+        (self.hotend, self.bed) = (None, None);
+        self.cooling = false;
     }
 
     fn own(&mut self, text: &str, class: Class) {
@@ -355,6 +369,7 @@ impl Conductor {
         }
         let finding = faults::of_line(fault);
         self.script.clear();
+        self.forget_heaters();
         if self.job.is_some() {
             self.end_job(now, Some(finding));
         } else {

@@ -1,9 +1,11 @@
 //! Prints from the first line to the last against the virtual printer, on one virtual clock. `pitfall_NN_…` are those
 //! of printing.md section 5.
 
+use super::super::journal::{Journal, Record};
 use super::super::rig::{Rig, part};
 use super::super::virtual_printer::{Dialect, Faults, Happening, What};
 use super::super::wire::{JobStatus, Phase};
+use super::{Conductor, Setup};
 
 fn fault_name(job: &JobStatus) -> String {
     job.fault.as_ref().map_or(String::new(), |f| f.name.clone())
@@ -281,10 +283,79 @@ fn an_unanswered_stop_sends_the_person_to_the_switch() {
     rig.until(200.0, |rig| {
         rig.job().is_some_and(|j| j.layer > 0) && rig.board.firmware().accepted() >= 100
     });
+    assert!(rig.conductor.status(rig.ms()).hotend.is_some());
     rig.conductor.emergency_stop(rig.ms());
+    // Nothing is said to be off, and no temperature is shown, before the firmware has said so.
+    let status = rig.conductor.status(rig.ms());
+    let fault = status.fault.unwrap();
+    assert_eq!(fault.name, "stop_sent");
+    assert!(!fault.text.contains("off."), "{}", fault.text);
+    assert_eq!((status.hotend, status.bed), (None, None));
+    let of_job = status.job.unwrap().fault.unwrap();
+    assert_eq!(of_job.name, "emergency_stop");
+    assert!(!of_job.text.contains(" off"), "{}", of_job.text);
     rig.until(3.0, |_| false);
     let fault = rig.conductor.status(rig.ms()).fault.unwrap();
     assert_eq!(fault.name, "stop_unanswered");
+}
+
+#[test]
+fn a_confirmed_stop_says_so_and_shows_no_old_temperature() {
+    let mut rig = Rig::new(&part(16, 300), Faults::default(), 16);
+    rig.begin();
+    rig.until(90.0, |_| false);
+    rig.conductor.emergency_stop(rig.ms());
+    rig.until(1.0, |_| false);
+    let status = rig.conductor.status(rig.ms());
+    let fault = status.fault.unwrap();
+    assert_eq!(fault.name, "emergency_stop");
+    assert!(fault.text.contains("confirmed"), "{}", fault.text);
+    assert_eq!((status.hotend, status.bed), (None, None));
+}
+
+/// The link died in mid-print, and the printer stands still when it comes back: nothing is known until it answers.
+#[test]
+fn heaters_are_called_off_only_once_the_printer_has_taken_the_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, _) = Journal::open(dir.path()).unwrap();
+    journal
+        .write(&Record::Began {
+            job: "K7-2043".into(),
+            sha256: "ab".into(),
+            lines: 100,
+            layers: 10,
+        })
+        .unwrap();
+    let (_, last) = Journal::open(dir.path()).unwrap();
+    let frozen = Faults {
+        at: vec![Happening {
+            line: None,
+            s: Some(0.0),
+            what: What::Stall,
+            amount: 17.0,
+        }],
+        ..Faults::default()
+    };
+    let mut rig = Rig::new("G28\n", frozen, 27);
+    let setup = Setup {
+        printer: super::super::rig::printer(),
+        port: "rig".into(),
+        is_virtual: true,
+    };
+    rig.conductor = Conductor::new(setup, last);
+    rig.conductor.opened(0);
+    rig.until(15.0, |_| false);
+    let status = rig.conductor.status(rig.ms());
+    assert_eq!((status.hotend, status.bed), (None, None));
+    for fault in [status.fault.unwrap(), status.job.unwrap().fault.unwrap()] {
+        assert!(fault.text.contains("may still be hot"), "{}", fault.text);
+    }
+    rig.until(400.0, |_| false);
+    let status = rig.conductor.status(rig.ms());
+    assert!(status.hotend.is_some());
+    for fault in [status.fault.unwrap(), status.job.unwrap().fault.unwrap()] {
+        assert!(fault.text.contains("were switched off"), "{}", fault.text);
+    }
 }
 
 #[test]

@@ -3,9 +3,10 @@
 use super::{Engine, Input};
 use crate::station::config::Privacy;
 use crate::station::step::Event;
-use crate::station::store::Job;
+use crate::station::store::{Job, hex};
 use crate::station::supervise::{Designer, DesignerCommand, DesignerSays, Ended};
 use crate::status::{DesignOutcome, DesignerLine, Finding, Progress, Reason, Stage};
+use sha2::{Digest, Sha256};
 use std::time::{Duration, Instant};
 
 /// After a designer that could not be started, before the next try.
@@ -122,7 +123,35 @@ impl Engine {
         }
     }
 
+    /// The scan by the hashes of its files, as the designer wrote them into `case.json`; said when it is here twice.
+    fn look_for_twin(&mut self, code: &str) {
+        let path = self.folders.case(code).join("case.json");
+        let Some(hash) = std::fs::read(path).ok().and_then(|bytes| study(&bytes)) else {
+            // Not read, or not far enough to know its files.
+            return;
+        };
+        let found = match self.store.study(code, &hash) {
+            Ok(first) => first,
+            Err(error) => {
+                tracing::error!(case = code, %error, "the study could not be written down");
+                return;
+            }
+        };
+        if let Some(first) = found {
+            let text = format!(
+                "The same scan is already here as {first}. Look at that case before you print this one."
+            );
+            let finding = Finding::warn("already_here", text);
+            if let Err(error) = self.store.add_finding(code, &finding) {
+                tracing::error!(case = code, %error, "a finding could not be written");
+            }
+        }
+    }
+
     fn designer_ended(&mut self, code: &str, ended: Ended) {
+        if matches!(ended, Ended::Said(_)) {
+            self.look_for_twin(code);
+        }
         let event = match ended {
             Ended::Said(DesignOutcome::Designed(design)) => {
                 self.weights.clone_from(&design.weights);
@@ -138,4 +167,18 @@ impl Engine {
         };
         self.apply(code, &event, "designer");
     }
+}
+
+/// One hash for all files of a study, whatever their order; `None` when none is named.
+fn study(case_json: &[u8]) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Inputs {
+        inputs: Vec<String>,
+    }
+    let mut hashes = serde_json::from_slice::<Inputs>(case_json).ok()?.inputs;
+    if hashes.is_empty() {
+        return None;
+    }
+    hashes.sort();
+    Some(hex(&Sha256::digest(hashes.join("\n"))))
 }

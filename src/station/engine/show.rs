@@ -39,7 +39,9 @@ impl Engine {
             };
             views.push(job_view(job, findings, progress, files.clone()));
         }
-        let mut attention: Vec<Finding> = self.disk.iter().cloned().collect();
+        let mut attention = self.settings.attention.clone();
+        attention.extend(self.disk.iter().cloned());
+        attention.extend(stuck(self.stuck));
         attention.extend(
             self.designer_fault
                 .iter()
@@ -66,4 +68,10 @@ impl Engine {
         };
         self.out.send_replace(Arc::new(snapshot));
     }
+}
+
+/// Drops that nobody can take, e.g. a link that the copying left behind.
+fn stuck(entries: usize) -> Option<Finding> {
+    let text = "Something lies in the drop folder that can not be taken: a name that is no text, a link or another special file, or a folder without any file. Look into the drop folder and copy the scan itself there, under another name; then remove what is left.";
+    (entries > 0).then(|| Finding::warn("drop_stuck", text).value(entries as f64, ""))
 }

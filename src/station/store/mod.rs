@@ -8,11 +8,13 @@
 
 use super::step::{Action, Event, step};
 use crate::status::{DesignSummary, Finding, JobState, Reason};
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::path::Path;
 
 mod operators;
 mod record;
+mod state;
+mod studies;
 
 pub use operators::{PinCheck, WRONG_MAX};
 pub use record::Entry;
@@ -59,6 +61,17 @@ pub enum StoreError {
     /// Another job is on the printer.
     #[error("another case is on the printer. Wait until it is done.")]
     SecondPrint,
+    /// No store where one was expected.
+    #[error(
+        "{0} holds no store. Give the station's data folder with --data or --config; a new one begins with its first operator, added without --data."
+    )]
+    None(String),
+    /// A name that no operator may have.
+    #[error("the name can not be taken: {0}.")]
+    Name(&'static str),
+    /// A PIN that is too easy, or none.
+    #[error("the PIN can not be taken: {0}.")]
+    WeakPin(&'static str),
     /// The hash of a PIN could not be made.
     #[error("the PIN could not be hashed: {0}.")]
     Pin(String),
@@ -109,6 +122,18 @@ pub struct Store {
 }
 
 impl Store {
+    /// Opens the store of a station that has run on `data` before; makes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::None`] when there is no store, otherwise as [`Store::open`].
+    pub fn open_existing(data: &Path) -> Result<Self, StoreError> {
+        if !data.join("store.db").is_file() {
+            return Err(StoreError::None(data.display().to_string()));
+        }
+        // The seed is only for a new store.
+        Self::open(data, 0)
+    }
+
     /// Opens `DATA/store.db`, making it if it is not there. `seed` makes the case codes of a new store.
     pub fn open(data: &Path, seed: u64) -> Result<Self, StoreError> {
         super::folders::private_dir(data)?;
@@ -131,6 +156,7 @@ impl Store {
             }
             found => return Err(StoreError::Newer { found }),
         }
+        db.execute_batch(studies::TABLE)?;
         let seed: i64 = db.query_row("SELECT value FROM meta WHERE key = 'seed'", [], |r| {
             r.get(0)
         })?;
@@ -202,7 +228,7 @@ impl Store {
                 actions,
             });
         }
-        write_state(&tx, &before, to, event, now).map_err(|e| match e {
+        state::write(&tx, &before, to, event, now).map_err(|e| match e {
             StoreError::Sqlite(rusqlite::Error::SqliteFailure(f, _))
                 if f.code == rusqlite::ErrorCode::ConstraintViolation =>
             {
@@ -330,94 +356,6 @@ fn get(db: &Connection, code: &str) -> Result<Job, StoreError> {
     )
     .optional()?
     .ok_or_else(|| StoreError::NoJob(code.into()))
-}
-
-/// The row after `event`: the state, and what the event says about the job.
-fn write_state(
-    tx: &Transaction<'_>,
-    job: &Job,
-    to: JobState,
-    event: &Event,
-    now: &str,
-) -> Result<(), StoreError> {
-    let code = &job.code;
-    tx.execute(
-        "UPDATE job SET state = ?2, changed = ?3 WHERE code = ?1",
-        params![code, to.word(), now],
-    )?;
-    let reason = |why: &Reason| {
-        tx.execute(
-            "UPDATE job SET reason = ?2, next = ?3 WHERE code = ?1",
-            params![code, why.text, why.next],
-        )
-    };
-    match event {
-        Event::WorkerFree => {
-            // A new look at the files finds everything anew.
-            tx.execute("DELETE FROM finding WHERE code = ?1", [code])?;
-            tx.execute("UPDATE job SET design = NULL WHERE code = ?1", [code])?;
-        }
-        Event::Designed(design) => {
-            let body = serde_json::to_string(design).unwrap_or_default();
-            tx.execute(
-                "UPDATE job SET design = ?2 WHERE code = ?1",
-                params![code, body],
-            )?;
-            if to == JobState::Failed {
-                let text = "The designer ended without having read the files.";
-                reason(&Reason::new(text, "Retry; if it happens again, tell IT."))?;
-            } else {
-                reason(&Reason::default())?;
-            }
-        }
-        Event::Refused(why) | Event::DesignFailed(why) | Event::LinkStopped(why) => {
-            reason(why)?;
-        }
-        Event::DesignerDied { why, .. } => {
-            tx.execute("UPDATE job SET deaths = deaths + 1 WHERE code = ?1", [code])?;
-            reason(why)?;
-        }
-        Event::Released(release) => {
-            tx.execute(
-                "UPDATE job SET operator = ?2, spool = ?3 WHERE code = ?1",
-                params![code, release.operator, release.spool],
-            )?;
-            reason(&Reason::default())?;
-        }
-        Event::RetryAsked => {
-            tx.execute(
-                "UPDATE job SET deaths = 0, restarts = 0 WHERE code = ?1",
-                [code],
-            )?;
-            reason(&Reason::default())?;
-        }
-        Event::PrintAgainAsked => {
-            reason(&Reason::default())?;
-        }
-        Event::EmergencyStop => {
-            let next = "Look at the printer. Clear the bed, then print again or give the case up.";
-            reason(&Reason::new("Emergency stop was pressed.", next))?;
-        }
-        Event::StationStarted { .. } => {
-            tx.execute(
-                "UPDATE job SET restarts = restarts + 1 WHERE code = ?1",
-                [code],
-            )?;
-            if to == JobState::Failed {
-                let text =
-                    "The station was restarted again and again while it worked on this case.";
-                reason(&Reason::new(text, "Tell IT before you retry."))?;
-            }
-        }
-        Event::Read
-        | Event::PauseAsked
-        | Event::ResumeAsked
-        | Event::CancelAsked
-        | Event::LinkPaused
-        | Event::LinkResumed
-        | Event::LinkPrinted => {}
-    }
-    Ok(())
 }
 
 #[cfg(test)]

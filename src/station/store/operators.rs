@@ -18,6 +18,8 @@ const LOCK_MAX_S: i64 = 8 * 3600;
 const PIN_MIN: usize = 6;
 /// Longest PIN and name; more is nobody's.
 const INPUT_MAX: usize = 128;
+/// Actors of the record that are no person; nobody is called so.
+const OWN_NAMES: [&str; 4] = ["station", "designer", "link", "anybody"];
 /// Names nobody has share one count, so that guessing names fills no table and tells nothing.
 const NOBODY: &str = "?";
 /// A hash that no PIN has, in the form of the others: an unknown name takes as long as a known one.
@@ -46,18 +48,24 @@ impl Store {
         let name = name.trim();
         let plain = |c: char| c.is_alphanumeric() || " .-_'".contains(c);
         if name.is_empty() || name.len() > INPUT_MAX || !name.chars().all(plain) {
-            return Err(StoreError::Pin(
-                "a name is letters, digits, space, . - _ '".into(),
+            return Err(StoreError::Name(
+                "a name is letters, digits, space, . - _ '",
             ));
         }
-        if ["station", "designer", "link"].contains(&name.to_lowercase().as_str()) {
-            return Err(StoreError::Pin("that name is the program's own".into()));
+        let lower = name.to_lowercase();
+        if OWN_NAMES.contains(&lower.as_str()) {
+            return Err(StoreError::Name("it is one of the program's own"));
         }
-        if !(PIN_MIN..=INPUT_MAX).contains(&pin.chars().count()) {
-            return Err(StoreError::Pin(format!(
-                "a PIN has at least {PIN_MIN} digits"
-            )));
+        let others = self.operators()?;
+        if others
+            .iter()
+            .any(|(other, _)| other != name && other.to_lowercase() == lower)
+        {
+            return Err(StoreError::Name(
+                "somebody is called so, but for capital letters; write it as the list does",
+            ));
         }
+        check_new_pin(pin)?;
         let hash = self
             .hasher()?
             .hash_password(pin.as_bytes())
@@ -161,6 +169,29 @@ impl Store {
         )
         .map_err(|e| StoreError::Pin(e.to_string()))
     }
+}
+
+/// Digits, enough of them, and not the first that anybody would try.
+fn check_new_pin(pin: &str) -> Result<(), StoreError> {
+    if !pin.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(StoreError::WeakPin("a PIN is digits only, without spaces"));
+    }
+    if !(PIN_MIN..=INPUT_MAX).contains(&pin.len()) {
+        return Err(StoreError::WeakPin("a PIN has at least 6 digits"));
+    }
+    let steps: Vec<i16> = pin
+        .as_bytes()
+        .windows(2)
+        .map(|pair| (i16::from(pair[1]) - i16::from(pair[0])).rem_euclid(10))
+        .collect();
+    let even = steps.iter().all(|step| *step == steps[0]);
+    let repeats = |n: usize| pin.len().is_multiple_of(n) && pin == pin[..n].repeat(pin.len() / n);
+    if even || repeats(2) || repeats(3) {
+        return Err(StoreError::WeakPin(
+            "it is too easy (one digit, a row or a pattern); take others",
+        ));
+    }
+    Ok(())
 }
 
 /// The pepper in `DATA/pepper` (mode 0600), made from the system's randomness the first time.

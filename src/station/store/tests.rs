@@ -178,10 +178,10 @@ fn an_unknown_name_is_answered_like_a_wrong_pin() {
     assert!(!store.remove_operator("weber", NOW).unwrap());
     assert!(store.operators().unwrap().is_empty());
     for (name, pin) in [
-        ("", "123456"),
-        ("a<b", "123456"),
-        ("link", "123456"),
-        ("ok", "12345"),
+        ("", "481516"),
+        ("a<b", "481516"),
+        ("link", "481516"),
+        ("ok", "48151"),
     ] {
         assert!(store.add_operator(name, pin, NOW).is_err(), "{name} {pin}");
     }
@@ -199,4 +199,44 @@ fn findings_are_bounded_and_begin_anew_with_each_reading() {
         .apply(&code, &Event::WorkerFree, "station", NOW)
         .unwrap();
     assert!(store.findings(&code).unwrap().is_empty());
+}
+
+#[test]
+fn only_a_pin_of_digits_that_is_not_the_first_to_try_is_taken() {
+    let (_dir, mut store) = store();
+    for pin in [
+        "abcdef", "-12345", "48 15 16", "12345", "", "000000", "123456", "654321", "890123",
+        "121212", "123123",
+    ] {
+        let error = store.add_operator("A. Weber", pin, NOW).unwrap_err();
+        assert!(matches!(error, StoreError::WeakPin(_)), "{pin}: {error}");
+        assert!(!error.to_string().contains("hashed"), "{error}");
+    }
+    store.add_operator("A. Weber", "481516", NOW).unwrap();
+}
+
+#[test]
+fn a_name_is_one_person_and_never_the_programs_own() {
+    let (_dir, mut store) = store();
+    store.add_operator("A. Weber", "481516", NOW).unwrap();
+    for name in ["a. weber", "Anybody", "station", "LINK", "", "x/y"] {
+        let error = store.add_operator(name, "481516", NOW).unwrap_err();
+        assert!(matches!(error, StoreError::Name(_)), "{name}: {error}");
+    }
+    // The same name again is a new PIN.
+    store.add_operator("A. Weber", "162342", NOW).unwrap();
+    assert_eq!(store.operators().unwrap().len(), 1);
+}
+
+#[test]
+fn an_existing_store_is_opened_and_none_is_made() {
+    let (dir, store) = store();
+    drop(store);
+    assert!(Store::open_existing(dir.path()).is_ok());
+    let missing = dir.path().join("typo");
+    assert!(matches!(
+        Store::open_existing(&missing),
+        Err(StoreError::None(_))
+    ));
+    assert!(!missing.exists());
 }

@@ -72,8 +72,9 @@ function toggle() {
       all(`[data-fill="${key}"]`).forEach((e) => (e.textContent = value));
     }
     if (!printing && $("#cancel").open) $("#cancel").close();
-    $("#recover").hidden = facts.printer !== "halted";
   }
+  const recover = $("#recover");
+  if (recover) recover.hidden = facts.printer !== "halted";
   const job = facts.job;
   if (!job) return;
   // Another state has other forms. Nothing typed is lost: it would no longer be true.
@@ -148,7 +149,7 @@ $("#stop").addEventListener("submit", async (event) => {
   const slow = setTimeout(() => (place.textContent = "No answer. Use the switch at the printer."), STOP_MS);
   try {
     await post("/api/v1/printer/emergency-stop", {});
-    place.textContent = "Stopped.";
+    place.textContent = "Stop sent. The top of the first page says when the printer has confirmed it.";
   } catch (error) {
     place.textContent = error.message.includes("switch") ? error.message : "No answer. Use the switch at the printer.";
   }

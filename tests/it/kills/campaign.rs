@@ -3,7 +3,7 @@
 use super::executed::Executed;
 use super::verdict::{self, Tally};
 use crate::room::{Room, phantom, sha256, wait};
-use calvaria::status::{JobState, JobView, PrinterState};
+use calvaria::status::{Heater, JobState, JobView, PrinterState};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeSet, VecDeque};
@@ -271,10 +271,14 @@ impl Campaign {
         wait("the print is stopped, its heaters off", BACK, || {
             self.revive();
             let off = self.room.printer().is_some_and(|p| {
-                // A link that is away may show what was last known.
-                !matches!(p.state, PrinterState::LinkDown | PrinterState::Disconnected)
-                    && p.hotend.target_c == 0.0
-                    && p.bed.target_c == 0.0
+                // A link that is away may show what was last known. A firmware that halted itself (M85, in
+                // virtual time) has cut its heaters.
+                let cold = |heater: Option<Heater>| heater.is_some_and(|h| h.target_c == 0.0);
+                match p.state {
+                    PrinterState::LinkDown | PrinterState::Disconnected => false,
+                    PrinterState::Halted => true,
+                    _ => cold(p.hotend) && cold(p.bed),
+                }
             });
             let job = self.room.jobs()?.into_iter().find(|j| j.code == code)?;
             // It may have been through by the time it was killed.

@@ -1,0 +1,94 @@
+//! Stop: the emergency stop until the firmware has confirmed it, the firmware's own halt, and the way back.
+//!
+//! Holds: nothing is said to be off before the firmware has said that it halted.
+
+use super::{Action, Conductor, Millis, Port, Taken, faults, refused};
+
+/// M112 is sent again after so long, until the answer comes: a single one can be wiped out (4.5, pitfall 16).
+const STOP_MS: [Millis; 8] = [50, 150, 300, 600, 900, 1_200, 1_600, 2_000];
+/// When the emergency stop is repeated, or found unanswered.
+pub(super) fn next_stop_ms((since, times): (Millis, usize)) -> Millis {
+    since + STOP_MS.get(times).copied().unwrap_or(Millis::MAX / 2)
+}
+
+impl Conductor {
+    /// M112, ahead of everything, in every state; repeated until the firmware says that it halted.
+    pub fn emergency_stop(&mut self, now: Millis) {
+        self.actions.push(Action::FlushOutput);
+        self.actions.push(Action::Write(b"\nM112\n".to_vec()));
+        let there = !matches!(self.port, Port::Absent(_));
+        self.stop = Some((now, 0));
+        self.transport.silence();
+        self.script.clear();
+        self.forget_heaters();
+        if there {
+            self.port = Port::Halted;
+        }
+        self.end_job(now, Some(faults::emergency()));
+        // Nothing is said to be off before the firmware has said so.
+        self.fault = Some(if there {
+            faults::stop_sent()
+        } else {
+            faults::stop_unanswered()
+        });
+        self.settle(now);
+    }
+
+    pub(super) fn repeat_stop(&mut self, now: Millis) {
+        let Some((since, times)) = self.stop else {
+            return;
+        };
+        if now < next_stop_ms((since, times)) {
+            return;
+        }
+        if times + 1 == STOP_MS.len() {
+            self.stop = None;
+            self.fault = Some(faults::stop_unanswered());
+            return;
+        }
+        self.stop = Some((since, times + 1));
+        self.actions.push(Action::Write(b"M112\n".to_vec()));
+    }
+
+    /// After a halt: reset the board and greet it anew.
+    ///
+    /// # Errors
+    /// When nothing is halted.
+    pub fn recover(&mut self, now: Millis) -> Taken {
+        if self.port != Port::Halted {
+            return Err(refused(
+                "not_halted",
+                "The printer is not halted.",
+                "Look at the state.",
+            ));
+        }
+        self.stop = None;
+        self.fault = None;
+        self.port = Port::Absent(now);
+        self.actions.push(Action::ResetBoard);
+        self.settle(now);
+        Ok(())
+    }
+
+    /// The firmware's own stop.
+    pub(super) fn fatal(&mut self, now: Millis, text: &str) {
+        let unanswered = faults::stop_unanswered().name;
+        // A confirmation may come late, after a printer that stood still.
+        let late =
+            self.port == Port::Halted && self.fault.as_ref().is_some_and(|f| f.name == unanswered);
+        let asked = self.stop.take().is_some() || late;
+        self.transport.silence();
+        self.script.clear();
+        self.forget_heaters();
+        // The first words say why; what follows ("kill() called") says less.
+        let first = self.port != Port::Halted;
+        self.port = Port::Halted;
+        if asked {
+            self.fault = Some(faults::stop_confirmed());
+        } else if first {
+            let finding = faults::halted(text);
+            self.end_job(now, Some(finding.clone()));
+            self.fault = Some(finding);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! State: what an event leaves in a job's row, besides the record.
+
+use super::{Job, StoreError};
+use crate::station::step::Event;
+use crate::status::{JobState, Reason};
+use rusqlite::{Transaction, params};
+
+/// The row after `event`: the state, and what the event says about the job.
+pub(super) fn write(
+    tx: &Transaction<'_>,
+    job: &Job,
+    to: JobState,
+    event: &Event,
+    now: &str,
+) -> Result<(), StoreError> {
+    let code = &job.code;
+    tx.execute(
+        "UPDATE job SET state = ?2, changed = ?3 WHERE code = ?1",
+        params![code, to.word(), now],
+    )?;
+    if let Some(why) = reason_after(event, to) {
+        tx.execute(
+            "UPDATE job SET reason = ?2, next = ?3 WHERE code = ?1",
+            params![code, why.text, why.next],
+        )?;
+    }
+    match event {
+        Event::WorkerFree => {
+            // A new look at the files finds everything anew.
+            tx.execute("DELETE FROM finding WHERE code = ?1", [code])?;
+            tx.execute("UPDATE job SET design = NULL WHERE code = ?1", [code])?;
+        }
+        Event::Designed(design) => {
+            let body = serde_json::to_string(design).unwrap_or_default();
+            tx.execute(
+                "UPDATE job SET design = ?2 WHERE code = ?1",
+                params![code, body],
+            )?;
+        }
+        Event::DesignerDied { .. } => {
+            tx.execute("UPDATE job SET deaths = deaths + 1 WHERE code = ?1", [code])?;
+        }
+        Event::Released(release) => {
+            tx.execute(
+                "UPDATE job SET operator = ?2, spool = ?3 WHERE code = ?1",
+                params![code, release.operator, release.spool],
+            )?;
+        }
+        Event::RetryAsked => {
+            tx.execute(
+                "UPDATE job SET deaths = 0, restarts = 0 WHERE code = ?1",
+                [code],
+            )?;
+        }
+        Event::StationStarted { .. } => {
+            tx.execute(
+                "UPDATE job SET restarts = restarts + 1 WHERE code = ?1",
+                [code],
+            )?;
+        }
+        Event::Refused(_)
+        | Event::DesignFailed(_)
+        | Event::LinkStopped(_)
+        | Event::PrintAgainAsked
+        | Event::EmergencyStop
+        | Event::Read
+        | Event::PauseAsked
+        | Event::ResumeAsked
+        | Event::CancelAsked
+        | Event::LinkPaused
+        | Event::LinkResumed
+        | Event::LinkPrinted => {}
+    }
+    Ok(())
+}
+
+/// Why a job stands where `event` brought it; `None`: what was said before still holds.
+fn reason_after(event: &Event, to: JobState) -> Option<Reason> {
+    match event {
+        Event::Refused(why)
+        | Event::DesignFailed(why)
+        | Event::LinkStopped(why)
+        | Event::DesignerDied { why, .. } => Some(why.clone()),
+        Event::Designed(_) if to == JobState::Failed => {
+            let text = "The designer ended without having read the files.";
+            Some(Reason::new(text, "Retry; if it happens again, tell IT."))
+        }
+        Event::Designed(_) | Event::Released(_) | Event::RetryAsked | Event::PrintAgainAsked => {
+            Some(Reason::default())
+        }
+        Event::EmergencyStop => {
+            let next = "Look at the printer. Clear the bed, then print again or give the case up.";
+            Some(Reason::new("Emergency stop was pressed.", next))
+        }
+        Event::StationStarted { .. } if to == JobState::Failed => {
+            let text = "The station was restarted again and again while it worked on this case.";
+            Some(Reason::new(text, "Tell IT before you retry."))
+        }
+        Event::StationStarted { .. }
+        | Event::WorkerFree
+        | Event::Read
+        | Event::PauseAsked
+        | Event::ResumeAsked
+        | Event::CancelAsked
+        | Event::LinkPaused
+        | Event::LinkResumed
+        | Event::LinkPrinted => None,
+    }
+}
