@@ -9,10 +9,13 @@ use std::time::Instant;
 /// Run a network once to warm up and once to measure it; prints one line of JSON.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Weights of V3, safetensors.
+    /// Weights, safetensors.
     weights: PathBuf,
     /// Little-endian f32, `[D, H, W]`.
     input: PathBuf,
+    /// Of this network.
+    #[arg(long, default_value_t = Architecture::V3)]
+    architecture: Architecture,
     /// Three extents: D H W.
     #[arg(long, num_args = 3, default_values_t = [240, 200, 240])]
     grid: Vec<usize>,
@@ -22,8 +25,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> Outcome {
-    let compute = Compute::from_environment().map_err(Failure::usage)?;
-    let network = Bare::load(&args.weights, Architecture::V3, compute).map_err(Failure::failed)?;
+    let compute = Compute::from_environment(args.architecture).map_err(Failure::usage)?;
+    let network = Bare::load(&args.weights, args.architecture, compute).map_err(Failure::failed)?;
     let x = read(&args.input)?;
     let size = [args.grid[0], args.grid[1], args.grid[2]];
     let before = memory_mib("VmRSS:");

@@ -1,8 +1,9 @@
 //! A network without a card: any weights of an architecture, over any size. For measuring and comparing; a case goes
 //! through [`Network`](super::Network), which knows what its weights are.
 
-use super::card::Architecture;
-use super::{Answers, Compute, NetworkError, unet, weights};
+use super::architecture::Architecture;
+use super::inventory::inventory;
+use super::{Answers, Compute, NetworkError, weights};
 use std::path::Path;
 
 /// Weights of an architecture, ready to run.
@@ -21,9 +22,8 @@ impl Bare {
         architecture: Architecture,
         compute: Compute,
     ) -> Result<Self, NetworkError> {
-        let config = architecture.config();
-        let weights = weights::load_any(file, &unet::inventory(&config)?)?;
-        let answers = Answers::new(&config, compute, weights)?;
+        let weights = weights::load_any(file, &inventory(architecture)?)?;
+        let answers = Answers::new(architecture, compute, weights)?;
         Ok(Self { answers })
     }
 
@@ -40,7 +40,7 @@ impl Bare {
     pub fn memory(&self, size: [usize; 3]) -> Option<usize> {
         match &self.answers {
             Answers::Engine(engine) => Some(engine.memory(size, rayon::current_num_threads())),
-            Answers::Reference(_) => None,
+            Answers::Reference(..) => None,
         }
     }
 }

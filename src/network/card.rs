@@ -20,35 +20,9 @@
 //! val_dsc_median = 0.8
 //! ```
 
-use super::unet;
+use super::architecture::Architecture;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-
-/// A network by name. The four differ in stem width and in the residual blocks ahead of the first two strides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Architecture {
-    /// 12,628,009 parameters: stem of 8, no residual blocks in the first two stages.
-    V3,
-    /// 12,723,489 parameters: the U-Net that the others were made from.
-    Native,
-    /// 12,873,601 parameters: two more blocks in each of the first two stages.
-    V1,
-    /// 12,802,865 parameters: one more block in each of the first two stages.
-    V2,
-}
-
-impl Architecture {
-    /// Its layers.
-    pub(super) fn config(self) -> unet::Config {
-        match self {
-            Self::V3 => unet::Config::v3(),
-            Self::Native => unet::Config::native(),
-            Self::V1 => unet::Config::v1(),
-            Self::V2 => unet::Config::v2(),
-        }
-    }
-}
 
 /// How a mask becomes cells of the frame, and what a cell holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -195,11 +169,10 @@ impl Card {
             );
         }
         for axis in 0..3 {
-            // Below 16 cells the fourth stride would leave nothing.
-            if !(16..=512).contains(&self.grid[axis]) {
+            if self.grid[axis] > 512 {
                 return wrong(
                     "grid",
-                    format!("{} cells are outside 16 to 512", self.grid[axis]),
+                    format!("{} cells are more than 512", self.grid[axis]),
                 );
             }
             let extent = self.grid[axis] as f64 * self.voxel_mm;
@@ -211,9 +184,8 @@ impl Card {
                 return wrong("frame", text);
             }
         }
-        if self.grid.iter().map(|n| n / 16).product::<usize>() < 2 {
-            // One voxel a channel has no variance to normalise by.
-            return wrong("grid", "the deepest level would hold a single cell".into());
+        if let Some(why) = self.architecture.unfit(self.grid) {
+            return wrong("grid", format!("{:?} cells: {why}", self.grid));
         }
         if !(self.threshold > 0.0 && self.threshold < 1.0) {
             return wrong(

@@ -1,6 +1,7 @@
 //! Which path answers: the engine on some instruction set, or the reference in plain candle operations.
 
 use super::NetworkError;
+use super::architecture::Architecture;
 use super::engine::Isa;
 use std::fmt;
 use std::str::FromStr;
@@ -15,19 +16,22 @@ pub enum Compute {
 }
 
 impl Compute {
-    /// The engine on the fastest instructions that are here.
-    pub fn best() -> Self {
-        Self::Engine(Isa::best())
+    /// The engine on the fastest instructions that are here; the reference path for what the engine does not know.
+    pub fn best(architecture: Architecture) -> Self {
+        match architecture.unet() {
+            Some(_) => Self::Engine(Isa::best()),
+            None => Self::Reference,
+        }
     }
 
     /// What `CALVARIA_ISA` names (`avx512`, `avx2`, `neon`, `scalar`, `reference`), else the best.
     ///
     /// # Errors
     /// [`NetworkError::Compute`] when this processor does not have it.
-    pub fn from_environment() -> Result<Self, NetworkError> {
+    pub fn from_environment(architecture: Architecture) -> Result<Self, NetworkError> {
         match std::env::var("CALVARIA_ISA") {
             Ok(word) if !word.is_empty() => word.parse(),
-            _ => Ok(Self::best()),
+            _ => Ok(Self::best(architecture)),
         }
     }
 

@@ -16,12 +16,14 @@ use rayon::prelude::*;
 /// Columns of one slab hold about this many numbers (32 MiB).
 const SLAB: usize = 8 << 20;
 
-/// Kernel, stride and zero padding, the same on every axis.
+/// Kernel, stride, zero padding and distance of the taps, the same on every axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Conv3dConfig {
     pub(super) kernel: usize,
     pub(super) stride: usize,
     pub(super) padding: usize,
+    /// 1 but where the stride is 1.
+    pub(super) dilation: usize,
 }
 
 impl Conv3dConfig {
@@ -30,22 +32,34 @@ impl Conv3dConfig {
         kernel: 3,
         stride: 1,
         padding: 1,
+        dilation: 1,
     };
     /// 4x4x4 that halves the size, odd sizes rounded down.
     pub(super) const HALF: Self = Self {
         kernel: 4,
         stride: 2,
         padding: 1,
+        dilation: 1,
     };
     /// 1x1x1.
     pub(super) const POINT: Self = Self {
         kernel: 1,
         stride: 1,
         padding: 0,
+        dilation: 1,
     };
 
+    /// 3x3x3 with taps `dilation` voxels apart that keeps the size.
+    pub(super) fn dilated(dilation: usize) -> Self {
+        Self {
+            padding: dilation,
+            dilation,
+            ..Self::SAME
+        }
+    }
+
     fn size(&self, n: usize) -> usize {
-        (n + 2 * self.padding - self.kernel) / self.stride + 1
+        (n + 2 * self.padding - self.dilation * (self.kernel - 1) - 1) / self.stride + 1
     }
 }
 
@@ -81,16 +95,17 @@ impl Module for Conv3d {
             kernel,
             stride,
             padding,
+            dilation,
         } = self.config;
         let (_, d, h, w) = x.dims4()?;
         let out = [d, h, w].map(|n| self.config.size(n));
         // Every phase of the padded input holds as many planes as the last tap of that phase reaches.
-        let reach = (kernel - 1) / stride;
+        let reach = dilation * (kernel - 1) / stride;
         let phases = phases(x, padding, stride, out.map(|n| n + reach))?;
         let mut views = Vec::with_capacity(kernel.pow(3));
         for [a, b, c] in cube(kernel) {
             let phase = (a % stride * stride + b % stride) * stride + c % stride;
-            let start = [a, b, c].map(|tap| tap / stride);
+            let start = [a, b, c].map(|tap| tap * dilation / stride);
             views.push(window(&phases[phase], start, out)?);
         }
         product(&self.matrix, &views, &self.bias)
@@ -258,6 +273,7 @@ mod tests {
             kernel: k,
             stride,
             padding,
+            dilation,
         } = config;
         let (x, weight, bias) = (
             values(x),
@@ -272,8 +288,13 @@ mod tests {
                         let mut sum = f64::from(shift);
                         for ci in 0..i {
                             for [a, b, c] in cube(k) {
-                                let at = [z * stride + a, y * stride + b, q * stride + c]
-                                    .map(|p| p.wrapping_sub(padding));
+                                let at = [z * stride, y * stride, q * stride];
+                                let at = [
+                                    at[0] + a * dilation,
+                                    at[1] + b * dilation,
+                                    at[2] + c * dilation,
+                                ]
+                                .map(|p| p.wrapping_sub(padding));
                                 if at[0] < d && at[1] < h && at[2] < w {
                                     let tap = (((co * i + ci) * k + a) * k + b) * k + c;
                                     let voxel = ((ci * d + at[0]) * h + at[1]) * w + at[2];
@@ -299,7 +320,25 @@ mod tests {
 
     #[test]
     fn convolutions_equal_their_definition_at_odd_and_even_sizes() {
-        for config in [Conv3dConfig::SAME, Conv3dConfig::HALF, Conv3dConfig::POINT] {
+        let halving = Conv3dConfig {
+            kernel: 2,
+            padding: 0,
+            ..Conv3dConfig::HALF
+        };
+        let stem = Conv3dConfig {
+            kernel: 7,
+            padding: 3,
+            ..Conv3dConfig::SAME
+        };
+        for config in [
+            Conv3dConfig::SAME,
+            Conv3dConfig::HALF,
+            Conv3dConfig::POINT,
+            Conv3dConfig::dilated(2),
+            Conv3dConfig::dilated(8),
+            halving,
+            stem,
+        ] {
             for [d, h, w] in [[5, 6, 7], [8, 7, 4]] {
                 let k = config.kernel;
                 let layer = conv3d(3, 2, config, weights(&[2, 3, k, k, k], 2)).unwrap();

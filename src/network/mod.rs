@@ -10,32 +10,44 @@
 //!
 //! | file | about |
 //! |---|---|
+//! | `architecture.rs` | the networks by name, and the sizes they take |
 //! | `card.rs` | what a set of weights is: architecture, frame, hash, scores |
 //! | `folder.rs` | where model folders are looked for |
 //! | `weights.rs` | safetensors: read once, proved, handed to candle |
-//! | `convolution.rs`, `norm.rs` | the layers that candle does not have |
-//! | `unet.rs` | V3 and its relatives from those layers: the reference path, small and obviously right |
+//! | `inventory.rs` | the tensors that an architecture needs |
+//! | `convolution.rs`, `norm.rs`, `resize.rs` | the layers that candle does not have |
+//! | `reference.rs` | the reference path, small and obviously right: |
+//! | `unet.rs` | V3 and its relatives from those layers |
+//! | `cranext.rs`, `next_block.rs`, `wu.rs` | CraNeXt and Wu's autoencoder, which only this path runs |
 //! | `compute.rs` | which path answers: the engine on an instruction set, or the reference |
 //! | `bare.rs` | weights without a card, over any size: for measuring |
 //! | `engine/` | the same networks, fast: what answers unless something else is asked for |
 //! | `seeded.rs` | weights from a hash, for parity and for tests of the whole line |
 
+mod architecture;
 mod bare;
 mod card;
 mod compute;
 mod convolution;
+mod cranext;
 mod engine;
 mod folder;
+mod inventory;
+mod next_block;
 mod norm;
+mod reference;
+mod resize;
 pub mod seeded;
 mod unet;
 mod weights;
+mod wu;
 
 #[cfg(test)]
 mod tests;
 
+pub use architecture::Architecture;
 pub use bare::Bare;
-pub use card::{Architecture, Card, CardError, Content, Resample};
+pub use card::{Card, CardError, Content, Resample};
 pub use compute::Compute;
 pub use engine::{EngineError, Isa};
 pub use folder::{NoModel, find, places};
@@ -45,6 +57,8 @@ use crate::volume::Volume;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use engine::Engine;
+use inventory::inventory;
+use reference::{Reference, reference};
 use std::path::Path;
 use std::str::FromStr;
 
@@ -68,6 +82,21 @@ pub enum NetworkError {
         "`{0}` can not be computed with on this processor: it has {here}. Unset CALVARIA_ISA, or name one of these.", here = Compute::here()
     )]
     Compute(String),
+    /// The engine asked for a network that it does not have.
+    #[error(
+        "`{0}` runs on the reference path alone, not on `{1}`. Unset CALVARIA_ISA, or set it to `reference`."
+    )]
+    NoEngine(Architecture, Isa),
+    /// A size that the network does not take.
+    #[error("`{architecture}` can not run over {cells:?} cells: {why}.")]
+    Size {
+        /// The network.
+        architecture: Architecture,
+        /// Cells along depth, height, width.
+        cells: [usize; 3],
+        /// Why not.
+        why: &'static str,
+    },
     /// The engine: no memory, or a size that no network takes.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -144,33 +173,48 @@ pub struct Network {
 #[derive(Debug)]
 enum Answers {
     Engine(Engine),
-    Reference(Box<unet::UNet>),
+    Reference(Architecture, Reference),
 }
 
 impl Answers {
     fn new(
-        config: &unet::Config,
+        architecture: Architecture,
         compute: Compute,
         weights: VarBuilder<'_>,
     ) -> Result<Self, NetworkError> {
-        Ok(match compute.checked()? {
-            Compute::Reference => Self::Reference(Box::new(unet::unet(config, weights)?)),
-            Compute::Engine(isa) => Self::Engine(engine_of(config, isa, &weights)?),
+        Ok(match (compute.checked()?, architecture.unet()) {
+            (Compute::Reference, _) => {
+                Self::Reference(architecture, reference(architecture, weights)?)
+            }
+            (Compute::Engine(isa), Some(config)) => {
+                Self::Engine(engine_of(&config, isa, &weights)?)
+            }
+            (Compute::Engine(isa), None) => return Err(NetworkError::NoEngine(architecture, isa)),
         })
     }
 
-    /// Probabilities of `x`, `[D, H, W]`.
+    /// Probabilities of `x`, `[D, H, W]`. `done` hears fractions of the work, growing to 1.
     fn forward(
         &self,
         x: &[f32],
         [d, h, w]: [usize; 3],
-        done: &mut dyn FnMut(unet::Level),
+        done: &mut dyn FnMut(f64),
     ) -> Result<Vec<f32>, NetworkError> {
         Ok(match self {
-            Self::Engine(engine) => engine.forward(x, [d, h, w], done)?,
-            Self::Reference(unet) => {
+            Self::Engine(engine) => {
+                engine.forward(x, [d, h, w], &mut |level| done(level.work_done()))?
+            }
+            Self::Reference(architecture, network) => {
+                if let Some(why) = architecture.unfit([d, h, w]) {
+                    let (architecture, cells) = (*architecture, [d, h, w]);
+                    return Err(NetworkError::Size {
+                        architecture,
+                        cells,
+                        why,
+                    });
+                }
                 let x = Tensor::from_slice(x, (1, d, h, w), &candle_core::Device::Cpu)?;
-                probability(&unet.forward(&x, &mut |level, _| done(level))?)?
+                probability(&network.forward(&x, done)?)?
             }
         })
     }
@@ -185,7 +229,9 @@ impl Network {
     /// (sha256), not those of the architecture (first wrong tensor by name), or not finite; when `CALVARIA_ISA` names
     /// what this processor does not have.
     pub fn load(dir: &Path, device: Device) -> Result<Self, NetworkError> {
-        Self::load_with(dir, device, Compute::from_environment()?)
+        let card = Card::read(dir)?;
+        let compute = Compute::from_environment(card.architecture)?;
+        Self::of(dir, card, device, compute)
     }
 
     /// The same with a path of one's own choice.
@@ -193,11 +239,13 @@ impl Network {
     /// # Errors
     /// Those of [`load`](Self::load).
     pub fn load_with(dir: &Path, device: Device, compute: Compute) -> Result<Self, NetworkError> {
+        Self::of(dir, Card::read(dir)?, device, compute)
+    }
+
+    fn of(dir: &Path, card: Card, device: Device, compute: Compute) -> Result<Self, NetworkError> {
         let Device::Cpu = device;
-        let card = Card::read(dir)?;
-        let config = card.architecture.config();
-        let weights = weights::load(dir, &card, &unet::inventory(&config)?)?;
-        let answers = Answers::new(&config, compute, weights)?;
+        let weights = weights::load(dir, &card, &inventory(card.architecture)?)?;
+        let answers = Answers::new(card.architecture, compute, weights)?;
         Ok(Self { card, answers })
     }
 
@@ -205,7 +253,7 @@ impl Network {
     pub fn compute(&self) -> Compute {
         match &self.answers {
             Answers::Engine(engine) => Compute::Engine(engine.isa()),
-            Answers::Reference(_) => Compute::Reference,
+            Answers::Reference(..) => Compute::Reference,
         }
     }
 
@@ -240,8 +288,7 @@ impl Network {
                 value: frame.data()[at],
             });
         }
-        let mut heard = |level: unet::Level| progress(level.work_done());
-        let data = self.answers.forward(frame.data(), [d, h, w], &mut heard)?;
+        let data = self.answers.forward(frame.data(), [d, h, w], progress)?;
         let count = data.iter().filter(|p| !p.is_finite()).count();
         if count > 0 {
             return Err(NetworkError::Answer { count });

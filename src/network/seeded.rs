@@ -2,8 +2,8 @@
 //! around. They know nothing of skulls. Used by the parity tests, and by tests that hand the whole line a model
 //! that answers nonsense.
 
-use super::card::Architecture;
-use super::unet;
+use super::architecture::Architecture;
+use super::inventory::inventory;
 use super::weights::hex;
 use candle_core::{Device, Tensor};
 use sha2::{Digest, Sha256};
@@ -38,6 +38,8 @@ fn weight(architecture: &str, name: &str, shape: &[usize]) -> Vec<f32> {
     let (scale, shift) = match shape.len() {
         1 if name.ends_with(".weight") => (0.25, 1.0),
         1 => (0.25, 0.0),
+        // CraNeXt's response norm.
+        4 if name.ends_with(".gamma") || name.ends_with(".beta") => (0.25, 0.0),
         _ => (0.5f32.powi((fan.ilog2() / 2) as i32), 0.0),
     };
     for v in &mut values {
@@ -51,8 +53,8 @@ fn weight(architecture: &str, name: &str, shape: &[usize]) -> Vec<f32> {
 /// # Errors
 /// Only when memory runs out.
 pub fn tensors(architecture: Architecture) -> candle_core::Result<HashMap<String, Tensor>> {
-    let name = word(architecture);
-    unet::inventory(&architecture.config())?
+    let name = architecture.word();
+    inventory(architecture)?
         .into_iter()
         .map(|slot| {
             let values = weight(name, &slot.name, &slot.shape);
@@ -60,15 +62,6 @@ pub fn tensors(architecture: Architecture) -> candle_core::Result<HashMap<String
             Ok((slot.name, tensor))
         })
         .collect()
-}
-
-fn word(architecture: Architecture) -> &'static str {
-    match architecture {
-        Architecture::V3 => "v3",
-        Architecture::Native => "native",
-        Architecture::V1 => "v1",
-        Architecture::V2 => "v2",
-    }
 }
 
 /// Writes a model folder (card and weights) with `tensors` for a frame of `grid` cells of 2 mm.
@@ -83,7 +76,7 @@ pub fn write_folder(
 ) -> std::io::Result<()> {
     let bytes = safetensors::serialize(tensors, None).map_err(std::io::Error::other)?;
     let sha256 = hex(&Sha256::digest(&bytes));
-    let name = word(architecture);
+    let name = architecture.word();
     let frame = grid.map(|n| 2 * n);
     let card = format!(
         "architecture = \"{name}\"\nframe = {frame:?}\ngrid = {grid:?}\nvoxel_mm = 2.0\nhu_threshold = 150\n\

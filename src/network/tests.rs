@@ -2,7 +2,7 @@
 //!
 //! The fixtures of `tests/fixtures/parity` were written by `make.py` there (PyTorch, f32, one thread).
 
-use super::unet::{Level, inventory, unet};
+use super::unet::{Level, unet};
 use super::*;
 use crate::space::Map;
 use candle_core::{DType, Device as Candle};
@@ -50,7 +50,7 @@ fn moments(t: &Tensor) -> (f64, f64) {
 fn seeded_unet(architecture: Architecture) -> super::unet::UNet {
     let tensors = seeded::tensors(architecture).unwrap();
     let vb = VarBuilder::from_tensors(tensors, DType::F32, &Candle::Cpu);
-    unet(&architecture.config(), vb).unwrap()
+    unet(&architecture.unet().unwrap(), vb).unwrap()
 }
 
 /// What the engine's arithmetic may add in the relatives whose blocks run at full resolution: PyTorch's own f32 is
@@ -111,7 +111,7 @@ fn compare(file: &str, architecture: Architecture, bar: f64, levels_bar: f64) {
         let have = engine.forward(&x, size.into(), &mut |_| ()).unwrap();
         let bar = match architecture {
             Architecture::V1 | Architecture::V2 => RELATIVES,
-            Architecture::V3 | Architecture::Native => bar,
+            _ => bar,
         };
         within(&format!("{file}, {isa}"), &have, &want, bar);
     }
@@ -130,7 +130,7 @@ fn isas() -> impl Iterator<Item = Isa> {
 fn seeded_engine(architecture: Architecture, isa: Isa) -> Engine {
     let tensors = seeded::tensors(architecture).unwrap();
     let vb = VarBuilder::from_tensors(tensors, DType::F32, &Candle::Cpu);
-    engine_of(&architecture.config(), isa, &vb).unwrap()
+    engine_of(&architecture.unet().unwrap(), isa, &vb).unwrap()
 }
 
 /// No probability further than `bar` from what it should be.
@@ -184,9 +184,12 @@ fn every_network_has_its_tensors_and_parameters() {
         (Architecture::Native, 134, 12_723_489),
         (Architecture::V1, 174, 12_873_601),
         (Architecture::V2, 154, 12_802_865),
+        (Architecture::CraNeXt, 191, 11_594_080),
+        (Architecture::Wu, 24, 8_269),
     ];
+    assert_eq!(want.map(|w| w.0), Architecture::ALL);
     for (architecture, tensors, parameters) in want {
-        let slots = inventory(&architecture.config()).unwrap();
+        let slots = inventory(architecture).unwrap();
         let count: usize = slots
             .iter()
             .map(|slot| slot.shape.iter().product::<usize>())
@@ -220,6 +223,44 @@ fn the_relatives_equal_pytorch_too() {
     compare("native-40x36x44", Architecture::Native, 2e-5, 1e-4);
     compare("v1-40x36x44", Architecture::V1, 2e-5, 1e-4);
     compare("v2-40x36x44", Architecture::V2, 2e-5, 1e-4);
+}
+
+/// The two that answer probabilities alone, against the fixtures' bar.
+fn compare_reference(file: &str, architecture: Architecture, bar: f64) {
+    let path = fixtures().join(format!("{file}.safetensors"));
+    let stored = candle_core::safetensors::load(path, &Candle::Cpu).unwrap();
+    let vb = VarBuilder::from_tensors(
+        seeded::tensors(architecture).unwrap(),
+        DType::F32,
+        &Candle::Cpu,
+    );
+    let answers = Answers::new(architecture, Compute::Reference, vb).unwrap();
+    let input = stored["input"].to_dtype(DType::F32).unwrap();
+    let x: Vec<f32> = input.flatten_all().unwrap().to_vec1().unwrap();
+    let mut heard = vec![0.0];
+    let size = stored["input"].dims3().unwrap();
+    let have = answers
+        .forward(&x, size.into(), &mut |f| heard.push(f))
+        .unwrap();
+    let want: Vec<f32> = stored["probability"]
+        .flatten_all()
+        .unwrap()
+        .to_vec1()
+        .unwrap();
+    within(file, &have, &want, bar);
+    let above = have.iter().filter(|&&p| p > 0.5).count() as u64;
+    assert_eq!(parity()["cases"][file]["voxels_above_half"], above);
+    assert!(heard.is_sorted() && heard.last() == Some(&1.0), "{heard:?}");
+}
+
+#[test]
+fn cranext_equals_pytorch_with_its_response_norm_by_slice() {
+    compare_reference("cranext-40x48x36", Architecture::CraNeXt, 2e-5);
+}
+
+#[test]
+fn wus_autoencoder_equals_pytorch() {
+    compare_reference("wu-32x32x24", Architecture::Wu, 2e-5);
 }
 
 /// A model folder with `tensors`, and a frame volume with a few bone cells on its grid.
@@ -407,9 +448,9 @@ fn a_gpu_is_refused_by_name_and_auto_is_the_cpu() {
 fn weights_without_a_card_run_over_any_size_and_broken_files_are_refused() {
     let (dir, frame) = folder(&seeded::tensors(Architecture::V3).unwrap());
     let file = dir.path().join("v3.safetensors");
-    let load = |file: &Path| Bare::load(file, Architecture::V3, Compute::best());
+    let load = |file: &Path| Bare::load(file, Architecture::V3, Compute::best(Architecture::V3));
     let network = load(&file).unwrap();
-    let carded = Network::load_with(dir.path(), Device::Cpu, Compute::best()).unwrap();
+    let carded = Network::load(dir.path(), Device::Cpu).unwrap();
     let want = carded.predict(&frame, &mut |_| ()).unwrap();
     assert_eq!(
         network.forward(frame.data(), [48, 32, 40]).unwrap(),

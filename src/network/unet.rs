@@ -8,10 +8,8 @@
 
 use super::convolution::{Conv3d, Conv3dConfig, ConvTranspose3d, conv_transpose3d, conv3d};
 use super::norm::{NormAct, norm_act};
-use super::weights::Slot;
-use candle_core::{DType, Device, Module, Result, Shape, Tensor};
-use candle_nn::{Init, VarBuilder};
-use std::sync::{Arc, Mutex, PoisonError};
+use candle_core::{Module, Result, Tensor};
+use candle_nn::VarBuilder;
 
 /// What tells the four networks apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -250,37 +248,5 @@ impl UNet {
         let d1 = self.up1.forward(&self.dec1.forward(&join(d2, &e1)?)?)?;
         let d1 = see(Level::D1, grow(d1, x))?;
         see(Level::Logit, self.head.forward(&d1))
-    }
-}
-
-/// Every tensor that `config` needs, in the order of its layers: the network is built once on a backend that only
-/// writes down what it is asked for, so that the list can not drift from the layers.
-pub(super) fn inventory(config: &Config) -> Result<Vec<Slot>> {
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let recorder = Recorder(asked.clone());
-    unet(
-        config,
-        VarBuilder::from_backend(Box::new(recorder), DType::F32, Device::Cpu),
-    )?;
-    let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok(std::mem::take(&mut *asked))
-}
-
-struct Recorder(Arc<Mutex<Vec<Slot>>>);
-
-impl candle_nn::var_builder::SimpleBackend for Recorder {
-    fn get(&self, shape: Shape, name: &str, _: Init, dtype: DType, dev: &Device) -> Result<Tensor> {
-        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        asked.push(Slot {
-            name: name.into(),
-            shape: shape.dims().to_vec(),
-        });
-        Tensor::zeros(shape, dtype, dev)
-    }
-    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> Result<Tensor> {
-        candle_core::bail!("{name} was asked for without a shape")
-    }
-    fn contains_tensor(&self, _: &str) -> bool {
-        true
     }
 }
