@@ -7,7 +7,7 @@ use crate::gcode::{Material, Printer, check};
 use crate::implant::{self, Bone, Missing, Rules, Solid};
 use crate::intake::{self, Limits, nifti};
 use crate::mesh::{Mesh, cubes, stl};
-use crate::network::{self, Card, Content, Network};
+use crate::network::{self, Card, Content, Network, Target};
 use crate::skull::{self, Frame, FrameSpec, Skull};
 use crate::slicer;
 use crate::space::{Lps, Vector};
@@ -49,7 +49,7 @@ pub(super) fn all(
     let missing = find_missing(
         &probability,
         &skull,
-        &rules,
+        (network.card().target, &rules),
         &out.join("missing.nii.gz"),
         case,
     )?;
@@ -90,7 +90,8 @@ pub(super) fn predict(
         let beside = out.with_file_name(format!("{stem}.probability.nii.gz"));
         files::write_with(case, &beside, |p| nifti::write_f32(p, &probability))?;
     }
-    let missing = find_missing(&probability, &skull, &rules(&network), out, case)?;
+    let decided = (network.card().target, &rules(&network));
+    let missing = find_missing(&probability, &skull, decided, out, case)?;
     Ok(format!(
         "{:.1} ml of bone missing, {}",
         missing.mask.mm3() / 1000.0,
@@ -200,14 +201,32 @@ fn find_skull(scan: &Scan, network: &Network, case: &mut Case<'_>) -> Result<Sku
     Ok(skull)
 }
 
+/// The frame that a card asks for.
+fn frame_spec(card: &Card) -> FrameSpec {
+    FrameSpec {
+        size_mm: card.frame,
+        voxel_mm: card.voxel_mm,
+        axes: match card.axes {
+            network::Axes::Pls => skull::Axes::Pls,
+            network::Axes::Ras => skull::Axes::Ras,
+        },
+        fit: match card.fit {
+            network::Fit::Middle => skull::Fit::Middle,
+            network::Fit::Top => skull::Fit::Top,
+            network::Fit::Box => skull::Fit::Box,
+        },
+        take: match card.resample {
+            network::Resample::Box => skull::Take::Share,
+            network::Resample::Nearest => skull::Take::Centre,
+        },
+    }
+}
+
 /// The network's answer on the native grid.
 fn answer(network: &Network, skull: &Skull, case: &mut Case<'_>) -> Result<Volume<f32>, Ended> {
     case.tell(0.6, "into the network's frame");
     let card = network.card();
-    let spec = FrameSpec {
-        size_mm: card.frame,
-        voxel_mm: card.voxel_mm,
-    };
+    let spec = frame_spec(card);
     let frame = Frame::fit(&skull.mask, &spec).map_err(|e| Ended::refused(e, SCAN))?;
     case.find(frame.findings.clone());
     case.record.frame =
@@ -236,12 +255,18 @@ fn answer(network: &Network, skull: &Skull, case: &mut Case<'_>) -> Result<Volum
 fn find_missing(
     probability: &Volume<f32>,
     skull: &Skull,
-    rules: &Rules,
+    (target, rules): (Target, &Rules),
     path: &Path,
     case: &mut Case<'_>,
 ) -> Result<Missing, Ended> {
     case.begin(Stage::Implant, "what is missing");
-    match implant::missing(probability, &skull.mask, rules) {
+    // A network that answers the complete skull: minus the one that is there.
+    let found = match target {
+        Target::Fraction | Target::Binary => implant::missing(probability, &skull.mask, rules),
+        Target::Skull => implant::subtract(probability, &skull.mask, rules)
+            .and_then(|left| implant::missing(&left, &skull.mask, rules)),
+    };
+    match found {
         Ok(missing) => {
             files::mask(case, path, &missing.mask)?;
             case.record.side = Some(missing.side);

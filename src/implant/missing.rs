@@ -83,7 +83,7 @@ pub struct NoDefect {
 }
 
 impl NoDefect {
-    fn because(why: &str) -> Self {
+    pub(super) fn because(why: &str) -> Self {
         let text = format!(
             "No defect found: {why} Nothing was designed. Check that this is the scan with the hole."
         );

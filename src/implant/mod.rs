@@ -23,6 +23,7 @@ mod plate;
 mod rays;
 mod rules;
 mod solid;
+mod subtract;
 mod tables;
 mod vault;
 
@@ -32,6 +33,7 @@ pub use missing::{Body, Missing, NoDefect, missing};
 pub use part::Bone;
 pub use rules::{Rules, Thickness};
 pub use solid::{Part, Solid, solid};
+pub use subtract::subtract;
 
 #[cfg(test)]
 mod tests;

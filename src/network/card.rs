@@ -9,13 +9,15 @@
 //! hu_threshold = 150
 //! resample = "box"
 //! input = "fraction"         # or "binary"
-//! target = "fraction"        # or "binary"
+//! target = "fraction"        # or "binary", of what is missing; or "skull": the complete one
 //! threshold = 0.5
 //! file = "v3.safetensors"
 //! sha256 = "..."
 //! data = "what they were trained on"
 //! licence = "CC BY-NC-SA 4.0"
 //! status = "research prototype, no cleared medical device"
+//! axes = "PLS"               # optional: where the grid's axes grow to; or "RAS"
+//! fit = "middle"             # optional: of the skull's box; or "top", or "box" (frame and voxel_mm are nominal then)
 //! [scores]                   # free: names and numbers, as measured
 //! val_dsc_median = 0.8
 //! ```
@@ -44,17 +46,54 @@ pub enum Content {
     Binary,
 }
 
+/// What the network was trained to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Target {
+    /// Share of the cell that is missing bone.
+    Fraction,
+    /// 1 where bone is missing.
+    Binary,
+    /// The complete skull, with what is missing: the skull that is there is subtracted from it.
+    Skull,
+}
+
+/// Where the tensor's axes D, H, W grow to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Axes {
+    /// Posterior, left, superior.
+    #[default]
+    Pls,
+    /// Right, anterior, superior.
+    Ras,
+}
+
+/// How the frame lies around the skull's box.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fit {
+    /// Cells of `voxel_mm`, the box's middle in the frame's.
+    #[default]
+    Middle,
+    /// Cells of `voxel_mm`, hung from the vertex.
+    Top,
+    /// The box and 10 mm around it stretched over the grid, every axis by itself.
+    Box,
+}
+
 /// What a set of weights is. All keys but `status` and `scores` are needed; an unknown key is refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Card {
     /// Which layers.
     pub architecture: Architecture,
-    /// Extent of the frame in mm: posterior, left, superior.
+    /// Extent of the frame in mm along D, H, W: posterior, left, superior unless `axes` says otherwise. Nominal where
+    /// the frame is stretched over the skull's box.
     pub frame: [f64; 3],
-    /// Cells of the frame: posterior, left, superior (the tensor's D, H, W).
+    /// Cells of the frame, the tensor's D, H, W.
     pub grid: [usize; 3],
-    /// Edge of a cell in mm.
+    /// Edge of a cell in mm; nominal as the frame is.
     pub voxel_mm: f64,
     /// HU at and above which a voxel counts as bone.
     pub hu_threshold: i16,
@@ -63,9 +102,15 @@ pub struct Card {
     /// What the network is fed.
     pub input: Content,
     /// What it was trained to answer.
-    pub target: Content,
+    pub target: Target,
     /// Probability at and above which a voxel counts as missing bone.
     pub threshold: f64,
+    /// Where the axes of frame and grid grow to.
+    #[serde(default)]
+    pub axes: Axes,
+    /// How the frame lies around the skull's box.
+    #[serde(default)]
+    pub fit: Fit,
     /// The safetensors file, beside the card.
     pub file: String,
     /// SHA-256 of that file, lower-case hex.
@@ -168,6 +213,9 @@ impl Card {
                 format!("{} mm is outside 0.3 to 5", self.voxel_mm),
             );
         }
+        if let Some(why) = self.architecture.unfit(self.grid) {
+            return wrong("grid", format!("{:?} cells: {why}", self.grid));
+        }
         for axis in 0..3 {
             if self.grid[axis] > 512 {
                 return wrong(
@@ -183,9 +231,6 @@ impl Card {
                 );
                 return wrong("frame", text);
             }
-        }
-        if let Some(why) = self.architecture.unfit(self.grid) {
-            return wrong("grid", format!("{:?} cells: {why}", self.grid));
         }
         if !(self.threshold > 0.0 && self.threshold < 1.0) {
             return wrong(

@@ -1,8 +1,9 @@
 //! Network: a defective skull in the network's frame becomes the probability of missing bone.
 //!
-//! In:    `Volume<f32>` of shape [W, H, D] (superior fastest, then left, then posterior: its memory is the tensor
-//!        `[D, H, W]`), bone fraction 0..1, background exactly 0.
-//! Out:   `Volume<f32>` on the same grid, probability 0..1 that a cell is missing bone.
+//! In:    `Volume<f32>` of shape [W, H, D] (superior fastest, then left, then posterior unless the card has other axes:
+//!        its memory is the tensor `[D, H, W]`), bone fraction 0..1, background exactly 0.
+//! Out:   `Volume<f32>` on the same grid, probability 0..1 that a cell is missing bone, or with `target = "skull"` that
+//!        there should be bone.
 //! Holds: same input, same weights, same CPU instruction set: the same bits, whatever the thread count.
 //! Never: runs weights whose hash, names or shapes are not those of card and architecture; looks at a file other
 //!        than the card and the one it names.
@@ -47,7 +48,7 @@ mod tests;
 
 pub use architecture::Architecture;
 pub use bare::Bare;
-pub use card::{Card, CardError, Content, Resample};
+pub use card::{Axes, Card, CardError, Content, Fit, Resample, Target};
 pub use compute::Compute;
 pub use engine::{EngineError, Isa};
 pub use folder::{NoModel, find, places};
@@ -96,6 +97,14 @@ pub enum NetworkError {
         cells: [usize; 3],
         /// Why not.
         why: &'static str,
+    },
+    /// As many numbers as the size says were wanted.
+    #[error("{have} numbers were given where {cells:?} cells were wanted")]
+    Length {
+        /// Numbers given.
+        have: usize,
+        /// Cells along depth, height, width.
+        cells: [usize; 3],
     },
     /// The engine: no memory, or a size that no network takes.
     #[error(transparent)]
@@ -205,13 +214,17 @@ impl Answers {
                 engine.forward(x, [d, h, w], &mut |level| done(level.work_done()))?
             }
             Self::Reference(architecture, network) => {
-                if let Some(why) = architecture.unfit([d, h, w]) {
-                    let (architecture, cells) = (*architecture, [d, h, w]);
+                let (architecture, cells) = (*architecture, [d, h, w]);
+                if let Some(why) = architecture.unfit(cells) {
                     return Err(NetworkError::Size {
                         architecture,
                         cells,
                         why,
                     });
+                }
+                if cells.iter().product::<usize>() != x.len() {
+                    let have = x.len();
+                    return Err(NetworkError::Length { have, cells });
                 }
                 let x = Tensor::from_slice(x, (1, d, h, w), &candle_core::Device::Cpu)?;
                 probability(&network.forward(&x, done)?)?
@@ -229,9 +242,7 @@ impl Network {
     /// (sha256), not those of the architecture (first wrong tensor by name), or not finite; when `CALVARIA_ISA` names
     /// what this processor does not have.
     pub fn load(dir: &Path, device: Device) -> Result<Self, NetworkError> {
-        let card = Card::read(dir)?;
-        let compute = Compute::from_environment(card.architecture)?;
-        Self::of(dir, card, device, compute)
+        Self::of(dir, device, Compute::from_environment)
     }
 
     /// The same with a path of one's own choice.
@@ -239,14 +250,32 @@ impl Network {
     /// # Errors
     /// Those of [`load`](Self::load).
     pub fn load_with(dir: &Path, device: Device, compute: Compute) -> Result<Self, NetworkError> {
-        Self::of(dir, Card::read(dir)?, device, compute)
+        Self::of(dir, device, |_| Ok(compute))
     }
 
-    fn of(dir: &Path, card: Card, device: Device, compute: Compute) -> Result<Self, NetworkError> {
+    fn of(
+        dir: &Path,
+        device: Device,
+        compute: impl Fn(Architecture) -> Result<Compute, NetworkError>,
+    ) -> Result<Self, NetworkError> {
         let Device::Cpu = device;
-        let weights = weights::load(dir, &card, &inventory(card.architecture)?)?;
-        let answers = Answers::new(card.architecture, compute, weights)?;
-        Ok(Self { card, answers })
+        let mut card = Card::read(dir)?;
+        loop {
+            let compute = compute(card.architecture)?;
+            let error = match weights::load(dir, &card, &inventory(card.architecture)?) {
+                Ok(weights) => {
+                    let answers = Answers::new(card.architecture, compute, weights)?;
+                    return Ok(Self { card, answers });
+                }
+                Err(error) => error,
+            };
+            // A folder that was swapped by rename between its card and its weights: the card is another one now.
+            let again = Card::read(dir)?;
+            if again == card {
+                return Err(error.into());
+            }
+            card = again;
+        }
     }
 
     /// What it is computed with.

@@ -78,9 +78,14 @@ pub fn write_folder(
     let sha256 = hex(&Sha256::digest(&bytes));
     let name = architecture.word();
     let frame = grid.map(|n| 2 * n);
+    let (target, axes, fit) = match architecture {
+        Architecture::CraNeXt => ("skull", "RAS", "box"),
+        Architecture::Wu => ("skull", "PLS", "top"),
+        _ => ("fraction", "PLS", "middle"),
+    };
     let card = format!(
         "architecture = \"{name}\"\nframe = {frame:?}\ngrid = {grid:?}\nvoxel_mm = 2.0\nhu_threshold = 150\n\
-         resample = \"box\"\ninput = \"fraction\"\ntarget = \"fraction\"\nthreshold = 0.5\n\
+         resample = \"box\"\ninput = \"fraction\"\ntarget = \"{target}\"\naxes = \"{axes}\"\nfit = \"{fit}\"\nthreshold = 0.5\n\
          file = \"{name}.safetensors\"\nsha256 = \"{sha256}\"\ndata = \"none: weights from a hash\"\n\
          licence = \"none\"\nstatus = \"for tests\"\n"
     );

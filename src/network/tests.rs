@@ -53,8 +53,8 @@ fn seeded_unet(architecture: Architecture) -> super::unet::UNet {
     unet(&architecture.unet().unwrap(), vb).unwrap()
 }
 
-/// What the engine's arithmetic may add in the relatives whose blocks run at full resolution: PyTorch's own f32 is
-/// 1.2e-5 from its f64 there, and the engine's transforms round once more a layer.
+/// The engine's bar in the relatives whose blocks run at full resolution: over the fixtures' 2e-5. Why:
+/// [`the_relatives_against_the_same_network_in_f64_say_who_rounds`].
 const RELATIVES: f64 = 5e-5;
 
 /// Probability within `bar` everywhere, the engine's too (within [`RELATIVES`] for V1 and V2); every level's mean and
@@ -223,6 +223,61 @@ fn the_relatives_equal_pytorch_too() {
     compare("native-40x36x44", Architecture::Native, 2e-5, 1e-4);
     compare("v1-40x36x44", Architecture::V1, 2e-5, 1e-4);
     compare("v2-40x36x44", Architecture::V2, 2e-5, 1e-4);
+}
+
+/// Who rounds where a relative misses the fixture's bar of 2e-5: the engine. The fixtures are PyTorch in f32, whose own
+/// distance to f64 `parity.json` records; our reference path in f64 meets that distance to the last digits, so it is
+/// the truth for all. For V1 PyTorch is 1.2e-5 off, the reference path 1.1e-5, the engine 2.3e-5 (scalar 3.3e-5): its
+/// Winograd transforms round once more a layer, V1 has ten layers more than V3 and all of them at the first two levels,
+/// and norms over the 8 voxels that this small input leaves at the deepest level make much of little. Masks do not feel
+/// it; at full size V3 is 2e-6 off.
+#[test]
+fn the_relatives_against_the_same_network_in_f64_say_who_rounds() {
+    for architecture in [Architecture::Native, Architecture::V1, Architecture::V2] {
+        let file = format!("{architecture}-40x36x44");
+        let path = fixtures().join(format!("{file}.safetensors"));
+        let stored = candle_core::safetensors::load(path, &Candle::Cpu).unwrap();
+        let tensors = seeded::tensors(architecture).unwrap();
+        let vb = VarBuilder::from_tensors(tensors, DType::F64, &Candle::Cpu);
+        let exact = unet(&architecture.unet().unwrap(), vb).unwrap();
+        let x = stored["input"].unsqueeze(0).unwrap();
+        let logit = exact
+            .forward(&x.to_dtype(DType::F64).unwrap(), &mut |_, _| ())
+            .unwrap();
+        let exact: Vec<f64> = candle_nn::ops::sigmoid(&logit)
+            .unwrap()
+            .flatten_all()
+            .unwrap()
+            .to_vec1()
+            .unwrap();
+        let worst = |what: &str, have: &[f32]| {
+            let off = |(&a, b): (&f32, &f64)| (f64::from(a) - b).abs();
+            let worst = have.iter().zip(&exact).map(off).fold(0.0, f64::max);
+            println!("{file}, {what} against f64: worst difference {worst:.2e}");
+            worst
+        };
+        let fixture = worst("PyTorch f32", &probability(&stored["logit"]).unwrap());
+        let recorded = parity()["cases"][&file]["float32_against_float64_max_abs"].clone();
+        assert!(
+            (fixture - recorded.as_f64().unwrap()).abs() < 2e-7,
+            "{recorded}"
+        );
+
+        let x = x.to_dtype(DType::F32).unwrap();
+        let reference = seeded_unet(architecture)
+            .forward(&x, &mut |_, _| ())
+            .unwrap();
+        let reference = worst("reference", &probability(&reference).unwrap());
+        assert!(reference <= 2e-5, "{architecture} reference: {reference}");
+        let size = stored["input"].dims3().unwrap();
+        let x: Vec<f32> = x.flatten_all().unwrap().to_vec1().unwrap();
+        for isa in isas() {
+            let engine = seeded_engine(architecture, isa);
+            let have = engine.forward(&x, size.into(), &mut |_| ()).unwrap();
+            let engine = worst(&format!("{isa}"), &have);
+            assert!(engine <= RELATIVES, "{architecture} {isa}: {engine}");
+        }
+    }
 }
 
 /// The two that answer probabilities alone, against the fixtures' bar.
@@ -395,6 +450,167 @@ fn missing_tampered_and_mismatched_weights_are_refused() {
         matches!(error, NetworkError::Weights(WeightsError::NotFinite { .. })),
         "{error}"
     );
+}
+
+/// A model folder is swapped as a whole, by rename. Who loads meanwhile gets one model or the other, never a card with
+/// foreign weights; who has loaded keeps what it has.
+#[test]
+fn a_folder_swapped_by_rename_harms_neither_the_running_case_nor_the_next() {
+    let root = tempfile::tempdir().unwrap();
+    let (live, other) = (root.path().join("live"), root.path().join("other"));
+    let mut tensors = seeded::tensors(Architecture::Wu).unwrap();
+    seeded::write_folder(&live, Architecture::Wu, [32, 32, 24], &tensors).unwrap();
+    let bias = Tensor::full(0.5f32, 1, &Candle::Cpu).unwrap();
+    tensors.insert("out.bias".into(), bias);
+    seeded::write_folder(&other, Architecture::Wu, [32, 32, 24], &tensors).unwrap();
+    let cards = [&live, &other].map(|dir| Card::read(dir).unwrap());
+    assert_ne!(cards[0].sha256, cards[1].sha256);
+    let frame = Volume::new(
+        [24, 32, 32],
+        seeded::units("input", 24 * 32 * 32)
+            .iter()
+            .map(|u| u.abs())
+            .collect(),
+        Map::new([[2., 0., 0., 0.], [0., 2., 0., 0.], [0., 0., 2., 0.]]),
+    )
+    .unwrap();
+    let answer = |network: &Network| network.predict(&frame, &mut |_| ()).unwrap();
+    let swap = || {
+        let aside = root.path().join("aside");
+        std::fs::rename(&live, &aside).unwrap();
+        std::fs::rename(&other, &live).unwrap();
+        std::fs::rename(&aside, &other).unwrap();
+    };
+
+    let running = Network::load(&live, Device::Cpu).unwrap();
+    let before = answer(&running);
+    swap();
+    assert_eq!(answer(&running), before, "the running case keeps its own");
+    let next = Network::load(&live, Device::Cpu).unwrap();
+    assert_eq!(next.card(), &cards[1]);
+    assert_ne!(answer(&next), before);
+
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let seen = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                swap();
+                std::thread::sleep(std::time::Duration::from_micros(300));
+            }
+        });
+        let mut seen = [0; 2];
+        for _ in 0..300 {
+            match Network::load(&live, Device::Cpu) {
+                Ok(network) => seen[usize::from(network.card() == &cards[1])] += 1,
+                // Between two renames there is no folder for a moment; that is said as it is.
+                Err(NetworkError::Card(CardError::Missing(_) | CardError::Read(..))) => {}
+                Err(other) => panic!("{other}"),
+            }
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        seen
+    });
+    println!("loaded while swapping: {seen:?} of 300");
+    assert!(seen[0] > 0 && seen[1] > 0, "{seen:?}");
+}
+
+#[test]
+fn a_card_of_another_architecture_names_the_first_tensor_that_does_not_fit() {
+    for (card, weights, named) in [
+        // Their first layers differ in width.
+        (Architecture::Native, Architecture::V3, "down1.0.weight"),
+        // V2 has one block more ahead of the first stride than native has.
+        (
+            Architecture::V2,
+            Architecture::Native,
+            "pre1.0.body.0.weight",
+        ),
+        (
+            Architecture::CraNeXt,
+            Architecture::Wu,
+            "init_stage.0.weight",
+        ),
+        (Architecture::Wu, Architecture::CraNeXt, "c0.weight"),
+    ] {
+        let tensors = seeded::tensors(weights).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        seeded::write_folder(dir.path(), card, [48, 48, 48], &tensors).unwrap();
+        let error = Network::load(dir.path(), Device::Cpu).unwrap_err();
+        assert!(
+            error.to_string().contains(named),
+            "{card} with {weights}: {error}"
+        );
+    }
+    // V1 holds everything that V2 needs, and more.
+    let dir = tempfile::tempdir().unwrap();
+    let tensors = seeded::tensors(Architecture::V1).unwrap();
+    seeded::write_folder(dir.path(), Architecture::V2, [48, 48, 48], &tensors).unwrap();
+    let error = Network::load(dir.path(), Device::Cpu).unwrap_err();
+    assert!(
+        matches!(&error, NetworkError::Weights(WeightsError::Extra { name }) if name == "pre1.1.body.0.bias"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_engine_that_a_network_does_not_have_and_a_size_that_it_can_not_take_are_refused() {
+    for (architecture, good, bad) in [
+        (Architecture::CraNeXt, [32, 32, 32], [32, 31, 32]),
+        (Architecture::Wu, [16, 16, 8], [16, 16, 12]),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let tensors = seeded::tensors(architecture).unwrap();
+        seeded::write_folder(dir.path(), architecture, good, &tensors).unwrap();
+        let load = |compute| Network::load_with(dir.path(), Device::Cpu, compute);
+        let text = load(Compute::best(Architecture::V3))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            text.contains(architecture.word()) && text.contains("reference"),
+            "{text}"
+        );
+        let network = Network::load(dir.path(), Device::Cpu).unwrap();
+        assert_eq!(network.compute(), Compute::Reference);
+
+        let file = dir.path().join(format!("{architecture}.safetensors"));
+        let bare = Bare::load(&file, architecture, Compute::Reference).unwrap();
+        let error = bare
+            .forward(&vec![0.0; bad.iter().product()], bad)
+            .unwrap_err();
+        assert!(matches!(error, NetworkError::Size { .. }), "{error}");
+        let error = bare.forward(&[0.0; 7], good).unwrap_err();
+        assert!(matches!(error, NetworkError::Length { .. }), "{error}");
+
+        seeded::write_folder(dir.path(), architecture, bad, &tensors).unwrap();
+        let error = Network::load(dir.path(), Device::Cpu).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                NetworkError::Card(CardError::Value { key: "grid", .. })
+            ),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn the_reference_path_of_every_network_gives_the_same_bits_on_any_number_of_threads() {
+    for (architecture, grid) in [
+        (Architecture::CraNeXt, [40, 48, 36]),
+        (Architecture::Wu, [32, 32, 24]),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let tensors = seeded::tensors(architecture).unwrap();
+        seeded::write_folder(dir.path(), architecture, grid, &tensors).unwrap();
+        let network = Network::load(dir.path(), Device::Cpu).unwrap();
+        let [d, h, w] = grid;
+        let data = seeded::units("input", d * h * w)
+            .iter()
+            .map(|u| u.abs())
+            .collect();
+        let to_lps = Map::new([[2., 0., 0., 0.], [0., 2., 0., 0.], [0., 0., 2., 0.]]);
+        same_bits(&network, &Volume::new([w, h, d], data, to_lps).unwrap());
+    }
 }
 
 #[test]

@@ -1,14 +1,15 @@
-//! Frame: where the network looks. A box of fixed size around the skull, in cells of fixed size, and the exact
-//! affine map between the native grid and the cells.
+//! Frame: where the network looks. A box around the skull cut into cells, and the exact affine map between the native
+//! grid and the cells. Its size, axes and place are the card's ([`FrameSpec`]): by default 240x200x240 mm around the
+//! middle of the skull.
 //!
 //! The frame's axes are the native index axes, permuted and flipped, never turned: a head's tilt stays in, as in
-//! training. Its middle is the middle of the skull's box, of which bone more than 180 mm under the vertex is no
-//! part (jaw and neck).
+//! training. Bone more than 180 mm under the vertex (jaw and neck) is no part of the skull's box.
 
 use super::sampling;
+use super::spec::{Fit, FrameSpec, Take};
 use crate::space::{Ijk, Lps, Map, Net, Point, Vector};
 use crate::status::Finding;
-use crate::volume::axes::{Canonical, LEFT, POSTERIOR, SUPERIOR};
+use crate::volume::axes::Canonical;
 use crate::volume::crop::{IndexBox, bounds, crop};
 use crate::volume::{Volume, VolumeError};
 use serde::{Deserialize, Serialize};
@@ -20,26 +21,10 @@ const BELOW_TOP_MM: f64 = 180.0;
 const MARGIN_MM: f64 = 10.0;
 /// A frame may be stretched by this much for a large head; beyond it the network has never seen bone that thin.
 const STRETCH_MAX: f64 = 1.15;
+/// A frame that stretches by itself takes no larger skull than the fixed one would: front-back, left-right, up-down.
+const MOST_MM: [f64; 3] = [276.0, 230.0, 276.0];
 /// No training skull is smaller along any axis.
 const SMALL_MM: f64 = 100.0;
-
-/// Size and cells of a frame, as the model's card has them.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FrameSpec {
-    /// Antero-posterior, left-right, infero-superior extent in mm: the tensor's axes D, H, W.
-    pub size_mm: [f64; 3],
-    /// Edge of a cell in mm.
-    pub voxel_mm: f64,
-}
-
-impl Default for FrameSpec {
-    fn default() -> Self {
-        Self {
-            size_mm: [240.0, 200.0, 240.0],
-            voxel_mm: 2.0,
-        }
-    }
-}
 
 /// Why a skull can not be put into the frame.
 #[derive(Debug, thiserror::Error, PartialEq)]
@@ -84,8 +69,8 @@ pub enum FrameError {
 pub struct Frame {
     /// Cells along w, h, d.
     cells: [usize; 3],
-    /// Edge of a cell in mm, stretch included.
-    cell_mm: f64,
+    /// Edges of a cell in mm along w, h, d, stretch included.
+    cell_mm: [f64; 3],
     /// Shape of the native grid.
     native: [usize; 3],
     /// The native grid's affine.
@@ -93,6 +78,7 @@ pub struct Frame {
     /// Native axis of each frame axis w, h, d.
     source: [usize; 3],
     to_net: Map<Ijk, Net>,
+    take: Take,
     /// What people should know about the fit.
     pub findings: Vec<Finding>,
 }
@@ -100,10 +86,10 @@ pub struct Frame {
 /// What `case.json` keeps of a frame: all that is needed to map between the native grid and the network's cells.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FrameRecord {
-    /// Cells along w (superior), h (left), d (posterior).
+    /// Cells along w, h, d: superior, left, posterior unless the card has other axes.
     pub cells: [usize; 3],
-    /// Edge of a cell in mm.
-    pub cell_mm: f64,
+    /// Edges of a cell in mm along w, h, d.
+    pub cell_mm: [f64; 3],
     /// Rows of the affine map from native voxel index to cell index (w, h, d).
     pub native_to_net: [[f64; 4]; 3],
     /// Rows of the affine map from cell index (w, h, d) to patient LPS mm.
@@ -116,41 +102,33 @@ impl Frame {
     /// # Errors
     /// [`FrameError`]: no bone, too large for a skull, or a card that makes no sense.
     pub fn fit(mask: &Volume<bool>, spec: &FrameSpec) -> Result<Self, FrameError> {
-        let FrameSpec { size_mm, voxel_mm } = *spec;
-        let sound = |x: f64| x.is_finite() && x > 0.0;
-        if !sound(voxel_mm) || !size_mm.iter().all(|&s| sound(s) && s / voxel_mm < 1024.0) {
-            return Err(FrameError::Spec { size_mm, voxel_mm });
-        }
-        // Frame order w, h, d: the card's order turned round.
-        let size_mm = [size_mm[2], size_mm[1], size_mm[0]];
-        let order = Canonical::closest(mask, [SUPERIOR, LEFT, POSTERIOR]);
+        let size_mm = spec.sizes_mm()?;
+        let order = Canonical::closest(mask, spec.axes.directions());
         let spacing = mask.spacing_mm();
         let mut findings = Vec::new();
         let inner = upper_box(mask, &order, &mut findings).ok_or(FrameError::Empty)?;
 
         let extent = order.source.map(|n| inner[n].len() as f64 * spacing[n]);
-        let stretch = (0..3)
-            .map(|a| (extent[a] + 2.0 * MARGIN_MM) / size_mm[a])
-            .fold(1.0, f64::max);
-        if stretch > STRETCH_MAX {
-            return Err(FrameError::TooLarge {
-                extent_mm: [extent[2], extent[1], extent[0]],
-            });
-        }
-        judge(extent, stretch, voxel_mm, &mut findings);
-
-        let cell_mm = voxel_mm * stretch;
-        let cells = size_mm.map(|s| (s / voxel_mm).round() as usize);
+        let cells = size_mm.map(|s| (s / spec.voxel_mm).round() as usize);
+        let stretch = stretch(extent, size_mm, spec)?;
+        judge(extent, stretch, spec, &mut findings);
+        let cell_mm = stretch.map(|by| by * spec.voxel_mm);
         let mut columns = [Vector::<Net>::new([0.0; 3]); 3];
         let mut origin = [0.0; 3];
         for a in 0..3 {
             let n = order.source[a];
             let sign = if order.flipped[a] { -1.0 } else { 1.0 };
-            let step = sign * spacing[n] / cell_mm;
-            // The box's middle, in native index, falls on the frame's middle, in cell index.
+            let step = sign * spacing[n] / cell_mm[a];
+            // What falls on what: native index, cell index. The outer faces lie half an index beyond the last centres.
             let middle = (inner[n].start + inner[n].end) as f64 / 2.0 - 0.5;
+            let (native, cell) = if a == 0 && spec.fit == Fit::Top {
+                let up = (extent[a] / 2.0 + MARGIN_MM) / spacing[n];
+                (middle + sign * up, cells[a] as f64 - 0.5)
+            } else {
+                (middle, cells[a] as f64 / 2.0 - 0.5)
+            };
             columns[n].0[a] = step;
-            origin[a] = cells[a] as f64 / 2.0 - 0.5 - step * middle;
+            origin[a] = cell - step * native;
         }
         Ok(Self {
             cells,
@@ -158,17 +136,18 @@ impl Frame {
             native: mask.shape(),
             native_to_lps: mask.to_lps(),
             source: order.source,
+            take: spec.take,
             to_net: Map::from_columns(columns, Point::new(origin)),
             findings,
         })
     }
 
-    /// Cells along w (superior), h (left), d (posterior).
+    /// Cells along w, h, d: superior, left, posterior unless the card has other axes.
     pub fn cells(&self) -> [usize; 3] {
         self.cells
     }
-    /// Edge of a cell in mm: the card's, or up to 1.15 of it for a large head.
-    pub fn cell_mm(&self) -> f64 {
+    /// Edges of a cell in mm along w, h, d: the card's, up to 1.15 of it for a large head, or each as the skull has it.
+    pub fn cell_mm(&self) -> [f64; 3] {
         self.cell_mm
     }
     /// Native voxel index to cell index.
@@ -195,13 +174,14 @@ impl Frame {
     }
 
     /// Fraction of each cell that a native mask fills, 0 to 1, shape (w, h, d): the exact box average. Where
-    /// native slices are thicker than a cell, linear between slice centres instead. Outside the scan is 0.
+    /// native slices are thicker than a cell, linear between slice centres instead. Outside the scan is 0. With
+    /// [`Take::Centre`] 1 where the voxel at the cell's centre is set, else 0.
     ///
     /// # Errors
     /// [`FrameError::Grid`] when the mask is on another grid.
     pub fn forward(&self, mask: &Volume<bool>) -> Result<Volume<f32>, FrameError> {
         self.same_grid(mask.shape(), self.native)?;
-        let data = sampling::fractions(mask, &self.to_net, self.source, self.cells);
+        let data = sampling::fractions(mask, &self.to_net, self.source, self.cells, self.take);
         Ok(Volume::new(self.cells, data, Map::new(self.to_lps().0))?)
     }
 
@@ -261,15 +241,35 @@ fn upper_box(
     Some([0, 1, 2].map(|a| inner[a].start + upper[a].start..inner[a].end + upper[a].start))
 }
 
-/// Findings about the head's size. `extent` along w, h, d in mm.
-fn judge(extent: [f64; 3], stretch: f64, voxel_mm: f64, findings: &mut Vec<Finding>) {
-    if stretch > 1.0 {
+/// How much larger than the card's a cell is along w, h, d, so that the skull and a margin fit.
+fn stretch(extent: [f64; 3], size_mm: [f64; 3], spec: &FrameSpec) -> Result<[f64; 3], FrameError> {
+    let by = [0, 1, 2].map(|a| (extent[a] + 2.0 * MARGIN_MM) / size_mm[a]);
+    let named = spec.axes.named(extent);
+    let (most, stretch) = match spec.fit {
+        Fit::Middle => by.iter().fold((0.0, [1.0; 3]), |(most, all), &by| {
+            (by.max(most), all.map(|a: f64| a.max(by)))
+        }),
+        Fit::Top => (by[1].max(by[2]), [by[1].max(by[2]).max(1.0); 3]),
+        Fit::Box => {
+            let share = |a: usize| STRETCH_MAX * (named[a] + 2.0 * MARGIN_MM) / MOST_MM[a];
+            ((0..3).map(share).fold(0.0, f64::max), by)
+        }
+    };
+    if most > STRETCH_MAX {
+        return Err(FrameError::TooLarge { extent_mm: named });
+    }
+    Ok(stretch)
+}
+
+/// Findings about the head's size. `extent` and `stretch` along w, h, d.
+fn judge(extent: [f64; 3], stretch: [f64; 3], spec: &FrameSpec, findings: &mut Vec<Finding>) {
+    if spec.fit != Fit::Box && stretch[0] > 1.0 {
         let text =
             "Large head: the network sees it smaller than it is. Look at the design closely.";
         findings.push(
             Finding::warn("large_head", text)
-                .value(voxel_mm * stretch, "mm")
-                .at_most(voxel_mm),
+                .value(spec.voxel_mm * stretch[0], "mm")
+                .at_most(spec.voxel_mm),
         );
     }
     let least = extent.iter().copied().fold(f64::INFINITY, f64::min);

@@ -1,5 +1,6 @@
 //! What networks.md 1.7 asks of the frame.
 
+use super::super::spec::{Axes, Take};
 use super::*;
 use crate::space::{Lps, Vector};
 
@@ -140,7 +141,7 @@ fn a_cap_outside_the_skulls_box_comes_back() {
 fn a_large_head_stretches_the_frame_and_a_huge_one_is_refused() {
     let of = |mm: usize| block([100, 140, 100], [2.0; 3], [10..80, 1..1 + mm / 2, 10..90]);
     let frame = Frame::fit(&of(244), &spec(2.0)).unwrap();
-    assert!((frame.cell_mm() - 2.2).abs() < 1e-12);
+    assert!(frame.cell_mm().iter().all(|mm| (mm - 2.2).abs() < 1e-12));
     assert_eq!(frame.findings[0].name, "large_head");
     let refused = Frame::fit(&of(268), &spec(2.0));
     assert!(matches!(refused, Err(FrameError::TooLarge { extent_mm }) if extent_mm[0] == 268.0));
@@ -245,5 +246,117 @@ fn a_head_at_the_grids_edge_is_neither_clipped_nor_smeared() {
         );
         let back = frame.back(&cells).unwrap();
         assert_eq!(back.map(|&p| p >= 0.5), mask, "{shape:?}");
+    }
+}
+
+/// CraNeXt's frame: right, anterior, superior, the skull's box and 10 mm around it stretched over the grid.
+#[test]
+fn a_stretched_frame_holds_the_box_and_its_margin_and_leads_back() {
+    let box_spec = FrameSpec {
+        size_mm: [176.0, 224.0, 144.0],
+        voxel_mm: 1.0,
+        axes: Axes::Ras,
+        fit: Fit::Box,
+        take: Take::Share,
+    };
+    // 120 mm to the left, 140 mm to the back, 120 mm up; the cap stands out of the box by 8 mm.
+    let shape = [80, 90, 90];
+    let skull = block(shape, [2.0; 3], [10..70, 10..80, 5..65]);
+    let frame = Frame::fit(&skull, &box_spec).unwrap();
+    assert_eq!(frame.cells(), [144, 224, 176]);
+    let edges = [140.0 / 144.0, 160.0 / 224.0, 140.0 / 176.0];
+    for (have, want) in frame.cell_mm().iter().zip(edges) {
+        assert!((have - want).abs() < 1e-12, "{have} {want}");
+    }
+    // Outer faces of the box, and where they lie in cells: 10 mm inside the frame's.
+    let face = |index: [f64; 3]| frame.to_net().apply(Point::new(index)).0;
+    let (low, high) = (face([9.5, 9.5, 4.5]), face([69.5, 79.5, 64.5]));
+    let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-9, "{a} {b}");
+    near(low[0], -0.5 + 10.0 / edges[0]);
+    near(high[0], 143.5 - 10.0 / edges[0]);
+    // The patient's left and back are the tensor's low ends.
+    near(high[1], -0.5 + 10.0 / edges[1]);
+    near(high[2], -0.5 + 10.0 / edges[2]);
+    near(low[2], 175.5 - 10.0 / edges[2]);
+    let cap = block(shape, [2.0; 3], [20..60, 20..70, 65..69]);
+    let cells = frame.forward(&cap).unwrap();
+    let back = frame.back(&cells).unwrap();
+    assert_eq!(back.map(|&p| p >= 0.5), cap);
+    // Cells and voxels of the cap have their middle at the same place of the patient.
+    let marked = cells.map(|&f| f >= 0.5);
+    let apart = marked.centroid().unwrap().minus(cap.centroid().unwrap());
+    assert!(apart.length() < 0.5, "{apart:?}");
+    // A frame that fits itself takes no skull that the fixed one would refuse, and calls no head large.
+    assert!(frame.findings.is_empty(), "{:?}", frame.findings);
+    let huge = block([140, 90, 90], [2.0; 3], [1..110, 10..80, 5..65]);
+    let refused = Frame::fit(&huge, &box_spec);
+    assert!(
+        matches!(refused, Err(FrameError::TooLarge { extent_mm }) if extent_mm == [140.0, 218.0, 120.0])
+    );
+}
+
+/// Wu's frame: the upper cranium, hung from the vertex.
+#[test]
+fn a_frame_hung_from_the_vertex_ends_where_it_ends() {
+    let top = FrameSpec {
+        size_mm: [224.0, 224.0, 80.0],
+        voxel_mm: 2.0,
+        fit: Fit::Top,
+        ..FrameSpec::default()
+    };
+    for flipped in [false, true] {
+        let mut skull = block([90, 100, 80], [2.0; 3], [10..80, 10..90, 7..71]);
+        if flipped {
+            let map = Map::new([[2., 0., 0., 0.], [0., 2., 0., 0.], [0., 0., -2., 0.]]);
+            skull = Volume::new(skull.shape(), skull.into_data(), map).unwrap();
+        }
+        let frame = Frame::fit(&skull, &top).unwrap();
+        assert_eq!(frame.cells(), [40, 112, 112]);
+        assert_eq!(frame.cell_mm(), [2.0; 3]);
+        // The vertex's outer face, 10 mm under the frame's.
+        let vertex = if flipped { 6.5 } else { 70.5 };
+        let w = frame.to_net().apply(Point::new([0.0, 0.0, vertex])).0[0];
+        assert!((w - 34.5).abs() < 1e-9, "{w}");
+        let cells = frame.forward(&skull).unwrap();
+        let layers: Vec<bool> = (0..40)
+            .map(|w| cells.data().chunks(40).any(|row| row[w] > 0.5))
+            .collect();
+        assert!(layers[..35].iter().all(|&v| v) && layers[35..].iter().all(|&v| !v));
+        // What lies under the frame is not in the answer; the rest comes back.
+        let back = frame.back(&cells).unwrap();
+        let up = |k: usize| if flipped { 77usize.wrapping_sub(k) } else { k };
+        for (at, &p) in back.data().iter().enumerate() {
+            let [i, j, k] = back.index(at);
+            let inside =
+                (10..80).contains(&i) && (10..90).contains(&j) && (36..71).contains(&up(k));
+            // The lowest plane fades over one cell.
+            if !(35..37).contains(&up(k)) {
+                assert_eq!(p >= 0.5, inside, "{i} {j} {k}: {p}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_nearest_rule_takes_the_voxel_at_the_centre() {
+    let mut mask = block([60, 70, 60], [2.0; 3], [5..50, 5..60, 5..55]);
+    let hole = mask.offset([20, 20, 20]);
+    mask.data_mut()[hole] = false;
+    // No cell's centre falls on a voxel's face.
+    let nearest = FrameSpec {
+        take: Take::Centre,
+        ..spec(1.7)
+    };
+    let frame = Frame::fit(&mask, &nearest).unwrap();
+    let cells = frame.forward(&mask).unwrap();
+    assert!(cells.data().iter().all(|&f| f == 0.0 || f == 1.0));
+    let to_native = frame.to_native();
+    for (at, &value) in cells.data().iter().enumerate() {
+        let centre = to_native
+            .apply(Point::new(cells.index(at).map(|n| n as f64)))
+            .0;
+        let voxel = centre.map(|c| (c + 0.5).floor() as i64);
+        let want = mask.get(voxel).copied().unwrap_or(false);
+        assert_eq!(value == 1.0, want, "{voxel:?}");
     }
 }

@@ -12,6 +12,8 @@ mod bone;
 mod frame;
 mod outline;
 mod sampling;
+mod spec;
 
 pub use bone::{Skull, SkullError, bone};
-pub use frame::{Frame, FrameError, FrameRecord, FrameSpec, binarised};
+pub use frame::{Frame, FrameError, FrameRecord, binarised};
+pub use spec::{Axes, Fit, FrameSpec, Take};

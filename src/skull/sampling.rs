@@ -3,6 +3,7 @@
 //!
 //! `source[a]` is the native axis of frame axis a; the map between them is diagonal up to that permutation.
 
+use super::spec::Take;
 use crate::space::{Ijk, Map, Net};
 use crate::volume::Volume;
 use rayon::prelude::*;
@@ -19,12 +20,13 @@ pub(super) fn fractions(
     to_net: &Map<Ijk, Net>,
     source: [usize; 3],
     cells: [usize; 3],
+    take: Take,
 ) -> Vec<f32> {
     let native = mask.shape();
     let place = places(source);
     let covers = [0, 1, 2].map(|n| {
         let (step, shift) = along(to_net, place[n], n);
-        covers(step, shift, cells[place[n]], native[n])
+        covers(step, shift, cells[place[n]], native[n], take)
     });
     let [ci, cj, ck] = [0, 1, 2].map(|n| cells[place[n]]);
     // Every native slice shrinks to a plane of cells, i then j.
@@ -98,13 +100,15 @@ fn shrink_row(row: &[bool], covers: &[Cover]) -> Vec<f32> {
 }
 
 /// The cells of one axis: cell = step * voxel + shift.
-fn covers(step: f64, shift: f64, cells: usize, voxels: usize) -> Vec<Cover> {
+fn covers(step: f64, shift: f64, cells: usize, voxels: usize, take: Take) -> Vec<Cover> {
     // Half a cell in voxels; below half a voxel the slices are thicker than the cells.
     let half = 0.5 / step.abs();
     (0..cells)
         .map(|cell| {
             let middle = (cell as f64 - shift) / step;
-            if half < 0.5 {
+            if take == Take::Centre {
+                centre(middle, voxels)
+            } else if half < 0.5 {
                 linear(middle, voxels)
             } else {
                 boxed(middle - half, middle + half, voxels)
@@ -126,6 +130,16 @@ fn boxed(low: f64, high: f64, voxels: usize) -> Cover {
     Cover {
         first: if weights.is_empty() { 0 } else { first },
         weights,
+    }
+}
+
+/// The voxel that holds a native position, nothing beyond the grid.
+fn centre(at: f64, voxels: usize) -> Cover {
+    let voxel = (at + 0.5).floor();
+    let inside = voxel >= 0.0 && voxel < voxels as f64;
+    Cover {
+        first: if inside { voxel as usize } else { 0 },
+        weights: if inside { vec![1.0] } else { Vec::new() },
     }
 }
 

@@ -19,7 +19,7 @@ pub enum Ijk {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lps {}
 /// Voxel index of the network's frame, ordered (w, h, d): w towards superior, h towards left, d towards
-/// posterior; voxel centres at whole numbers, w fastest in memory, so that a frame volume's memory is the
+/// posterior, unless the model's card has other axes; voxel centres at whole numbers, w fastest in memory, so that a frame volume's memory is the
 /// tensor `[D, H, W]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Net {}

@@ -8,6 +8,7 @@
 )]
 
 mod axes;
+mod complete;
 mod cone;
 mod design;
 mod display;
@@ -17,6 +18,7 @@ mod implant;
 mod intake;
 mod kills;
 mod line;
+mod network;
 mod phantom;
 mod printer;
 mod prints;
