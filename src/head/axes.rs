@@ -1,6 +1,5 @@
 //! Axes: where the head lies in the patient, and how it is turned there.
 
-use super::plane::Plane;
 use super::region;
 use crate::space::{Head, Lps, Map, Point, Vector};
 use crate::status::Side;
@@ -17,7 +16,6 @@ pub(super) const UPRIGHT: [Vector<Lps>; 3] = [LEFT, POSTERIOR, SUPERIOR];
 /// apart the two are.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Axes {
-    plane: Plane,
     to_own: Map<Lps, Head>,
     to_lps: Map<Head, Lps>,
 }
@@ -25,19 +23,16 @@ pub struct Axes {
 impl Axes {
     /// The patient's own directions, for a skull that shows no vault.
     pub fn upright(middle: Point<Lps>) -> Self {
-        let [normal, ..] = UPRIGHT;
-        let offset_mm = middle.0[0];
-        Self::new(Plane { normal, offset_mm }, middle, UPRIGHT)
+        Self::new(middle, UPRIGHT)
     }
 
-    /// From the plane of symmetry, the middle, and the directions to the left, the back and the vertex (orthogonal,
+    /// From the middle and the directions to the left, the back and the vertex (orthogonal,
     /// of length 1).
-    pub(super) fn new(plane: Plane, middle: Point<Lps>, axes: [Vector<Lps>; 3]) -> Self {
+    pub(super) fn new(middle: Point<Lps>, axes: [Vector<Lps>; 3]) -> Self {
         let to_lps: Map<Head, Lps> = Map::from_columns(axes.map(|a| Vector::new(a.0)), middle);
         let from = middle.minus(Point::new([0.0; 3]));
         let rows = axes.map(|a| [a.0[0], a.0[1], a.0[2], -a.dot(from)]);
         Self {
-            plane,
             to_own: Map::new(rows),
             to_lps,
         }
@@ -51,11 +46,6 @@ impl Axes {
     /// Where a position in the head lies in the patient.
     pub fn point(&self, at: Point<Head>) -> Point<Lps> {
         self.to_lps.apply(at)
-    }
-
-    /// The plane of symmetry, as `head::plane` finds it.
-    pub fn plane(&self) -> Plane {
-        self.plane
     }
 
     /// The head's middle.

@@ -65,7 +65,6 @@ pub(super) fn found(skull: &Volume<bool>, skin: &Skin, plane: Plane) -> Axes {
 
 /// The plane of symmetry with directions as upright as they lie in it.
 struct Within {
-    plane: Plane,
     middle: Point<Lps>,
     axes: [Vector<Lps>; 3],
 }
@@ -79,7 +78,6 @@ impl Within {
         let back = flat.unit().unwrap_or(posterior);
         let up = left.cross(back);
         Self {
-            plane,
             middle: plane.foot(middle).plus(up.times(RAISED_MM)),
             axes: [left, back, up],
         }
@@ -97,7 +95,7 @@ impl Within {
             back.times(cos).plus(up.times(sin)),
             up.times(cos).plus(back.times(-sin)),
         ];
-        Axes::new(self.plane, middle, nodded)
+        Axes::new(middle, nodded)
     }
 
     /// How far each point lies outside the mean vault under a turn (mm of the mean vault), and its weight, 0 to 1.

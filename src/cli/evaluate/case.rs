@@ -65,8 +65,8 @@ pub(super) fn rows(case: &Case) -> Result<(Vec<Row>, Spent), Failure> {
     let mut rows = vec![row(Grid::Native, Method::Prediction, scores)];
 
     // No vault, no plane: then the mirror answers nothing, and that is scored.
-    let mirrored = match axes {
-        Some(axes) => mirror::baseline(&skull, &axes.plane(), centroid),
+    let mirrored = match head::plane(&skull) {
+        Some(plane) => mirror::baseline(&skull, &plane, centroid),
         None => skull.map(|_| false),
     };
     spent.mirror = lap();
