@@ -6,11 +6,16 @@ Needs Python packages only: torch, numpy, safetensors (onnxruntime and onnx if t
     cargo build --release
     python benches/network.py                        # the committed weights, 240x200x240, AVX2, 1 thread
     python benches/network.py --isa avx512 --threads 2 --rounds 5
+    python benches/network.py --device cuda:0        # a machine with an NVIDIA GPU: fp16 beside PyTorch fp16
 
 Every round runs each peer once in a fresh process (A B A B ...), so that a busy machine hits all alike; each process
 does one forward to warm up and one that counts. Medians are printed with their range. CPU time is the process's own
 (user and system, all threads). Peak memory is VmHWM after minus VmRSS before the first forward, weights loaded in both.
 PyTorch and oneDNN are held to the same instruction set by ATEN_CPU_CAPABILITY and ONEDNN_MAX_CPU_ISA.
+
+On a GPU PyTorch runs in fp16, channels_last_3d, with cudnn.benchmark; both are timed between two waits with the input
+already there, copies apart, median of 20 after 3 to warm up. Memory is what each asked the GPU for, context apart. The
+truth is PyTorch in fp32 without TF32. The binary needs nothing of CUDA but the driver.
 
 Parity is taken against PyTorch in its default layout, and with --f64 in f64 (6 GiB, half a minute): in the faster
 channels_last_3d PyTorch's group norm sums a channel in f32 and is itself off by percents at this size.
@@ -90,6 +95,66 @@ def peer_torch(args):
     return figures
 
 
+def peer_torch_gpu(args):
+    import numpy as np
+    import torch
+    from safetensors.torch import load_file
+
+    sys.path.insert(0, str(ROOT / "tests" / "fixtures"))
+    import networks
+
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.benchmark = args.truth is None
+    net = networks.build("v3").float().eval()
+    net.load_state_dict({k: v.float() for k, v in load_file(args.weights).items()})
+    x = torch.from_numpy(np.fromfile(args.input, np.float32).reshape(1, 1, *GRID))
+    net, x = net.to(args.device), x.to(args.device)
+    with torch.inference_mode():
+        if args.truth:
+            net(x).cpu().numpy().tofile(args.output)
+            return {}
+        net = net.half().to(memory_format=torch.channels_last_3d)
+        x = x.half().to(memory_format=torch.channels_last_3d)
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        seconds = []
+        for _ in range(23):
+            torch.cuda.synchronize()
+            start = time.perf_counter()
+            answer = net(x)
+            torch.cuda.synchronize()
+            seconds.append(time.perf_counter() - start)
+        answer.float().cpu().contiguous().numpy().tofile(args.output)
+    return {
+        "what": f"PyTorch {torch.__version__} fp16 on {torch.cuda.get_device_name()}",
+        "kernels_s": statistics.median(seconds[3:]),
+        "gpu_mib": torch.cuda.max_memory_allocated() / 2**20,
+    }
+
+
+def on_gpu(args, folder, x):
+    """Ours and PyTorch on one GPU."""
+    outputs = {name: str(folder / f"{name}.f32") for name in ("calvaria", "torch", "truth")}
+    me = [sys.executable, __file__, "--weights", args.weights, "--input", x, "--device", args.device, "--peer", "torch"]
+    ours = [args.binary, "forward", args.weights, x, "--grid", *map(str, GRID), "--output", outputs["calvaria"]]
+    peers = {
+        "calvaria": [*ours, "--device", args.device, "--repeat", "20"],
+        "torch": [*me, "--output", outputs["torch"]],
+    }
+    rounds = {name: [] for name in peers}
+    for _ in range(args.rounds):
+        for name, command in peers.items():
+            rounds[name].append(run(command, {}))
+    for name, all_ in rounds.items():
+        values = [1e3 * r["kernels_s"] for r in all_]
+        line = f"{statistics.median(values):.2f} ms ({min(values):.2f}-{max(values):.2f})"
+        print(f"{all_[0]['what']}: {line}, {all_[0]['gpu_mib']:.0f} MiB")
+    run([*me, "--truth", "f32", "--output", outputs["truth"]], {})
+    for name in peers:
+        worst, dice, voxels = compare(outputs[name], outputs["truth"], 0.5)
+        print(f"{name} against PyTorch fp32: probability differs by {worst:.2e} at most, Dice {dice:.6f} ({voxels} voxels)")
+
+
 def peer_onnx(args):
     import numpy as np
     import onnxruntime as ort
@@ -145,6 +210,7 @@ def main():
     parser.add_argument("--weights", default=str(ROOT / "models" / "v3.safetensors"))
     parser.add_argument("--input", help="raw f32 [240, 200, 240]; a hollow head with a hole if left out")
     parser.add_argument("--isa", default="avx2", choices=["avx2", "avx512"])
+    parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", choices=["calvaria"], help="leave the peers out (for 1 against 2 threads)")
@@ -155,7 +221,8 @@ def main():
     parser.add_argument("--onnx", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.peer:
-        print(json.dumps((peer_torch if args.peer == "torch" else peer_onnx)(args)))
+        torch = peer_torch if args.device == "cpu" else peer_torch_gpu
+        print(json.dumps((torch if args.peer == "torch" else peer_onnx)(args)))
         return
 
     with tempfile.TemporaryDirectory() as folder:
@@ -164,6 +231,9 @@ def main():
         if not x:
             x = str(folder / "x.f32")
             shell(GRID).tofile(x)
+        if args.device != "cpu":
+            on_gpu(args, folder, x)
+            return
         threads = str(args.threads)
         environment = {
             "ATEN_CPU_CAPABILITY": args.isa,

@@ -1,7 +1,8 @@
 //! `calvaria forward`: a network over a raw volume, measured. For `benches/network.py`; hidden.
 
+use super::line::device;
 use super::{Failure, Outcome};
-use crate::network::{Architecture, Bare, Compute};
+use crate::network::{Architecture, Bare, Compute, estimate};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -10,9 +11,11 @@ use std::time::Instant;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Weights, safetensors.
-    weights: PathBuf,
+    #[arg(required_unless_present = "estimate")]
+    weights: Option<PathBuf>,
     /// Little-endian f32, `[D, H, W]`.
-    input: PathBuf,
+    #[arg(required_unless_present = "estimate")]
+    input: Option<PathBuf>,
     /// Of this network.
     #[arg(long, default_value_t = Architecture::V3)]
     architecture: Architecture,
@@ -22,29 +25,70 @@ pub(super) struct Args {
     /// Where the probabilities are written, as the input is read.
     #[arg(long)]
     output: Option<PathBuf>,
+    /// cpu, auto or cuda:N.
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Measured runs; medians are printed.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    repeat: u16,
+    /// Run nothing: seconds on paper of a small GPU, from the bytes and operations of the launches.
+    #[arg(long)]
+    estimate: bool,
 }
 
 pub(super) fn run(args: Args) -> Outcome {
-    let compute = Compute::from_environment(args.architecture).map_err(Failure::usage)?;
-    let network = Bare::load(&args.weights, args.architecture, compute).map_err(Failure::failed)?;
-    let x = read(&args.input)?;
     let size = [args.grid[0], args.grid[1], args.grid[2]];
+    let (Some(weights), Some(input), false) = (&args.weights, &args.input, args.estimate) else {
+        return on_paper(args.architecture, size);
+    };
+    let compute = Compute::from_environment(args.architecture).map_err(Failure::usage)?;
+    let device = device(&args.device)?;
+    let network =
+        Bare::load(weights, args.architecture, device, compute).map_err(Failure::failed)?;
+    let x = read(input)?;
     let before = memory_mib("VmRSS:");
     network.forward(&x, size).map_err(Failure::failed)?;
-    let (wall, cpu) = (Instant::now(), cpu_s());
-    let answer = network.forward(&x, size).map_err(Failure::failed)?;
-    let (cpu, wall) = (cpu_s() - cpu, wall.elapsed().as_secs_f64());
+    let (mut walls, mut kernels, cpu) = (Vec::new(), Vec::new(), cpu_s());
+    let mut answer = Vec::new();
+    for _ in 0..args.repeat {
+        let wall = Instant::now();
+        answer = network.forward(&x, size).map_err(Failure::failed)?;
+        walls.push(wall.elapsed().as_secs_f64());
+        kernels.extend(network.on_gpu().map(|(seconds, _)| seconds));
+    }
+    let cpu = (cpu_s() - cpu) / f64::from(args.repeat);
     if let Some(path) = &args.output {
         let bytes: Vec<u8> = answer.iter().flat_map(|p| p.to_le_bytes()).collect();
         std::fs::write(path, bytes).map_err(|e| Failure::failed(format!("{path:?}: {e}")))?;
     }
     let peak = memory_mib("VmHWM:") - before;
+    let planned = network.memory(size).map(|bytes| bytes >> 20);
     let line = json!({
-        "what": format!("calvaria {compute}"), "cpu_s": cpu, "wall_s": wall, "peak_mib": peak,
-        "planned_mib": network.memory(size).map(|bytes| bytes >> 20),
+        "what": format!("calvaria {}", network.device()), "cpu_s": cpu, "wall_s": median(walls), "peak_mib": peak,
+        "planned_mib": planned, "kernels_s": median(kernels), "gpu_mib": network.on_gpu().map(|(_, bytes)| bytes >> 20),
+    });
+    if let Some(notice) = network.notice() {
+        eprintln!("{}", notice.text);
+    }
+    super::print(&line.to_string());
+    Ok(())
+}
+
+fn on_paper(architecture: Architecture, size: [usize; 3]) -> Outcome {
+    let e = estimate(architecture, size).map_err(Failure::failed)?;
+    let line = json!({
+        "device": e.device, "launches": e.launches, "useful_gflop": e.useful_gflop, "gflop": e.gflop,
+        "gbyte": e.gbyte, "requested_gbyte": e.requested_gbyte, "arena_mib": e.arena_mib,
+        "weights_mib": e.weights_mib, "seconds": e.seconds,
     });
     super::print(&line.to_string());
     Ok(())
+}
+
+/// `None` of nothing.
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
 }
 
 fn read(path: &Path) -> Result<Vec<f32>, Failure> {

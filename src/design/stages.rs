@@ -7,7 +7,7 @@ use crate::gcode::{Material, Printer, check};
 use crate::implant::{self, Bone, Missing, Rules, Solid};
 use crate::intake::{self, Limits, nifti};
 use crate::mesh::{Mesh, cubes, stl};
-use crate::network::{self, Card, Content, Network, Target};
+use crate::network::{self, Card, Content, Network, NetworkError, Target};
 use crate::skull::{self, Frame, FrameSpec, Skull};
 use crate::slicer;
 use crate::space::{Lps, Vector};
@@ -21,6 +21,7 @@ const SCAN: &str =
 const STATION: &str = "This is not the scan's fault. Look at the log; try again, and tell the maintainers if it comes back.";
 const MODEL: &str =
     "Put the model's card and weights in place (--model, CALVARIA_MODELS or ./models).";
+const DEVICE: &str = "Choose another device (--device, [design] device), or mend the driver.";
 const PROFILE: &str = "Mend the profile, or choose another one.";
 
 /// From files to checked G-code.
@@ -125,11 +126,32 @@ enum Scan {
 fn load(options: &Options, case: &mut Case<'_>) -> Result<Network, Ended> {
     case.begin(Stage::Intake, "loading the network");
     let dir = network::find(options.model.as_deref()).map_err(|e| Ended::failed(e, MODEL))?;
-    let network = Network::load(&dir, options.device).map_err(|e| Ended::failed(e, MODEL))?;
+    let network = Network::load(&dir, options.device).map_err(|e| {
+        let next = match e {
+            NetworkError::Gpu { .. } => DEVICE,
+            _ => MODEL,
+        };
+        Ended::failed(e, next)
+    })?;
     case.record.weights =
         serde_json::to_value(network.card()).map_err(|e| Ended::failed(e, STATION))?;
-    case.record.device = format!("{} ({})", options.device, network.compute());
+    tell_device(&network, case);
     Ok(network)
+}
+
+/// Where the network runs, for the record, and what is to be said about it.
+fn tell_device(network: &Network, case: &mut Case<'_>) {
+    case.record.device = network.device();
+    let Some(notice) = network.notice() else {
+        return;
+    };
+    let finding = match notice.fault {
+        true => Finding::warn("device", notice.text),
+        false => Finding::info("device", notice.text),
+    };
+    if !case.record.findings.contains(&finding) {
+        case.find([finding]);
+    }
 }
 
 /// Weights in one line, for page, LCD and record: which, what they may be taken for, what they score.
@@ -245,6 +267,8 @@ fn answer(network: &Network, skull: &Skull, case: &mut Case<'_>) -> Result<Volum
             case.tell(fraction, "predicting the missing bone")
         })
         .map_err(|e| Ended::failed(e, STATION))?;
+    // A GPU may have failed on the way.
+    tell_device(network, case);
     case.tell(1.0, "back to the scan's grid");
     frame
         .back(&probability)

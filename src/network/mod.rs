@@ -4,7 +4,7 @@
 //!        its memory is the tensor `[D, H, W]`), bone fraction 0..1, background exactly 0.
 //! Out:   `Volume<f32>` on the same grid, probability 0..1 that a cell is missing bone, or with `target = "skull"` that
 //!        there should be bone.
-//! Holds: same input, same weights, same CPU instruction set: the same bits, whatever the thread count.
+//! Holds: same input, same weights, same CPU instruction set or GPU model: the same bits, whatever the thread count.
 //! Never: runs weights whose hash, names or shapes are not those of card and architecture; looks at a file other
 //!        than the card and the one it names.
 //! Cost:  `benches/RESULTS.md`; V3 at 240x200x240 about 2.5 s of one core and 0.5 GiB.
@@ -20,19 +20,24 @@
 //! | `reference.rs` | the reference path, small and obviously right: |
 //! | `unet.rs` | V3 and its relatives from those layers |
 //! | `cranext.rs`, `next_block.rs`, `wu.rs` | CraNeXt and Wu's autoencoder, which only this path runs |
-//! | `compute.rs` | which path answers: the engine on an instruction set, or the reference |
+//! | `device.rs`, `compute.rs` | where it runs; which way the CPU computes: the engine on an instruction set, or the reference |
+//! | `answers.rs` | who answers: a GPU where there is one, and the CPU when that fails |
 //! | `bare.rs` | weights without a card, over any size: for measuring |
-//! | `engine/` | the same networks, fast: what answers unless something else is asked for |
+//! | `engine/` | the same networks, fast, on a CPU |
+//! | `gpu/` | the same networks on a CUDA device |
 //! | `seeded.rs` | weights from a hash, for parity and for tests of the whole line |
 
+mod answers;
 mod architecture;
 mod bare;
 mod card;
 mod compute;
 mod convolution;
 mod cranext;
+mod device;
 mod engine;
 mod folder;
+mod gpu;
 mod inventory;
 mod next_block;
 mod norm;
@@ -46,22 +51,22 @@ mod wu;
 #[cfg(test)]
 mod tests;
 
+pub use answers::Notice;
 pub use architecture::Architecture;
 pub use bare::Bare;
 pub use card::{Axes, Card, CardError, Content, Fit, Resample, Target};
 pub use compute::Compute;
+pub use device::Device;
 pub use engine::{EngineError, Isa};
 pub use folder::{NoModel, find, places};
+pub use gpu::{Estimate, Fault, estimate};
 pub use weights::WeightsError;
 
 use crate::volume::Volume;
+use answers::Answers;
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
-use engine::Engine;
 use inventory::inventory;
-use reference::{Reference, reference};
 use std::path::Path;
-use std::str::FromStr;
 
 /// Why a network could not be loaded or asked. The text is shown as it stands.
 #[derive(Debug, thiserror::Error)]
@@ -75,9 +80,18 @@ pub enum NetworkError {
     /// The weights.
     #[error(transparent)]
     Weights(#[from] WeightsError),
-    /// The device asked for is not there.
-    #[error("the device `{0}` is not available in this build. Use `auto` or `cpu`.")]
+    /// A word that names no device.
+    #[error("`{0}` is no device. Use `auto`, `cpu` or `cuda:N`.")]
     Device(String),
+    /// The GPU that was asked for can not be used.
+    #[error("the device `{device}` can not be used: {fault}. Use `auto` or `cpu`.")]
+    Gpu {
+        /// As it was asked for.
+        device: String,
+        /// Why.
+        #[source]
+        fault: Fault,
+    },
     /// `CALVARIA_ISA`, or instructions that were asked for, that this processor does not have.
     #[error(
         "`{0}` can not be computed with on this processor: it has {here}. Unset CALVARIA_ISA, or name one of these.", here = Compute::here()
@@ -143,34 +157,6 @@ pub enum NetworkError {
     Tensor(#[from] candle_core::Error),
 }
 
-/// What the network runs on. The GPU engine joins here; today there is the CPU.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Device {
-    /// The CPU, on rayon's threads.
-    #[default]
-    Cpu,
-}
-
-impl FromStr for Device {
-    type Err = NetworkError;
-
-    /// `auto`, `cpu` or `cuda:N`; the last is refused by name while there is no GPU engine.
-    fn from_str(text: &str) -> Result<Self, NetworkError> {
-        match text {
-            "auto" | "cpu" => Ok(Self::Cpu),
-            other => Err(NetworkError::Device(other.into())),
-        }
-    }
-}
-
-impl std::fmt::Display for Device {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Cpu => f.write_str("cpu"),
-        }
-    }
-}
-
 /// A card with the weights it names, ready to answer.
 #[derive(Debug)]
 pub struct Network {
@@ -178,69 +164,23 @@ pub struct Network {
     answers: Answers,
 }
 
-/// Who answers.
-#[derive(Debug)]
-enum Answers {
-    Engine(Engine),
-    Reference(Architecture, Reference),
-}
-
-impl Answers {
-    fn new(
-        architecture: Architecture,
-        compute: Compute,
-        weights: VarBuilder<'_>,
-    ) -> Result<Self, NetworkError> {
-        Ok(match (compute.checked()?, architecture.unet()) {
-            (Compute::Reference, _) => {
-                Self::Reference(architecture, reference(architecture, weights)?)
-            }
-            (Compute::Engine(isa), Some(config)) => {
-                Self::Engine(engine_of(&config, isa, &weights)?)
-            }
-            (Compute::Engine(isa), None) => return Err(NetworkError::NoEngine(architecture, isa)),
-        })
-    }
-
-    /// Probabilities of `x`, `[D, H, W]`. `done` hears fractions of the work, growing to 1.
-    fn forward(
-        &self,
-        x: &[f32],
-        [d, h, w]: [usize; 3],
-        done: &mut dyn FnMut(f64),
-    ) -> Result<Vec<f32>, NetworkError> {
-        Ok(match self {
-            Self::Engine(engine) => {
-                engine.forward(x, [d, h, w], &mut |level| done(level.work_done()))?
-            }
-            Self::Reference(architecture, network) => {
-                let (architecture, cells) = (*architecture, [d, h, w]);
-                if let Some(why) = architecture.unfit(cells) {
-                    return Err(NetworkError::Size {
-                        architecture,
-                        cells,
-                        why,
-                    });
-                }
-                if cells.iter().product::<usize>() != x.len() {
-                    let have = x.len();
-                    return Err(NetworkError::Length { have, cells });
-                }
-                let x = Tensor::from_slice(x, (1, d, h, w), &candle_core::Device::Cpu)?;
-                probability(&network.forward(&x, done)?)?
-            }
-        })
+impl From<Fault> for NetworkError {
+    fn from(fault: Fault) -> Self {
+        Self::Gpu {
+            device: "cuda".into(),
+            fault,
+        }
     }
 }
 
 impl Network {
-    /// Loads the one card in `dir` and the weights it names. The engine answers, on the fastest instructions of this
-    /// processor or those that `CALVARIA_ISA` names.
+    /// Loads the one card in `dir` and the weights it names. On a CPU the engine answers, on the fastest instructions of
+    /// this processor or those that `CALVARIA_ISA` names.
     ///
     /// # Errors
     /// [`NetworkError`] when the card is missing or wrong, or when the weights are missing, not those of the card
     /// (sha256), not those of the architecture (first wrong tensor by name), or not finite; when `CALVARIA_ISA` names
-    /// what this processor does not have.
+    /// what this processor does not have, or `device` a GPU that can not be used.
     pub fn load(dir: &Path, device: Device) -> Result<Self, NetworkError> {
         Self::of(dir, device, Compute::from_environment)
     }
@@ -258,13 +198,14 @@ impl Network {
         device: Device,
         compute: impl Fn(Architecture) -> Result<Compute, NetworkError>,
     ) -> Result<Self, NetworkError> {
-        let Device::Cpu = device;
         let mut card = Card::read(dir)?;
         loop {
             let compute = compute(card.architecture)?;
             let error = match weights::load(dir, &card, &inventory(card.architecture)?) {
                 Ok(weights) => {
-                    let answers = Answers::new(card.architecture, compute, weights)?;
+                    let (architecture, size) = (card.architecture, Some(card.grid));
+                    let answers = Answers::new(architecture, compute, &weights)?;
+                    let answers = answers.on(device, architecture, &weights, size, gpu::open)?;
                     return Ok(Self { card, answers });
                 }
                 Err(error) => error,
@@ -278,12 +219,14 @@ impl Network {
         }
     }
 
-    /// What it is computed with.
-    pub fn compute(&self) -> Compute {
-        match &self.answers {
-            Answers::Engine(engine) => Compute::Engine(engine.isa()),
-            Answers::Reference(..) => Compute::Reference,
-        }
+    /// Kind of device that answers now: `cpu (avx2)`, `cuda:0 (NVIDIA …)`. A GPU that fails gives way to the CPU.
+    pub fn device(&self) -> String {
+        self.answers.device()
+    }
+
+    /// What a person should know about the device: that there is no GPU, or that it does not work.
+    pub fn notice(&self) -> Option<Notice> {
+        self.answers.notice()
     }
 
     /// What these weights are.
@@ -324,18 +267,6 @@ impl Network {
         }
         Ok(frame.with(data))
     }
-}
-
-/// The engine with the weights that were proved.
-fn engine_of(
-    config: &unet::Config,
-    isa: Isa,
-    weights: &VarBuilder<'_>,
-) -> Result<Engine, NetworkError> {
-    Engine::new(config, isa, |name, shape| {
-        let tensor = weights.get(shape, name)?.flatten_all()?;
-        Ok(tensor.to_vec1::<f32>()?)
-    })
 }
 
 /// Sigmoid of the logits, cell by cell.

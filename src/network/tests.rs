@@ -2,6 +2,8 @@
 //!
 //! The fixtures of `tests/fixtures/parity` were written by `make.py` there (PyTorch, f32, one thread).
 
+use super::answers::engine_of;
+use super::engine::Engine;
 use super::unet::{Level, unet};
 use super::*;
 use crate::space::Map;
@@ -289,7 +291,7 @@ fn compare_reference(file: &str, architecture: Architecture, bar: f64) {
         DType::F32,
         &Candle::Cpu,
     );
-    let answers = Answers::new(architecture, Compute::Reference, vb).unwrap();
+    let answers = Answers::new(architecture, Compute::Reference, &vb).unwrap();
     let input = stored["input"].to_dtype(DType::F32).unwrap();
     let x: Vec<f32> = input.flatten_all().unwrap().to_vec1().unwrap();
     let mut heard = vec![0.0];
@@ -359,7 +361,7 @@ fn a_model_folder_answers_on_the_frame_with_growing_progress() {
     within("engine", answer.data(), &want, 2e-5);
     // The reference path is the same code, so the same bits.
     let reference = Network::load_with(dir.path(), Device::Cpu, Compute::Reference).unwrap();
-    assert_eq!(reference.compute(), Compute::Reference);
+    assert_eq!(reference.answers.compute(), Compute::Reference);
     let answer = reference.predict(&frame, &mut |_| ()).unwrap();
     assert_eq!(answer.data(), want);
 }
@@ -407,7 +409,7 @@ fn same_bits(network: &Network, frame: &Volume<f32>) {
             one,
             bits(&answer(threads)),
             "{} on {threads}",
-            network.compute()
+            network.answers.compute()
         );
     }
 }
@@ -560,10 +562,10 @@ fn an_engine_that_a_network_does_not_have_and_a_size_that_it_can_not_take_are_re
             "{text}"
         );
         let network = Network::load(dir.path(), Device::Cpu).unwrap();
-        assert_eq!(network.compute(), Compute::Reference);
+        assert_eq!(network.answers.compute(), Compute::Reference);
 
         let file = dir.path().join(format!("{architecture}.safetensors"));
-        let bare = Bare::load(&file, architecture, Compute::Reference).unwrap();
+        let bare = Bare::load(&file, architecture, Device::Cpu, Compute::Reference).unwrap();
         let error = bare
             .forward(&vec![0.0; bad.iter().product()], bad)
             .unwrap_err();
@@ -643,18 +645,11 @@ fn weights_that_overflow_give_an_error_and_no_answer() {
 }
 
 #[test]
-fn a_gpu_is_refused_by_name_and_auto_is_the_cpu() {
-    assert_eq!("auto".parse::<Device>().unwrap(), Device::Cpu);
-    assert_eq!("cpu".parse::<Device>().unwrap(), Device::Cpu);
-    let text = "cuda:0".parse::<Device>().unwrap_err().to_string();
-    assert!(text.contains("cuda:0"), "{text}");
-}
-
-#[test]
 fn weights_without_a_card_run_over_any_size_and_broken_files_are_refused() {
     let (dir, frame) = folder(&seeded::tensors(Architecture::V3).unwrap());
     let file = dir.path().join("v3.safetensors");
-    let load = |file: &Path| Bare::load(file, Architecture::V3, Compute::best(Architecture::V3));
+    let compute = Compute::best(Architecture::V3);
+    let load = |file: &Path| Bare::load(file, Architecture::V3, Device::Cpu, compute);
     let network = load(&file).unwrap();
     let carded = Network::load(dir.path(), Device::Cpu).unwrap();
     let want = carded.predict(&frame, &mut |_| ()).unwrap();

@@ -1,5 +1,6 @@
 //! The station's configuration: TOML, every key optional, unknown keys refused with the nearest known one.
 
+use crate::network::Device;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -314,6 +315,10 @@ impl Config {
         if !(0.2..=3600.0).contains(&self.drop.rescan_s) {
             let want = "write seconds from 0.2 to 3600";
             return wrong("drop.rescan_s", self.drop.rescan_s.to_string(), want);
+        }
+        if self.design.device.parse::<Device>().is_err() {
+            let want = "write auto, cpu or cuda:N";
+            return wrong("design.device", self.design.device.clone(), want);
         }
         if !(64..=1_000_000).contains(&self.design.memory_mib) {
             let want = "write MiB from 64 to 1000000";

@@ -26,9 +26,9 @@
 
 mod isa;
 mod kernel;
-mod pack;
-mod plan;
-mod program;
+pub(super) mod pack;
+pub(super) mod plan;
+pub(super) mod program;
 mod shape;
 mod sigmoid;
 
@@ -36,9 +36,10 @@ mod sigmoid;
 mod tests;
 
 pub use isa::Isa;
+pub(super) use kernel::View;
 
 use super::unet::{Config, Level};
-use kernel::{Data, Line, Lines, Output, Pool, Source, View};
+use kernel::{Data, Line, Lines, Output, Pool, Source};
 use pack::Packed;
 use plan::Plan;
 use program::{Act, INPUT, Program, Step};
@@ -196,15 +197,22 @@ impl Engine {
         size: [usize; 3],
         done: &mut dyn FnMut(Level),
     ) -> Result<Vec<f32>, EngineError> {
-        let voxels = size.iter().try_fold(1usize, |n, &side| n.checked_mul(side));
-        let deepest: usize = size
-            .iter()
-            .map(|n| n / LEAST)
-            .fold(1, usize::saturating_mul);
-        if voxels != Some(x.len()) || deepest < 2 {
-            let count = x.len();
-            return Err(EngineError::Size { size, count });
-        }
+        let mut answer = self.logits(x, size, done)?;
+        sigmoid::sigmoid(&mut answer);
+        Ok(answer)
+    }
+
+    /// The same before the sigmoid.
+    ///
+    /// # Errors
+    /// Those of [`forward`](Self::forward).
+    pub(super) fn logits(
+        &self,
+        x: &[f32],
+        size: [usize; 3],
+        done: &mut dyn FnMut(Level),
+    ) -> Result<Vec<f32>, EngineError> {
+        check(size, x.len())?;
         let prepared = self.prepare(size);
         let mut answer = kernel::room(x.len())?;
         let mut run = Run {
@@ -226,9 +234,21 @@ impl Engine {
             }
         }
         drop(run);
-        sigmoid::sigmoid(&mut answer);
         Ok(answer)
     }
+}
+
+/// Refuses sizes that no network takes, and `count` numbers that are not one a voxel.
+pub(super) fn check(size: [usize; 3], count: usize) -> Result<(), EngineError> {
+    let voxels = size.iter().try_fold(1usize, |n, &side| n.checked_mul(side));
+    let deepest: usize = size
+        .iter()
+        .map(|n| n / LEAST)
+        .fold(1, usize::saturating_mul);
+    if voxels != Some(count) || deepest < 2 {
+        return Err(EngineError::Size { size, count });
+    }
+    Ok(())
 }
 
 /// What does not change during one forward.

@@ -18,7 +18,7 @@ pub(super) struct Packed {
 }
 
 /// Shape of a layer's `weight` in PyTorch.
-pub(super) fn weight_shape(layer: &LayerName) -> [usize; 5] {
+pub(in crate::network) fn weight_shape(layer: &LayerName) -> [usize; 5] {
     let (from, to) = (layer.from.iter().sum(), layer.to);
     match layer.view {
         View::Same => [to, from, 3, 3, 3],

@@ -18,8 +18,9 @@ pub(super) struct Plan {
     pub(super) lines: usize,
 }
 
-/// Something that needs a place from one step to another, both included.
-struct Stay {
+/// Something that needs a place while some steps run.
+pub(in crate::network) struct Stay {
+    /// Units of memory.
     lines: usize,
     steps: Range<usize>,
     place: Range<usize>,
@@ -45,29 +46,7 @@ impl Plan {
         for (at, &lines) in filters.iter().enumerate() {
             stays.push(Stay::new(lines, at..at + 1));
         }
-        let mut order: Vec<usize> = (0..stays.len()).collect();
-        order.sort_by_key(|&i| (std::cmp::Reverse(stays[i].lines), i));
-        for at in 0..order.len() {
-            let (placed, rest) = order.split_at(at);
-            let stay = &stays[rest[0]];
-            let mut taken: Vec<Range<usize>> = placed
-                .iter()
-                .map(|&i| &stays[i])
-                .filter(|s| s.steps.start < stay.steps.end && stay.steps.start < s.steps.end)
-                .map(|s| s.place.clone())
-                .collect();
-            taken.sort_by_key(|place| place.start);
-            let mut start = 0;
-            for place in taken {
-                if place.start >= start + stay.lines {
-                    break;
-                }
-                start = start.max(place.end);
-            }
-            let place = start..start + stay.lines;
-            stays[rest[0]].place = place;
-        }
-        let lines = stays.iter().map(|s| s.place.end).max().unwrap_or(0);
+        let lines = place(&mut stays);
         let mut places = stays.into_iter().map(|s| s.place);
         Self {
             values: places.by_ref().take(program.values.len()).collect(),
@@ -77,13 +56,46 @@ impl Plan {
     }
 }
 
+/// Gives every stay its place, none over another that is there at the same time; how many units that takes.
+pub(in crate::network) fn place(stays: &mut [Stay]) -> usize {
+    let mut order: Vec<usize> = (0..stays.len()).collect();
+    order.sort_by_key(|&i| (std::cmp::Reverse(stays[i].lines), i));
+    for at in 0..order.len() {
+        let (placed, rest) = order.split_at(at);
+        let stay = &stays[rest[0]];
+        let mut taken: Vec<Range<usize>> = placed
+            .iter()
+            .map(|&i| &stays[i])
+            .filter(|s| s.steps.start < stay.steps.end && stay.steps.start < s.steps.end)
+            .map(|s| s.place.clone())
+            .collect();
+        taken.sort_by_key(|place| place.start);
+        let mut start = 0;
+        for place in taken {
+            if place.start >= start + stay.lines {
+                break;
+            }
+            start = start.max(place.end);
+        }
+        let place = start..start + stay.lines;
+        stays[rest[0]].place = place;
+    }
+    stays.iter().map(|s| s.place.end).max().unwrap_or(0)
+}
+
 impl Stay {
-    fn new(lines: usize, steps: Range<usize>) -> Self {
+    /// `lines` units while `steps` run.
+    pub(in crate::network) fn new(lines: usize, steps: Range<usize>) -> Self {
         Self {
             lines,
             steps,
             place: 0..0,
         }
+    }
+
+    /// Where it was placed.
+    pub(in crate::network) fn place(&self) -> Range<usize> {
+        self.place.clone()
     }
 }
 

@@ -12,43 +12,43 @@ use super::kernel::View;
 
 /// A tensor. Value 0 is the network's input.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Value {
-    pub(super) channels: usize,
+pub(in crate::network) struct Value {
+    pub(in crate::network) channels: usize,
     /// Voxels along z, y, x.
-    pub(super) size: [usize; 3],
+    pub(in crate::network) size: [usize; 3],
 }
 
 impl Value {
-    pub(super) fn voxels(&self) -> usize {
+    pub(in crate::network) fn voxels(&self) -> usize {
         self.size.iter().product()
     }
     /// Lines of 16 channels.
-    pub(super) fn lines(&self) -> usize {
+    pub(in crate::network) fn lines(&self) -> usize {
         self.channels.div_ceil(16) * self.voxels()
     }
 }
 
 /// The network's input.
-pub(super) const INPUT: usize = 0;
+pub(in crate::network) const INPUT: usize = 0;
 
 /// A layer by the names of its tensors.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct LayerName {
+pub(in crate::network) struct LayerName {
     /// Prefix of `weight` and `bias`.
-    pub(super) conv: String,
+    pub(in crate::network) conv: String,
     /// Prefix of the norm's `weight` and `bias`; none for skip and head.
-    pub(super) norm: Option<String>,
-    pub(super) view: View,
+    pub(in crate::network) norm: Option<String>,
+    pub(in crate::network) view: View,
     /// Channels of each source.
-    pub(super) from: Vec<usize>,
+    pub(in crate::network) from: Vec<usize>,
     /// The source is the network's input.
-    pub(super) single: bool,
-    pub(super) to: usize,
+    pub(in crate::network) single: bool,
+    pub(in crate::network) to: usize,
 }
 
 /// What a step does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Act {
+pub(in crate::network) enum Act {
     /// A convolution; its output is stored raw and normalised by whoever reads it.
     Conv,
     /// The end of a residual block, in place over the target.
@@ -59,27 +59,27 @@ pub(super) enum Act {
 
 /// One step.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Step {
-    pub(super) act: Act,
-    pub(super) layer: usize,
-    pub(super) sources: Vec<usize>,
+pub(in crate::network) struct Step {
+    pub(in crate::network) act: Act,
+    pub(in crate::network) layer: usize,
+    pub(in crate::network) sources: Vec<usize>,
     /// The value that is written; of no meaning for `Last`.
-    pub(super) target: usize,
+    pub(in crate::network) target: usize,
     /// What is there afterwards.
-    pub(super) level: Option<Level>,
+    pub(in crate::network) level: Option<Level>,
 }
 
 /// A network over one size of input.
 #[derive(Clone, Debug)]
-pub(super) struct Program {
-    pub(super) values: Vec<Value>,
-    pub(super) layers: Vec<LayerName>,
-    pub(super) steps: Vec<Step>,
+pub(in crate::network) struct Program {
+    pub(in crate::network) values: Vec<Value>,
+    pub(in crate::network) layers: Vec<LayerName>,
+    pub(in crate::network) steps: Vec<Step>,
 }
 
 impl Program {
     /// The steps of `config` for an input of `size` (z, y, x), every axis at least 16.
-    pub(super) fn new(config: &Config, size: [usize; 3]) -> Self {
+    pub(in crate::network) fn new(config: &Config, size: [usize; 3]) -> Self {
         let mut p = Self {
             values: vec![Value { channels: 1, size }],
             layers: Vec::new(),

@@ -136,7 +136,7 @@ pub(super) enum Data<'a> {
 
 /// How a layer looks at its sources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum View {
+pub(in crate::network) enum View {
     /// 3x3x3 that keeps the size; all sources side by side.
     Same,
     /// 4x4x4 that halves the size: eight phases of 2x2x2 taps.
