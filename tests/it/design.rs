@@ -33,6 +33,17 @@ fn predict_answers_what_design_does_and_a_refused_case_keeps_no_part_of_the_last
         assert!(out.join(name).exists(), "{name}");
     }
 
+    // Where it ran is in the record; without a GPU that is said.
+    let record = std::fs::read_to_string(out.join("case.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    let device = record["device"].as_str().unwrap();
+    let told = record["findings"].as_array().unwrap();
+    let told = told.iter().any(|f| f["name"] == "device");
+    assert!(
+        device.starts_with("cuda:0 (") || (device.starts_with("cpu (") && told),
+        "{device} {told}"
+    );
+
     // A bare file name lies in the current folder.
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
     let answer = calvaria()
@@ -53,4 +64,26 @@ fn predict_answers_what_design_does_and_a_refused_case_keeps_no_part_of_the_last
     let second = design(&refused, &out);
     assert_eq!(second.status.code(), Some(3), "{second:?}");
     assert_eq!(names(&out), ["case.json"]);
+}
+
+#[test]
+fn a_gpu_that_is_not_there_fails_by_name_and_a_word_that_is_no_device_is_wrong_use() {
+    let dir = tempfile::tempdir().unwrap();
+    for (device, code, words) in [
+        ("cuda:97", 1, "`cuda:97` can not be used: there is no"),
+        (
+            "gpu",
+            2,
+            "`gpu` is no device. Use `auto`, `cpu` or `cuda:N`.",
+        ),
+    ] {
+        let done = calvaria()
+            .args(["predict", "scan.nii.gz", "--device", device, "--out"])
+            .arg(dir.path().join("missing.nii.gz"))
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(code), "{text}");
+        assert!(text.contains(words), "{text}");
+    }
 }
