@@ -56,6 +56,15 @@ fn a_series_becomes_a_print_and_every_screen_follows() {
     });
     assert!(!stopped.reason.is_empty() && !stopped.next.is_empty());
     shown("attention");
+    // At most four events a second: a state that is passed in less may be left out, but none comes out of order. The
+    // person sees this one.
+    let mut told = Vec::new();
+    let hear = |last: &str, told: &mut Vec<String>| {
+        while told.last().is_none_or(|s| s != last) {
+            told.push(states.recv_timeout(PRINT_MAX).unwrap());
+        }
+    };
+    hear("stopped", &mut told);
 
     // The person looks, resets the printer and prints the same design again.
     room.act("/api/v1/printer/recover").unwrap();
@@ -80,11 +89,7 @@ fn a_series_becomes_a_print_and_every_screen_follows() {
             "link_printed",
         ]
     );
-    // At most four events a second: a state that is passed in less may be left out, but none comes out of order.
-    let mut told = Vec::new();
-    while told.last().is_none_or(|s| s != "printed") {
-        told.push(states.recv_timeout(PRINT_MAX).unwrap());
-    }
+    hear("printed", &mut told);
     told.dedup();
     let mut order = [
         "received",
