@@ -2,6 +2,7 @@
 //! number of threads.
 
 use super::cone::{Gap, cones};
+use crate::room::dice;
 use calvaria::intake::{self, Limits, nifti};
 use calvaria::mesh::{Mesh, check, file};
 use calvaria::phantom::{self, Atlas, Defect, Recipe};
@@ -59,16 +60,6 @@ fn mask(path: &Path) -> Volume<bool> {
 
 fn stl(folder: &Path) -> Mesh<Lps> {
     file::load(&folder.join("implant.stl")).unwrap()
-}
-
-fn dice(a: &Volume<bool>, b: &Volume<bool>) -> f64 {
-    let both = a
-        .data()
-        .iter()
-        .zip(b.data())
-        .filter(|&(&a, &b)| a && b)
-        .count();
-    2.0 * both as f64 / (a.count() + b.count()) as f64
 }
 
 /// A hole on each side: two bodies, two closed shells, both on the bed; and not a bit depends on the threads.

@@ -1,15 +1,8 @@
 //! The whole line, as a user runs it: the demo's real processes, its files, and the doors at both ends.
 
+use crate::room::run as calvaria;
 use std::path::Path;
 use std::process::{Command, Output};
-
-fn calvaria(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_calvaria"))
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(arguments)
-        .output()
-        .unwrap()
-}
 
 fn text(output: &Output) -> String {
     format!(

@@ -1,18 +1,11 @@
 //! Heads and holes, as a user makes them: files on disk, read back by the station's own doors and by other people's
 //! tools where these are installed.
 
+use crate::room::run as calvaria;
 use calvaria::intake::{self, Limits};
 use calvaria::volume::Volume;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-
-fn calvaria(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_calvaria"))
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(arguments)
-        .output()
-        .unwrap()
-}
 
 fn said(output: &Output) -> String {
     format!(

@@ -1,19 +1,9 @@
 //! The frame's ceiling on real implants: what a perfect network could score through the way there and back.
 
+use crate::room::dice;
 use calvaria::intake::{Limits, nifti};
 use calvaria::skull::{Frame, FrameSpec};
-use calvaria::volume::Volume;
 use std::path::PathBuf;
-
-fn dice(a: &Volume<bool>, b: &Volume<bool>) -> f64 {
-    let both = a
-        .data()
-        .iter()
-        .zip(b.data())
-        .filter(|&(&a, &b)| a && b)
-        .count();
-    2.0 * both as f64 / (a.count() + b.count()) as f64
-}
 
 /// networks.md 1.7, item 4: the true implant into cells of 2 mm, kept as fractions, and back. Measured there on eight
 /// cases: 0.983 on average. `CALVARIA_CEILING=all` takes the eight, else three of them stand for all.

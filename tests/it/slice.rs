@@ -1,17 +1,9 @@
 //! `calvaria slice` and `calvaria check` as a user types them.
 
+use crate::room::run as calvaria;
 use calvaria::mesh::{Mesh, stl};
 use calvaria::space::{Lps, Point};
 use std::path::Path;
-use std::process::{Command, Output};
-
-fn calvaria(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_calvaria"))
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(arguments)
-        .output()
-        .unwrap()
-}
 
 /// A block of 20 x 12 x 6 mm as an STL file.
 fn block(path: &Path) {

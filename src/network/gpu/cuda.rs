@@ -18,11 +18,21 @@ use cudarc::driver::result::{self, DriverError, ctx, device, module, primary_ctx
 use cudarc::driver::sys::{self, CUdevice_attribute_enum as Attribute, CUresult};
 use std::collections::HashMap;
 use std::ffi::{CString, c_void};
+use std::io::Read;
 use std::panic::catch_unwind;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-/// The kernels, made by `kernels/ptx.py`.
-pub(super) const PTX: &str = include_str!("kernels/calvaria.ptx");
+/// The kernels, made by `kernels/ptx.py`. A test unpacks them; were they broken, the text would be empty.
+pub(super) static PTX: LazyLock<String> = LazyLock::new(|| {
+    let packed: &[u8] = include_bytes!("kernels/calvaria.ptx.gz");
+    let mut text = String::new();
+    match flate2::read::GzDecoder::new(packed).read_to_string(&mut text) {
+        Ok(_) => text,
+        // The driver then says that there is no image, and the CPU answers.
+        Err(_) => String::new(),
+    }
+});
 
 /// How long a forward may take. V3 is expected to take 0.3 s on the slowest GPU that is meant.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -107,7 +117,7 @@ impl Cuda {
         };
         opened.current()?;
         opened.stream = stream::create(stream::StreamKind::NonBlocking).map_err(opening)?;
-        opened.load(PTX)?;
+        opened.load(&PTX)?;
         Ok(opened)
     }
 

@@ -91,7 +91,7 @@ fn every_launch_names_a_kernel_that_takes_as_many_words() {
             }
         }
     }
-    let there: std::collections::BTreeSet<String> = entries(PTX).map(String::from).collect();
+    let there: std::collections::BTreeSet<String> = entries(&PTX).map(String::from).collect();
     assert!(used.is_subset(&there), "{used:?} {there:?}");
     if let Some(mut gpu) = Emulated::start(0) {
         assert_eq!(gpu.sizes(), [CONV_WORDS, NORM_WORDS].map(|n| 8 * n as u64));
@@ -138,19 +138,19 @@ fn the_estimate_counts_what_the_reference_counts_and_meets_the_bar() {
     assert!(matches!(error, Fault::TooLarge(_)), "{error}");
 }
 
+/// The values of a tensor by name and shape.
+fn values<'a>(vb: &'a VarBuilder<'a>) -> impl Fn(&str, &[usize]) -> Result<Vec<f32>, Fault> + 'a {
+    |name, shape| {
+        let tensor = vb.get(shape, name).unwrap().flatten_all().unwrap();
+        Ok(tensor.to_vec1().unwrap())
+    }
+}
+
 /// A network on the emulated GPU, threads in `order`.
 fn engine(architecture: Architecture, order: u64) -> Option<Engine> {
     let tensors = seeded::tensors(architecture).unwrap();
     let vb = VarBuilder::from_tensors(tensors, DType::F32, &Candle::Cpu);
-    let get = |name: &str, shape: &[usize]| -> Result<Vec<f32>, Fault> {
-        Ok(vb
-            .get(shape, name)
-            .unwrap()
-            .flatten_all()
-            .unwrap()
-            .to_vec1()
-            .unwrap())
-    };
+    let get = values(&vb);
     let gpu = Box::new(Emulated::start(order)?);
     Some(Engine::new(&architecture.unet().unwrap(), gpu, get).unwrap())
 }
@@ -287,15 +287,7 @@ fn masks_of_trained_weights_are_those_of_the_cpu() {
     let config = Architecture::V3.unet().unwrap();
     let inventory = crate::network::inventory::inventory(Architecture::V3).unwrap();
     let vb = crate::network::weights::load_any(&file, &inventory).unwrap();
-    let get = |name: &str, shape: &[usize]| -> Result<Vec<f32>, Fault> {
-        Ok(vb
-            .get(shape, name)
-            .unwrap()
-            .flatten_all()
-            .unwrap()
-            .to_vec1()
-            .unwrap())
-    };
+    let get = values(&vb);
     let Some(gpu) = Emulated::start(0) else {
         return;
     };

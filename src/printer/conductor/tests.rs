@@ -545,19 +545,3 @@ fn told_to_end_in_a_print_the_heaters_go_off() {
     assert_eq!(rig.board.firmware().targets_c(), [0.0, 0.0]);
     assert_eq!(fault_name(&rig.job().unwrap()), "link_stopped");
 }
-
-/// Prints the last records of one seed: `CALVARIA_SEED=26 cargo test sim_show -- --nocapture --ignored`.
-#[test]
-#[ignore = "a tool for looking at one seed"]
-fn sim_show() {
-    let seed: u64 = std::env::var("CALVARIA_SEED").unwrap().parse().unwrap();
-    let text = part(seed, 500 + (seed as usize * 37) % 1500);
-    let mut rig = Rig::new(&text, Faults::bad_line(1e-4), seed);
-    let job = rig.print();
-    rig.executed();
-    println!("{:?}", job.fault);
-    let from = rig.records.len().saturating_sub(60);
-    for record in &rig.records[from..] {
-        println!("{record:?}");
-    }
-}

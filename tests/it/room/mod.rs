@@ -6,11 +6,12 @@ pub(crate) mod head;
 pub(crate) mod reader;
 
 use calvaria::status::{JobView, PrinterView};
+use calvaria::volume::Volume;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -29,6 +30,22 @@ pub(crate) fn calvaria() -> Command {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stdin(Stdio::null());
     command
+}
+
+/// The program with these arguments, to its end.
+pub(crate) fn run(arguments: &[&str]) -> Output {
+    calvaria().args(arguments).output().unwrap()
+}
+
+/// DSC of two masks on one grid.
+pub(crate) fn dice(a: &Volume<bool>, b: &Volume<bool>) -> f64 {
+    let both = a
+        .data()
+        .iter()
+        .zip(b.data())
+        .filter(|&(&a, &b)| a && b)
+        .count();
+    2.0 * both as f64 / (a.count() + b.count()) as f64
 }
 
 /// A number from the environment.

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Makes `calvaria.ptx` from `kernels.cu`: no GPU and no CUDA toolkit, two wheels from a package index.
+"""Makes `calvaria.ptx.gz` from `kernels.cu`: no GPU and no CUDA toolkit, two wheels from a package index.
 
     pip download --no-deps -d WHEELS nvidia-cuda-nvrtc-cu12==12.2.140 nvidia-cuda-nvcc-cu12==12.6.85
-    python ptx.py WHEELS            # writes calvaria.ptx beside the sources
+    python ptx.py WHEELS            # writes calvaria.ptx.gz beside the sources
     python ptx.py WHEELS --check    # compares instead; exit 1 where they differ
 
 NVRTC 12.2 writes PTX of version 8.2, which drivers from CUDA 12.2 on take (JetPack 6.0); compute_80 runs on everything
@@ -13,6 +13,7 @@ The header of the PTX names the compiler and a SHA-256 of the sources; a test ho
 """
 
 import ctypes
+import gzip
 import hashlib
 import pathlib
 import subprocess
@@ -106,13 +107,14 @@ def main():
         folder = pathlib.Path(folder)
         ptx = compiled(next(folder.glob("nvidia/cuda_nvrtc/lib/libnvrtc.so*")))
         accepted(folder / "nvidia/cuda_nvcc/bin/ptxas", ptx)
-    file = HERE / "calvaria.ptx"
+    file = HERE / "calvaria.ptx.gz"
     if "--check" in sys.argv:
-        if file.read_text() != ptx:
-            sys.exit("ptx: calvaria.ptx is not what the sources give")
-        print("calvaria.ptx is what the sources give")
+        if gzip.decompress(file.read_bytes()).decode() != ptx:
+            sys.exit("ptx: calvaria.ptx.gz is not what the sources give")
+        print("calvaria.ptx.gz is what the sources give")
     else:
-        file.write_text(ptx)
+        # No time stamp: the same sources give the same bytes.
+        file.write_bytes(gzip.compress(ptx.encode(), 9, mtime=0))
         print(f"{file.name}: {len(ptx)} bytes")
 
 
