@@ -43,6 +43,7 @@ use kernel::{Data, Line, Lines, Output, Pool, Source};
 use pack::Packed;
 use plan::Plan;
 use program::{Act, INPUT, Program, Step};
+use rayon::prelude::*;
 use shape::{Form, Shape};
 use std::collections::HashMap;
 
@@ -353,7 +354,8 @@ impl Fixed<'_> {
         let scale = scale(layer, &sums, size.iter().product());
         let bias = head.bias[0].0[0];
         // Where an odd input leaves a plane without a voxel, the head sees zeros.
-        answer.resize(self.x.len(), bias);
+        // By all threads: these pages are touched for the first time, which costs as much as a layer.
+        answer.par_extend(rayon::iter::repeat_n(bias, self.x.len()));
         // A head's filters are `[k]` lines of one channel: its 16 weights are the first lanes.
         let mut weights = Line::ZERO;
         for (lane, line) in weights.0.iter_mut().zip(head.filters.iter()) {
