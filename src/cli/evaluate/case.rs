@@ -15,8 +15,10 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Spent {
     pub(super) read: Duration,
+    /// With the look at the vault beside it.
     pub(super) native: Duration,
     pub(super) mirror: Duration,
+    /// With the mirror's native scores.
     pub(super) millimetre: Duration,
 }
 
@@ -28,6 +30,8 @@ impl Spent {
 
 /// Prediction and mirror on both grids; the prediction's native row is the first, the mirror's the second.
 ///
+/// Unpacking, scoring, looking and resampling are mostly serial: what does not need the other goes side by side.
+///
 /// # Errors
 /// A mask that can not be read or lies on another grid: a sentence with the case and the file.
 pub(super) fn rows(case: &Case) -> Result<(Vec<Row>, Spent), Failure> {
@@ -35,7 +39,6 @@ pub(super) fn rows(case: &Case) -> Result<(Vec<Row>, Spent), Failure> {
     let mut last = Instant::now();
     let mut lap = || std::mem::replace(&mut last, Instant::now()).elapsed();
 
-    // Unpacking takes as long as scoring: side by side.
     let (truth, (prediction, skull)) = rayon::join(
         || mask(&case.truth),
         || rayon::join(|| mask(&case.prediction), || mask(&case.defective)),
@@ -45,11 +48,14 @@ pub(super) fn rows(case: &Case) -> Result<(Vec<Row>, Spent), Failure> {
     let skull = in_order_of(&truth, skull?);
     spent.read = lap();
 
-    // The grids have to agree before the mirror is worth its time.
-    let scores = score(case, &truth, &prediction, &skull)?;
+    let (scores, look) = rayon::join(
+        || score(case, &truth, &prediction, &skull),
+        || head::look(&skull),
+    );
+    let scores = scores?;
     spent.native = lap();
 
-    let axes = head::axes(&skull);
+    let axes = look.map(|look| look.axes);
     let centroid = truth.centroid();
     let region = (axes.zip(centroid)).map(|(axes, at)| head::Region::of(axes.locate(at)));
     let side = (axes.filter(|_| centroid.is_some())).map(|axes| axes.side(&truth));
@@ -65,30 +71,33 @@ pub(super) fn rows(case: &Case) -> Result<(Vec<Row>, Spent), Failure> {
     let mut rows = vec![row(Grid::Native, Method::Prediction, scores)];
 
     // No vault, no plane: then the mirror answers nothing, and that is scored.
-    let mirrored = match head::plane(&skull) {
-        Some(plane) => mirror::baseline(&skull, &plane, centroid),
+    let mirrored = match look {
+        Some(look) => mirror::baseline(&skull, &look.plane, centroid),
         None => skull.map(|_| false),
     };
     spent.mirror = lap();
-    let scores = score(case, &truth, &mirrored, &skull)?;
-    rows.push(row(Grid::Native, Method::Mirror, scores));
-    spent.native += lap();
 
     let spec = FrameSpec {
         voxel_mm: 1.0,
         ..FrameSpec::default()
     };
-    match Frame::fit(&skull, &spec) {
+    let (scores, coarse) = rayon::join(
+        || score(case, &truth, &mirrored, &skull),
+        || Frame::fit(&skull, &spec),
+    );
+    rows.push(row(Grid::Native, Method::Mirror, scores?));
+    match coarse {
         Ok(frame) => {
             let forward = |mask: &Volume<bool>| {
                 let cells = frame.forward(mask).map_err(Failure::failed)?;
                 Ok::<_, Failure>(cells.map(|&f| f >= 0.5))
             };
-            let (truth, skull) = (forward(&truth)?, forward(&skull)?);
-            for (method, answer) in [(Method::Prediction, prediction), (Method::Mirror, mirrored)] {
-                let scores = score(case, &truth, &forward(&answer)?, &skull)?;
-                rows.push(row(Grid::Millimetre, method, scores));
-            }
+            let (truth, skull) = rayon::join(|| forward(&truth), || forward(&skull));
+            let (truth, skull) = (truth?, skull?);
+            let scored = |answer| score(case, &truth, &forward(answer)?, &skull);
+            let (own, mirrors) = rayon::join(|| scored(&prediction), || scored(&mirrored));
+            rows.push(row(Grid::Millimetre, Method::Prediction, own?));
+            rows.push(row(Grid::Millimetre, Method::Mirror, mirrors?));
         }
         // The table says of how many cases it is.
         Err(why) => tracing::warn!("case {}: no scores at 1 mm: {why}", case.key),

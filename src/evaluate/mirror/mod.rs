@@ -15,5 +15,5 @@ mod answer;
 #[cfg(test)]
 mod tests;
 
-pub use crate::head::{Plane, plane};
+pub use crate::head::Plane;
 pub use answer::baseline;

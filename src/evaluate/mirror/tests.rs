@@ -1,6 +1,7 @@
 //! A head whose plane is known: a shell of an ellipsoid, turned and shifted, with a hole on its left.
 
 use super::*;
+use crate::head::plane;
 use crate::space::{Lps, Map, Point, Vector};
 use crate::volume::Volume;
 use crate::volume::axes::{Canonical, LEFT, POSTERIOR, SUPERIOR};
