@@ -1,5 +1,6 @@
 //! Axes: where the head lies in the patient, and how it is turned there.
 
+use super::plane::Plane;
 use super::region;
 use crate::space::{Head, Lps, Map, Point, Vector};
 use crate::status::Side;
@@ -72,6 +73,13 @@ impl Axes {
     pub fn side(&self, body: &Volume<bool>) -> Side {
         let set = body.data().iter().enumerate().filter(|&(_, &v)| v);
         region::side(set.map(|(offset, _)| self.locate(body.centre(body.index(offset)))))
+    }
+
+    /// The reflection in the plane through the middle, of the left to the right.
+    pub fn reflection(&self) -> Map<Lps, Lps> {
+        let normal = self.left();
+        let offset_mm = normal.dot(self.middle().minus(Point::new([0.0; 3])));
+        Plane { normal, offset_mm }.reflection()
     }
 
     /// How far the head is nodded forward (chin to the chest) against the scanner's axes, degrees.

@@ -6,6 +6,7 @@
 use super::candidate::{Candidate, candidates};
 use super::chart::{Chart, sphere};
 use super::field::Sampled;
+use super::mirrored::Mirrored;
 use super::opening::{Opening, openings};
 use super::place;
 use super::rules::Rules;
@@ -72,6 +73,8 @@ pub struct Body {
     /// How it was surveyed.
     pub(super) chart: Chart,
     pub(super) reach_mm: f64,
+    /// The other half of the head, as seen for this survey.
+    pub(super) mirrored: Option<Mirrored>,
 }
 
 /// Nothing in the answer is a hole in the skull.
@@ -96,7 +99,7 @@ impl NoDefect {
     fn although(mut self, open: &[Opening], axes: &Axes) -> Self {
         if let Some(largest) = open.first() {
             let text = format!(
-                " The vault is open all the same ({}, {:.0} cm2): a part for it has to be designed by hand.",
+                " The vault is open all the same ({}, {:.0} cm2).",
                 place::region(largest.centre, axes),
                 largest.mm2 / 100.0
             );
@@ -253,10 +256,13 @@ impl Scene<'_> {
         let predicted = |p: Point<Lps>| threshold - predicted.at(p, |v| v);
 
         let none = "no ray passes the skull where the network marks it as missing.";
-        let first = Vault::survey(chart, 80.0, &bone, &predicted).ok_or(none)?;
+        let first = Vault::survey(chart, 80.0, &bone, &predicted, |_| None).ok_or(none)?;
         let ((u, v), far) = first.extent();
         let chart = chart.turned_to(u, v).ok_or(none)?;
-        let vault = Vault::survey(chart, (far + 22.0).min(115.0), &bone, &predicted).ok_or(none)?;
+        let reach_mm = (far + 22.0).min(115.0);
+        let reflection = self.axes.reflection();
+        let mirrored = |outer: &_| Some(Mirrored::cast(chart, reach_mm, &bone, &reflection, outer));
+        let vault = Vault::survey(chart, reach_mm, &bone, &predicted, mirrored).ok_or(none)?;
         self.judge(&vault)?;
         Ok(vault)
     }
@@ -346,6 +352,7 @@ impl Scene<'_> {
                     printed: area_mm2 >= self.rules.part_least_cm2 * 100.0,
                     mask: body.clone(),
                     chart: vault.chart,
+                    mirrored: vault.mirrored.clone(),
                     reach_mm: (vault.extent().1 + 22.0).min(115.0),
                 }
             })
@@ -422,6 +429,11 @@ impl Scene<'_> {
                     .value(body.area_mm2 / 100.0, "cm2")
                     .at_least(self.rules.part_least_cm2),
             );
+        }
+        if vault.mirrored_share > 0.0 {
+            let text = "The shape follows the other half of the head where that has bone.";
+            findings
+                .push(Finding::info("other_side", text).value(vault.mirrored_share * 100.0, "%"));
         }
         if vault.open {
             let text = "The hole runs out of the vault; there the network alone ends the part. Look at its border.";

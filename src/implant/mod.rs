@@ -3,8 +3,9 @@
 //! In:    the probability that bone is missing, on the native grid; the skull's mask; the CT in HU.
 //! Out:   [`Missing`], the bone that is not there at full thickness on the native grid, with its bodies, side
 //!        and region, or [`NoDefect`]; and [`Solid`], a closed mesh in patient LPS mm with its [`Fit`].
-//! Holds: the bone decides the outline and the border's height and slope, the network the middle. Every part
-//!        is one closed shell; it never comes nearer to the bone than the clearance along its way in.
+//! Holds: the bone decides the outline and the border's height and slope; the other half of the head, and far from
+//!        the rim the network, the middle. Every part is one closed shell; it never comes nearer to the bone than
+//!        the clearance along its way in.
 //! Never: opens a file, asks the time, draws a random number. Never takes the bone's edge from a mask when grey
 //!        values are there.
 
@@ -15,6 +16,7 @@ mod fault;
 mod field;
 mod fit;
 mod insertion;
+mod mirrored;
 mod missing;
 mod opening;
 mod part;

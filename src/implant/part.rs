@@ -82,10 +82,11 @@ impl Made {
         let clearance_mm = rules.clearance_mm + UNSURE * (slice_mm - SURE_MM).max(0.0);
         let near = Sampled::new(&bone, 5.0);
         let target = Sampled::new(&body.mask, 0.0);
-        let vault = Vault::survey(chart, body.reach_mm, &|p| near.at(p, |v| v), &|p| {
-            0.5 - target.at(p, |v| if v { 1.0 } else { 0.0 })
-        })
-        .ok_or_else(no_rim)?;
+        let bone_at = |p| near.at(p, |v| v);
+        let missing_at = |p| 0.5 - target.at(p, |v| if v { 1.0 } else { 0.0 });
+        let mirrored = |_: &_| body.mirrored.clone();
+        let vault = Vault::survey(chart, body.reach_mm, &bone_at, &missing_at, mirrored)
+            .ok_or_else(no_rim)?;
         tracing::debug!("vault surveyed");
         let part_thickness = part_thickness(&vault, rules);
         let shape = wanted(&grid, &vault, &part_thickness);

@@ -151,6 +151,8 @@ impl Rays {
             step_p95: 0.0,
             free,
             covered,
+            mirrored: None,
+            mirrored_share: 0.0,
         })
     }
 }
