@@ -1,8 +1,8 @@
 //! Head: the skull's own axes, and where on the head something lies.
 //!
 //! In:    a skull's mask, with a hole or without, turned as it likes, with or without face and neck.
-//! Out:   the [`Plane`] of symmetry; the [`Axes`]: a map from the patient's millimetres to the head's own
-//!        ([`Head`](crate::space::Head)); the [`Region`] and side of a place.
+//! Out:   in one [`Look`], the [`Plane`] of symmetry and the [`Axes`]: a map from the patient's millimetres to the
+//!        head's own ([`Head`](crate::space::Head)); the [`Region`] and side of a place.
 //! Holds: axes turn with the skull, whatever the scanner's axes are. What is missing pulls nothing: a direction
 //!        without bone is not asked. The same bits for any number of threads.
 //! Never: opens a file, knows of a prediction.
@@ -10,7 +10,7 @@
 //!
 //! `skin` is the vault's outer surface as rays see it, `register` finds the plane under which it is its own mirror
 //! image (yaw, roll, side), `nod` lays the mean vault of `vault` over it (pitch and the middle), `region` names bones.
-//! `plane` and `axes` are what comes out.
+//! `plane` and `axes` are what comes out, together as a [`Look`].
 
 use crate::volume::Volume;
 

@@ -11,8 +11,8 @@ use super::opening::{Opening, openings};
 use super::place;
 use super::rules::Rules;
 use super::vault::Vault;
-use crate::head::Axes;
-use crate::space::{Lps, Point};
+use crate::head::{self, Axes};
+use crate::space::{Lps, Map, Point};
 use crate::status::{Finding, Side};
 use crate::volume::components::{self, Connectivity};
 use crate::volume::crop::{self, bounds, crop};
@@ -73,7 +73,7 @@ pub struct Body {
     /// How it was surveyed.
     pub(super) chart: Chart,
     pub(super) reach_mm: f64,
-    /// The other half of the head, as seen for this survey.
+    /// The other half of the head, where the shape follows it.
     pub(super) mirrored: Option<Mirrored>,
 }
 
@@ -131,10 +131,13 @@ pub fn missing(
             "the answer is on another grid than the skull.",
         ));
     }
-    let Some(head) = bounds(skull) else {
+    let Some(hull) = bounds(skull) else {
         return Err(NoDefect::because("there is no skull."));
     };
-    let axes = place::axes(skull, &head);
+    let seen = head::axes(skull);
+    // The middle of a box is no plane of symmetry.
+    let reflection = seen.map(|axes| axes.reflection());
+    let axes = seen.unwrap_or_else(|| place::upright(skull, &hull));
     tracing::debug!(nod_deg = axes.nod_deg(), "axes");
     let least_mm2 = rules.part_least_cm2 * 100.0;
     let none = |why: &str| {
@@ -177,8 +180,9 @@ pub fn missing(
     let scene = Scene {
         skull,
         rules,
-        skin: place::skin(skull, &head, &axes),
+        skin: place::skin(skull, &hull, &axes),
         axes,
+        reflection,
     };
     tracing::debug!("skin found");
     let mut refused = Vec::new();
@@ -229,6 +233,8 @@ struct Scene<'a> {
     rules: &'a Rules,
     /// The head's own axes.
     axes: Axes,
+    /// In its plane of symmetry, where one was found.
+    reflection: Option<Map<Lps, Lps>>,
     /// Outer skin of its vault.
     skin: Vec<Point<Lps>>,
 }
@@ -260,8 +266,10 @@ impl Scene<'_> {
         let ((u, v), far) = first.extent();
         let chart = chart.turned_to(u, v).ok_or(none)?;
         let reach_mm = (far + 22.0).min(115.0);
-        let reflection = self.axes.reflection();
-        let mirrored = |outer: &_| Some(Mirrored::cast(chart, reach_mm, &bone, &reflection, outer));
+        let mirrored = |outer: &_| {
+            (self.reflection.as_ref())
+                .map(|reflection| Mirrored::cast(chart, reach_mm, &bone, reflection, outer))
+        };
         let vault = Vault::survey(chart, reach_mm, &bone, &predicted, mirrored).ok_or(none)?;
         self.judge(&vault)?;
         Ok(vault)
@@ -431,7 +439,7 @@ impl Scene<'_> {
             );
         }
         if vault.mirrored_share > 0.0 {
-            let text = "The shape follows the other half of the head where that has bone.";
+            let text = "The shape follows the other half of the head where that has bone: look at that side too.";
             findings
                 .push(Finding::info("other_side", text).value(vault.mirrored_share * 100.0, "%"));
         }
@@ -440,7 +448,8 @@ impl Scene<'_> {
             findings.push(Finding::warn("open_rim", text).value(vault.bordered * 100.0, "%"));
         }
         if vault.covered < 0.5 {
-            let text = "The network marks less than half of the hole; the bone around it gave the rest of the shape.";
+            let text =
+                "The network marks less than half of the hole; bone gave the rest of the shape.";
             findings.push(
                 Finding::warn("network_short", text)
                     .value(vault.covered * 100.0, "%")

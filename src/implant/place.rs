@@ -1,6 +1,6 @@
 //! Place: where on the head something lies, in the head's own axes.
 
-use crate::head::{self, Axes, Region};
+use crate::head::{Axes, Region};
 use crate::space::{Head, Lps, Point};
 use crate::volume::Volume;
 use crate::volume::crop::IndexBox;
@@ -9,9 +9,9 @@ use std::f64::consts::{PI, TAU};
 /// Without a vault to be seen the middle of the head lies this far under the highest bone, mm.
 const UNDER_TOP_MM: f64 = 75.0;
 
-/// The head's own axes; for a skull that shows no vault the scanner's, in the middle of the skull's box.
-pub(super) fn axes(skull: &Volume<bool>, head: &IndexBox) -> Axes {
-    head::axes(skull).unwrap_or_else(|| Axes::upright(box_middle(skull, head)))
+/// The scanner's axes in the middle of the skull's box, for a skull that shows no vault.
+pub(super) fn upright(skull: &Volume<bool>, hull: &IndexBox) -> Axes {
+    Axes::upright(box_middle(skull, hull))
 }
 
 /// In the middle of the skull's box from side to side and front to back, 75 mm under its top.

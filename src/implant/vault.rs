@@ -41,7 +41,7 @@ pub(super) struct Vault {
     pub(super) free: f64,
     /// Share of the hole's rays that are predicted.
     pub(super) covered: f64,
-    /// The other half of the head, where it was looked at.
+    /// The other half of the head, where the shape follows it.
     pub(super) mirrored: Option<Mirrored>,
     /// Share of the hole whose shape follows it.
     pub(super) mirrored_share: f64,
@@ -78,7 +78,8 @@ impl Vault {
             mirrored: mirrored.as_ref(),
         };
         rays.tables(&mut vault, NEAR_PLATE, guides);
-        vault.mirrored = mirrored;
+        let used = vault.mirrored_share > 0.0;
+        vault.mirrored = mirrored.filter(|_| used).map(Mirrored::accepted);
         Some(vault)
     }
 
