@@ -1,6 +1,8 @@
 //! Who answers: the CPU always can, a GPU where there is one; what a GPU can not do, the CPU does again.
 
 use super::architecture::Architecture;
+#[cfg(feature = "candle-cuda")]
+use super::candle_gpu::{self, CandleGpu};
 use super::engine::{self, Engine};
 use super::gpu::{self, Fault, Gpu};
 use super::reference::{Reference, reference};
@@ -41,18 +43,7 @@ impl Host {
                 Tensor::from_vec(logits, (1, d, h, w), cpu)?
             }
             Self::Reference(architecture, network) => {
-                let architecture = *architecture;
-                if let Some(why) = architecture.unfit(cells) {
-                    return Err(NetworkError::Size {
-                        architecture,
-                        cells,
-                        why,
-                    });
-                }
-                if cells.iter().product::<usize>() != x.len() {
-                    let have = x.len();
-                    return Err(NetworkError::Length { have, cells });
-                }
+                fits(*architecture, x.len(), cells)?;
                 let x = Tensor::from_slice(x, (1, d, h, w), cpu)?;
                 network.forward(&x, done)?
             }
@@ -74,10 +65,65 @@ impl Host {
     }
 }
 
+/// Refuses sizes that the reference path does not take, and `count` numbers that are not one a cell.
+fn fits(architecture: Architecture, count: usize, cells: [usize; 3]) -> Result<(), NetworkError> {
+    if let Some(why) = architecture.unfit(cells) {
+        return Err(NetworkError::Size {
+            architecture,
+            cells,
+            why,
+        });
+    }
+    if cells.iter().product::<usize>() != count {
+        return Err(NetworkError::Length { have: count, cells });
+    }
+    Ok(())
+}
+
+/// What stands in front of the CPU.
+#[derive(Debug)]
+enum Front {
+    Engine(gpu::Engine),
+    #[cfg(feature = "candle-cuda")]
+    Candle(CandleGpu),
+}
+
+impl Front {
+    fn name(&self) -> String {
+        match self {
+            Self::Engine(gpu) => gpu.name(),
+            #[cfg(feature = "candle-cuda")]
+            Self::Candle(gpu) => gpu.name(),
+        }
+    }
+
+    /// Refuses what no device could compute, before a GPU is blamed for it.
+    fn fits(&self, count: usize, size: [usize; 3]) -> Result<(), NetworkError> {
+        match self {
+            Self::Engine(_) => Ok(engine::check(size, count)?),
+            #[cfg(feature = "candle-cuda")]
+            Self::Candle(gpu) => fits(gpu.architecture(), count, size),
+        }
+    }
+
+    fn forward(
+        &mut self,
+        x: &[f32],
+        size: [usize; 3],
+        done: &mut dyn FnMut(f64),
+    ) -> Result<Vec<f32>, Fault> {
+        match self {
+            Self::Engine(gpu) => gpu.forward(x, size, &mut |level| done(level.work_done())),
+            #[cfg(feature = "candle-cuda")]
+            Self::Candle(gpu) => gpu.forward(x, size, done),
+        }
+    }
+}
+
 /// A GPU, until it fails, and what is to be said about it.
 #[derive(Debug, Default)]
 struct Chosen {
-    gpu: Option<gpu::Engine>,
+    gpu: Option<Front>,
     notice: Option<Notice>,
 }
 
@@ -125,12 +171,12 @@ impl Answers {
             Device::Auto => 0,
             Device::Cuda(ordinal) => ordinal,
         };
-        let tried = architecture
-            .unet()
-            .ok_or(Fault::Architecture(architecture))
-            .and_then(|config| Ok((config, open(ordinal)?)))
-            .map_err(NetworkError::from)
-            .and_then(|(config, gpu)| self.accept(gpu, &config, weights, size));
+        let tried = match architecture.unet() {
+            Some(config) => open(ordinal)
+                .map_err(NetworkError::from)
+                .and_then(|gpu| self.accept(gpu, &config, weights, size)),
+            None => self.accept_candle(ordinal, architecture, weights),
+        };
         match (tried, device) {
             (Ok(()), _) => {}
             (Err(NetworkError::Gpu { fault, .. }), Device::Auto) => self.note(&fault),
@@ -158,8 +204,35 @@ impl Answers {
         if let Some(size) = size {
             gpu.reserve(size)?;
         }
-        self.chosen().gpu = Some(gpu);
+        self.chosen().gpu = Some(Front::Engine(gpu));
         Ok(())
+    }
+
+    /// The same by candle's kernels, for what the GPU engine does not know.
+    #[cfg(feature = "candle-cuda")]
+    fn accept_candle(
+        &self,
+        ordinal: usize,
+        architecture: Architecture,
+        weights: &VarBuilder<'_>,
+    ) -> Result<(), NetworkError> {
+        let gpu = CandleGpu::open(ordinal, architecture, weights)?;
+        let case = gpu::stored_case(candle_gpu::CASE);
+        let want = self.host.logits(&case, candle_gpu::CASE, &mut |_| ())?;
+        gpu.check(&want.flatten_all()?.to_vec1()?)?;
+        self.chosen().gpu = Some(Front::Candle(gpu));
+        Ok(())
+    }
+
+    #[cfg(not(feature = "candle-cuda"))]
+    #[allow(clippy::unused_self, reason = "as with the feature")]
+    fn accept_candle(
+        &self,
+        _: usize,
+        architecture: Architecture,
+        _: &VarBuilder<'_>,
+    ) -> Result<(), NetworkError> {
+        Err(Fault::Architecture(architecture).into())
     }
 
     fn chosen(&self) -> MutexGuard<'_, Chosen> {
@@ -186,10 +259,13 @@ impl Answers {
         }
     }
 
-    /// Seconds of the last forward on a GPU, copies apart, and all bytes it has there.
+    /// Seconds of our engine's last forward on a GPU, copies apart, and all bytes it has there.
     pub(super) fn on_gpu(&self) -> Option<(f64, usize)> {
         let chosen = self.chosen();
-        chosen.gpu.as_ref().map(|gpu| (gpu.seconds(), gpu.memory()))
+        match &chosen.gpu {
+            Some(Front::Engine(gpu)) => Some((gpu.seconds(), gpu.memory())),
+            _ => None,
+        }
     }
 
     /// What the CPU computes with.
@@ -218,8 +294,8 @@ impl Answers {
     ) -> Result<Vec<f32>, NetworkError> {
         let mut chosen = self.chosen();
         if let Some(gpu) = &mut chosen.gpu {
-            engine::check(size, x.len())?;
-            match gpu.forward(x, size, &mut |level| done(level.work_done())) {
+            gpu.fits(x.len(), size)?;
+            match gpu.forward(x, size, done) {
                 Ok(answer) => return Ok(answer),
                 Err(fault) => {
                     tracing::warn!(%fault, "the GPU is given up");
@@ -385,6 +461,7 @@ mod tests {
         );
     }
 
+    #[cfg(not(feature = "candle-cuda"))]
     #[test]
     fn a_network_without_gpu_kernels_runs_on_the_cpu_and_no_gpu_is_opened_for_it() {
         for architecture in [Architecture::CraNeXt, Architecture::Wu] {

@@ -25,11 +25,14 @@
 //! | `bare.rs` | weights without a card, over any size: for measuring |
 //! | `engine/` | the same networks, fast, on a CPU |
 //! | `gpu/` | the same networks on a CUDA device |
+//! | `candle_gpu.rs` | the others there, by candle's kernels, with the feature `candle-cuda` |
 //! | `seeded.rs` | weights from a hash, for parity and for tests of the whole line |
 
 mod answers;
 mod architecture;
 mod bare;
+#[cfg(feature = "candle-cuda")]
+mod candle_gpu;
 mod card;
 mod compute;
 mod convolution;

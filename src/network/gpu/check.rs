@@ -41,8 +41,15 @@ pub(in crate::network) fn head([d, h, w]: [usize; 3]) -> Vec<f32> {
 /// # Errors
 /// A fault of the GPU, or [`Fault::Wrong`].
 pub(in crate::network) fn check(engine: &mut Engine, want: &[f32]) -> Result<(), Fault> {
-    let have = engine.run(&head(SIZE), SIZE, true, &mut |_| ())?;
-    let percent = difference(&have, want);
+    compare(&engine.run(&head(SIZE), SIZE, true, &mut |_| ())?, want)
+}
+
+/// Holds logits of a case against those of the CPU.
+///
+/// # Errors
+/// [`Fault::Wrong`].
+pub(in crate::network) fn compare(have: &[f32], want: &[f32]) -> Result<(), Fault> {
+    let percent = difference(have, want);
     if percent <= f64::from(MOST_PERCENT) {
         return Ok(());
     }

@@ -42,6 +42,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// # Errors
 /// Everything that can be missing: driver, device, compute capability 8.0, a driver that takes the PTX.
 pub(in crate::network) fn open(ordinal: usize) -> Result<Box<dyn Gpu>, Fault> {
+    // With candle's CUDA the driver is linked: without it the program would not have started.
+    #[cfg(not(feature = "candle-cuda"))]
     // SAFETY: libraries of the driver's name are loaded and given back; their initialisers are NVIDIA's.
     if !unsafe { sys::is_culib_present() } {
         return Err(Fault::NoDriver);

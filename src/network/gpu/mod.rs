@@ -43,6 +43,8 @@ mod tests;
 pub use estimate::{Estimate, estimate};
 pub use fault::Fault;
 
+#[cfg(feature = "candle-cuda")]
+pub(super) use check::compare;
 pub(super) use check::{SIZE as CASE, check, head as stored_case};
 pub(super) use cuda::open;
 pub(super) use device::Gpu;
