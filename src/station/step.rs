@@ -102,11 +102,11 @@ pub enum Action {
 /// Where a drop lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// `DATA/work/CODE`: taken, not yet decided.
+    /// The folder `work` of the station's data, by the case's code: taken, not yet decided.
     Work,
-    /// `DATA/done/CODE`.
+    /// The folder `done`, likewise.
     Done,
-    /// `DATA/quarantine/CODE`, with `REASON.txt`.
+    /// The folder `quarantine`, with `REASON.txt`.
     Quarantine,
 }
 
