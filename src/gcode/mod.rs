@@ -5,10 +5,12 @@
 //! Never: makes toolpaths (that is `slicer`) or talks to a port (that is `printer`).
 //!
 //! [`parse`] reads a line, [`Machine`] carries commands out, [`moves`] does both for a whole text. [`check`] proves
-//! a file, [`seal`] ends one, [`Planner`] says how long each move takes.
+//! a file, [`seal`] ends one, [`Planner`] says how long each move takes. [`dialect`] is the table of what each family of
+//! firmware really does.
 
 mod certificate;
 mod check;
+pub mod dialect;
 mod grammar;
 mod motion;
 mod number;
@@ -21,6 +23,7 @@ pub use certificate::Certificate;
 pub use check::{
     Checked, Checker, LINE_BYTES_MAX, LINES_MAX, VIOLATIONS_MAX, Violation, check, check_reader,
 };
+pub use dialect::Dialect;
 pub use grammar::{Command, GrammarError, WORDS_MAX, Word, commands, parse, strip};
 pub use motion::{AXES, Effect, Machine, MotionError, Move, moves};
 pub use number::{DIGITS_MAX, Number, NumberError};

@@ -3,6 +3,7 @@
 //! Never: read or judged here; that is `shelf` and `ranges`.
 
 use super::certificate::Certificate;
+use super::dialect::Dialect;
 use serde::{Deserialize, Serialize};
 
 /// One value each for X, Y, Z and E.
@@ -72,6 +73,9 @@ pub struct Printer {
     /// `true`: no metal moves.
     #[serde(default, rename = "virtual")]
     pub is_virtual: bool,
+    /// The firmware's family.
+    #[serde(default)]
+    pub dialect: Dialect,
     /// Bed along X and Y, mm; the front left corner is 0.
     pub bed_mm: [f64; 2],
     /// Highest Z, mm.

@@ -46,6 +46,7 @@ pub(super) fn printer(printer: &Printer) -> Result<(), Outside> {
         name: _,
         title: _,
         is_virtual: _,
+        dialect,
         bed_mm,
         height_mm,
         nozzle_mm,
@@ -70,6 +71,7 @@ pub(super) fn printer(printer: &Printer) -> Result<(), Outside> {
     ];
     judge(rows.map(owned))?;
     machine(limits)?;
+    let facts = dialect.facts();
     let Link {
         baud,
         window,
@@ -78,8 +80,14 @@ pub(super) fn printer(printer: &Printer) -> Result<(), Outside> {
     } = link;
     let rows: [Row; 4] = [
         ("link.baud", f64::from(*baud), 9600.0, 4_000_000.0),
-        ("link.window", *window as f64, 1.0, 15.0),
-        ("link.line_max_bytes", *line_max_bytes as f64, 48.0, 1024.0),
+        // More would hide an M112 behind a full queue.
+        ("link.window", *window as f64, 1.0, facts.window_max as f64),
+        (
+            "link.line_max_bytes",
+            *line_max_bytes as f64,
+            48.0,
+            facts.line_max_bytes as f64,
+        ),
         ("link.boot_s", *boot_s, 0.0, 60.0),
     ];
     judge(rows.map(owned))
