@@ -2,6 +2,7 @@
 
 use super::{Failure, Outcome};
 use crate::station::{Config, Store, StoreError};
+use crate::status::Role;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 
@@ -22,10 +23,13 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Act {
-    /// Add a person, or give one a new PIN (at least 6 digits).
+    /// Add a person, or give one a new PIN (at least 6 digits) and role.
     Add {
         /// The person's name, as the record shows it.
         name: String,
+        /// operator releases; supervisor also what is doubtful; service looks after the machine.
+        #[arg(long, default_value = "operator")]
+        role: Role,
         /// Read the PIN from standard input instead of asking.
         #[arg(long)]
         pin_stdin: bool,
@@ -35,6 +39,11 @@ enum Act {
         /// As JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Forget the wrong PINs of a person, or of everybody, so that nobody has to wait.
+    Unlock {
+        /// The person's name; without it everybody's.
+        name: Option<String>,
     },
     /// Take the right away. What they released stays in the record.
     Remove {
@@ -64,10 +73,17 @@ pub(super) fn run(args: Args) -> Outcome {
     };
     let now = super::serve::stamp(&jiff::Zoned::now());
     match args.act {
-        Act::Add { name, pin_stdin } => {
+        Act::Unlock { name } => store
+            .unlock(&name.unwrap_or_default(), &now)
+            .map_err(Failure::failed),
+        Act::Add {
+            name,
+            role,
+            pin_stdin,
+        } => {
             let pin = read_pin(pin_stdin)?;
             store
-                .add_operator(&name, &pin, &now)
+                .add_operator(&name, &pin, role, &now)
                 .map_err(Failure::usage)
         }
         Act::List { json } => list(&store, json),
@@ -89,13 +105,13 @@ fn list(store: &Store, json: bool) -> Outcome {
     let written = if json {
         let list: Vec<_> = operators
             .iter()
-            .map(|(name, added)| serde_json::json!({ "name": name, "added": added }))
+            .map(|p| serde_json::json!({ "name": p.name, "role": p.role, "added": p.added }))
             .collect();
         writeln!(out, "{}", serde_json::Value::from(list))
     } else {
         operators
             .iter()
-            .try_for_each(|(name, added)| writeln!(out, "{name}\t{added}"))
+            .try_for_each(|p| writeln!(out, "{}\t{}\t{}", p.name, p.role.word(), p.added))
     };
     written.map_err(Failure::failed)
 }

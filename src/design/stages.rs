@@ -158,7 +158,8 @@ fn tell_device(network: &Network, case: &mut Case<'_>) {
 fn weights_line(card: &Card) -> String {
     let score = card
         .scores
-        .get("test")
+        .get("decision")
+        .or_else(|| card.scores.get("test"))
         .or_else(|| card.scores.get("val"))
         .and_then(|table| {
             let number = |key: &str| table.get(key).and_then(toml::Value::as_float);
@@ -433,5 +434,6 @@ fn make_gcode(
         filament_g: sliced.plan.filament_g,
         layers: u32::try_from(sliced.plan.layers).unwrap_or(u32::MAX),
         weights: String::new(),
+        material: material.name.clone(),
     })
 }

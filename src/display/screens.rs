@@ -154,6 +154,7 @@ fn trouble(snapshot: &Snapshot) -> Option<Trouble> {
         | JobState::Printing
         | JobState::Paused
         | JobState::Printed
+        | JobState::Rejected
         | JobState::Cancelled => return None,
     };
     (on_printer(snapshot).is_none()).then(|| Trouble {

@@ -21,6 +21,10 @@ pub struct Config {
     pub printer: Printer,
     /// Materials.
     pub material: Material,
+    /// Who releases.
+    pub release: Release,
+    /// When cases are put away by themselves.
+    pub retention: Retention,
     /// The designer.
     pub design: Design,
     /// The LCD.
@@ -79,6 +83,22 @@ pub struct Material {
     pub name: String,
 }
 
+/// Who releases.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Release {
+    /// How many people a release needs, 1 or 2.
+    pub persons: u32,
+}
+
+/// When cases that are over are put away by themselves: off the list, with the rule in the record. No file is deleted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Retention {
+    /// After so many days; 0: never.
+    pub days: u32,
+}
+
 /// The designer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -110,6 +130,8 @@ impl Default for Config {
             web: Web::default(),
             printer: Printer::default(),
             material: Material::default(),
+            release: Release::default(),
+            retention: Retention::default(),
             design: Design::default(),
             display: Display::default(),
         }
@@ -143,6 +165,11 @@ impl Default for Printer {
 impl Default for Material {
     fn default() -> Self {
         Self { name: "pla".into() }
+    }
+}
+impl Default for Release {
+    fn default() -> Self {
+        Self { persons: 1 }
     }
 }
 impl Default for Design {
@@ -315,6 +342,10 @@ impl Config {
         if !(0.2..=3600.0).contains(&self.drop.rescan_s) {
             let want = "write seconds from 0.2 to 3600";
             return wrong("drop.rescan_s", self.drop.rescan_s.to_string(), want);
+        }
+        if !(1..=2).contains(&self.release.persons) {
+            let want = "write 1 or 2";
+            return wrong("release.persons", self.release.persons.to_string(), want);
         }
         if self.design.device.parse::<Device>().is_err() {
             let want = "write auto, cpu or cuda:N";

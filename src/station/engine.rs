@@ -11,16 +11,18 @@
 mod design;
 mod drops;
 mod print;
+mod retention;
 mod show;
 
 use super::config::Config;
 use super::folders::Folders;
 use super::link::{Link, LinkStatus, Order, Report};
+use super::requests::Asked;
 use super::step::{Action, Event};
-use super::store::{Applied, Job, Store, StoreError};
+use super::store::{Applied, Begin, Job, Store, StoreError};
 use super::supervise::DesignerSays;
 use super::{Settings, failpoint};
-use crate::status::{Finding, Reply, Request, Severity, Snapshot};
+use crate::status::{Finding, Reply, Severity, Snapshot};
 use design::Work;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -52,7 +54,9 @@ pub(super) enum Input {
     /// The link said something.
     Link(Report),
     /// A person asks something.
-    Ask(Request, Answer),
+    Ask(Box<Asked>, Answer),
+    /// Somebody pressed emergency stop; the link has been told.
+    Stopped,
     /// The designer of run number `.0` said something.
     Designer(u64, DesignerSays),
     /// The station ends.
@@ -81,6 +85,10 @@ pub(super) struct Engine {
     stuck: usize,
     link_heard: bool,
     pub(super) disk: Option<Finding>,
+    drop_gone: Option<Finding>,
+    /// Since when the link says that no printer is there, and what is told of it.
+    away_since: Option<Instant>,
+    printer_away: Option<Finding>,
     disk_looked: Option<Instant>,
     files: BTreeMap<String, Vec<String>>,
     weights: String,
@@ -118,6 +126,9 @@ impl Engine {
             stuck: 0,
             link_heard: false,
             disk: None,
+            drop_gone: None,
+            away_since: None,
+            printer_away: None,
             disk_looked: None,
             files: BTreeMap::new(),
             weights: String::new(),
@@ -179,8 +190,9 @@ impl Engine {
             Input::Arrived(name, answer) => answer(self.take(&name)),
             Input::Scanned { stuck } => (self.scanned, self.stuck) = (true, stuck),
             Input::Link(report) => self.hear_link(report),
-            Input::Ask(request, answer) => {
-                let reply = self.ask(request);
+            Input::Stopped => self.stopped(),
+            Input::Ask(asked, answer) => {
+                let reply = self.ask(&asked);
                 // Whoever looks after the answer sees what was asked for.
                 self.publish();
                 answer(reply);
@@ -197,7 +209,14 @@ impl Engine {
             let found = self.look_at_disk();
             self.dirty |= found != self.disk;
             self.disk = found;
+            let gone = (!self.folders.drop_folder().is_dir()).then(drop_gone);
+            self.dirty |= gone != self.drop_gone;
+            self.drop_gone = gone;
+            self.put_old_away();
         }
+        let away = self.no_printer();
+        self.dirty |= away != self.printer_away;
+        self.printer_away = away;
         // A design made for a machine or a material that is not there would be thrown away.
         let may_design = self
             .settings
@@ -237,7 +256,31 @@ impl Engine {
         event: &Event,
         actor: &str,
     ) -> Result<(), StoreError> {
-        let Applied { job, from, actions } = self.store.apply(code, event, actor, &self.now())?;
+        let applied = self.store.apply(code, event, actor, &self.now())?;
+        self.follow_up(applied, event, actor);
+        Ok(())
+    }
+
+    /// As [`Engine::try_apply`], on the word of people: begun in time or never.
+    pub(super) fn try_act(
+        &mut self,
+        code: &str,
+        event: &Event,
+        actor: &str,
+        begin: &Begin,
+    ) -> Result<(), StoreError> {
+        let (now, monotonic) = (self.now(), self.monotonic());
+        let applied = self
+            .store
+            .apply_act(code, event, actor, &now, (begin, &*monotonic))?;
+        self.follow_up(applied, event, actor);
+        Ok(())
+    }
+
+    /// What a committed event asks for.
+    fn follow_up(&mut self, applied: Applied, event: &Event, actor: &str) {
+        let Applied { job, from, actions } = applied;
+        let code = job.code.as_str();
         let changed = job.state != from;
         if changed {
             tracing::info!(
@@ -260,7 +303,6 @@ impl Engine {
         }
         self.files.remove(code);
         self.dirty = true;
-        Ok(())
     }
 
     fn act(&mut self, job: &Job, action: Action) {
@@ -314,7 +356,13 @@ impl Engine {
             .to_string()
     }
 
-    pub(super) fn now_s(&self) -> i64 {
-        (self.settings.clock)().timestamp().as_second()
+    /// The monotonic clock.
+    pub(super) fn monotonic(&self) -> super::Monotonic {
+        self.settings.monotonic.clone()
     }
+}
+
+fn drop_gone() -> Finding {
+    let text = "The drop folder is not there: no scan can come in that way. Ask IT to bring it back (is a share or a disk away?), or hand scans in on the page.";
+    Finding::warn("drop_gone", text)
 }

@@ -10,20 +10,24 @@
 //! The way of an event: [`Handle`] → `engine` (one thread) → [`store`] → [`step()`] → back to `engine`, which acts:
 //! `folders` move, `supervise` starts a designer, [`link`] carries an order. `requests` is what people may ask.
 
-use crate::status::{Finding, Reply, Request, Snapshot};
+use crate::status::{Finding, Snapshot};
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::Instant;
 use tokio::sync::watch;
 
 mod codes;
 pub mod config;
+mod desk;
+mod doubt;
 mod engine;
 mod failpoint;
 mod folders;
 pub mod link;
+mod material;
+mod release;
 mod requests;
 mod snapshot;
 mod step;
@@ -32,6 +36,7 @@ mod supervise;
 
 pub use codes::is_code;
 pub use config::{Config, ConfigError};
+pub use desk::HISTORY_MAX;
 pub use engine::{FREE_MIB_MIN, QUEUE_MAX};
 pub use folders::Folders;
 pub use step::{Action, DEATHS_MAX, Event, Place, RESTARTS_MAX, Release, step};
@@ -39,17 +44,20 @@ pub use store::{Job, Store, StoreError};
 
 use engine::{Engine, Input};
 use link::{Link, Report};
+use store::Gate;
 
-/// How long a person waits for an answer before the station says that it is stuck.
-const ANSWER_MAX: Duration = Duration::from_secs(20);
+/// A clock that nobody sets.
+pub type Monotonic = Arc<dyn Fn() -> Instant + Send + Sync>;
 
 /// What is given to the station from outside, so that tests can give something else.
 #[derive(Clone)]
 pub struct Settings {
     /// The program that is started as `PROGRAM designer …`.
     pub program: PathBuf,
-    /// Wall clock.
+    /// Wall clock: for the record and for people.
     pub clock: Arc<dyn Fn() -> jiff::Zoned + Send + Sync>,
+    /// Clock that nobody sets: for deadlines and delays.
+    pub monotonic: Monotonic,
     /// Makes the case codes of a new store.
     pub seed: u64,
     /// Address of the page, for the LCD.
@@ -65,6 +73,10 @@ pub struct Handle {
     link: Arc<dyn Link>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     folders: Folders,
+    gate: Arc<Mutex<Gate>>,
+    monotonic: Monotonic,
+    persons: u32,
+    material: String,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
@@ -102,9 +114,12 @@ pub fn start(
     });
     let (out, snapshots) = watch::channel(first);
     let link = link(Mailbox(mail.clone()));
+    let monotonic = settings.monotonic.clone();
+    let (persons, material) = (config.release.persons, config.material.name.clone());
     let mut engine = Engine::new(config, settings, link.clone(), mail.clone(), out)?;
     let folders = engine.folders().clone();
     engine.recover()?;
+    let gate = Arc::new(Mutex::new(Gate::open(folders.data())?));
     let thread = std::thread::Builder::new()
         .name("station".into())
         .spawn(move || engine.run(&inbox))?;
@@ -113,6 +128,10 @@ pub fn start(
         link,
         snapshots,
         folders,
+        gate,
+        monotonic,
+        persons,
+        material,
         thread: Arc::new(Mutex::new(Some(thread))),
     })
 }
@@ -126,31 +145,6 @@ impl Handle {
     /// Paths under the data folder.
     pub fn folders(&self) -> &Folders {
         &self.folders
-    }
-
-    /// Asks, and waits for the answer. Emergency stop goes straight to the link, past everything that waits.
-    pub fn ask(&self, request: Request) -> Reply {
-        let (tx, rx) = mpsc::sync_channel(1);
-        let stop = matches!(request, Request::EmergencyStop);
-        let straight = if stop {
-            self.link.emergency_stop()
-        } else {
-            Ok(())
-        };
-        let answer = Box::new(move |reply| {
-            let _ = tx.send(reply);
-        });
-        let sent = self.mail.send(Input::Ask(request, answer));
-        if stop {
-            // The record follows by itself; whoever pressed wants to know about the printer.
-            return straight;
-        }
-        let stuck = || {
-            let next = "Look at the case before you try again. Tell IT if this stays.";
-            crate::status::Refused::new("stuck", "The station does not answer.", next)
-        };
-        sent.map_err(|_| stuck())?;
-        rx.recv_timeout(ANSWER_MAX).unwrap_or_else(|_| Err(stuck()))
     }
 
     /// A drop has come to rest in the drop folder under this name. `true` once it is taken out of it.

@@ -1,100 +1,160 @@
-//! What people ask: who they are is proved, what they ask is checked, and only then a step is tried.
+//! What people ask: who they are was proved at the gate, what they ask is checked, and only then a step is tried. The
+//! last word is the transaction's: an act begins there, in time, or never.
 
 use super::engine::Engine;
 use super::link::Order;
-use super::step::{Event, Release};
-use super::store::{Job, PinCheck, StoreError};
-use crate::status::{
-    Act, DesignSummary, JobState, Pin, PrinterState, Refused, Reply, Request, Severity, Side,
-};
-use sha2::{Digest, Sha256};
+use super::step::Event;
+use super::store::{Begin, Job, Known, StoreError};
+use crate::status::{Act, JobState, PrinterState, Refused, Reply, Request};
+use serde_json::json;
 
-/// Longest text taken for a spool.
-const SPOOL_MAX: usize = 80;
+/// Longest reason taken for a rejection, characters.
+const REASON_MAX: usize = 500;
+
+/// A request on its way to the engine, with who vouched for it.
+pub(super) struct Asked {
+    pub(super) request: Request,
+    /// One person, or two at a release; in the order of the request.
+    pub(super) persons: Vec<Known>,
+    pub(super) begin: Begin,
+}
 
 impl Engine {
-    pub(super) fn ask(&mut self, request: Request) -> Reply {
-        match request {
-            Request::Release {
-                code,
-                operator,
-                pin,
-                sha256,
-                spool,
-                side,
-                bed_clear,
-            } => {
-                let job = self.find(&code)?;
-                self.who(&operator, &pin)?;
-                let release = Release {
-                    operator: operator.trim().into(),
-                    sha256,
-                    spool: spool.trim().into(),
-                    side,
-                };
-                self.check_release(&job, &release, bed_clear)?;
-                let actor = release.operator.clone();
-                self.do_step(&code, &Event::Released(release), &actor)
+    /// Does what is asked, once, or says why not. A repeat of an id is answered like the first.
+    pub(super) fn ask(&mut self, asked: &Asked) -> Reply {
+        let Begin { id, digest, .. } = &asked.begin;
+        let Some(id) = id else {
+            return self.carry_out(asked);
+        };
+        match self.store.outcome(id, digest) {
+            Ok(Some(first)) => return first,
+            Ok(None) => {}
+            Err(error) => return Err(store_says(&error)),
+        }
+        let reply = self.carry_out(asked);
+        // What was done is written down with it, in its own transaction.
+        if reply.is_err()
+            && let Err(error) = self.store.remember(id, digest, &reply)
+        {
+            tracing::error!(%error, "what became of an act could not be kept");
+        }
+        reply
+    }
+
+    fn carry_out(&mut self, asked: &Asked) -> Reply {
+        let Some(person) = asked.persons.first() else {
+            return no(
+                "wrong_pin",
+                "Nobody vouches for this.",
+                "Give a name and a PIN.",
+            );
+        };
+        let name = person.name.as_str();
+        match &asked.request {
+            Request::Release(release) => {
+                let job = self.find(&release.code)?;
+                let release = self.check_release(&job, release, &asked.persons)?;
+                self.do_step(&job.code, &Event::Released(release), name, asked)
             }
-            Request::Pause(act) => self.on_printer(&act, &Event::PauseAsked),
-            Request::Resume(act) => self.on_printer(&act, &Event::ResumeAsked),
+            Request::Pause(act) => self.on_printer(act, &Event::PauseAsked, name, asked),
+            Request::Resume(act) => self.on_printer(act, &Event::ResumeAsked, name, asked),
             Request::Cancel(act) => {
                 let job = self.find(&act.code)?;
                 if matches!(job.state, JobState::Printing | JobState::Paused) {
-                    return self.on_printer(&act, &Event::CancelAsked);
+                    return self.on_printer(act, &Event::CancelAsked, name, asked);
                 }
-                self.by_person(&act, &Event::CancelAsked)
+                self.do_step(&act.code, &Event::CancelAsked, name, asked)
             }
-            Request::Retry(act) => self.by_person(&act, &Event::RetryAsked),
-            Request::PrintAgain(act) => self.by_person(&act, &Event::PrintAgainAsked),
+            Request::Reject { act, reason } => {
+                self.find(&act.code)?;
+                may_release(person)?;
+                let reason = reason.trim();
+                if reason.is_empty() || reason.chars().count() > REASON_MAX || is_hidden(reason) {
+                    let next = "Write why, in a sentence, without the patient\u{2019}s name.";
+                    return no("no_reason", "The reason is not said.", next);
+                }
+                self.do_step(&act.code, &Event::Rejected(reason.into()), name, asked)
+            }
+            Request::Retry(act) => self.by_person(act, &Event::RetryAsked, name, asked),
+            Request::PrintAgain(act) => self.by_person(act, &Event::PrintAgainAsked, name, asked),
+            Request::PutAway(act) => {
+                let rule = String::new();
+                self.by_person(act, &Event::PutAwayAsked { rule }, name, asked)
+            }
+            Request::BedClear(_) => self.note(name, "", "bed_clear", json!({}), asked),
             Request::SignIn(act) => {
                 self.find(&act.code)?;
-                self.who(&act.operator, &act.pin)?;
-                self.note(act.operator.trim(), &act.code, "identity_shown")
+                may_release(person)?;
+                self.note(name, &act.code, "identity_shown", json!({}), asked)
             }
-            Request::Recover(act) => {
-                self.who(&act.operator, &act.pin)?;
+            Request::Recover(_) => {
                 self.link_is_up()?;
-                self.note(act.operator.trim(), "", "printer_recover_asked")?;
+                self.note(name, "", "printer_recover_asked", json!({}), asked)?;
                 self.link.order(Order::Recover);
                 Ok(())
             }
-            Request::EmergencyStop => self.stopped(),
+            Request::Unlock { name: whom, .. } => {
+                if person.role != crate::status::Role::Supervisor {
+                    let text = "Only a supervisor clears wrong PINs.";
+                    return no("no_right", text, "Ask a supervisor, or wait.");
+                }
+                // The gate forgets them once this is written down.
+                self.note(
+                    name,
+                    "",
+                    "unlocked",
+                    json!({ "operator": whom.trim() }),
+                    asked,
+                )
+            }
         }
     }
 
-    fn by_person(&mut self, act: &Act, event: &Event) -> Reply {
+    fn by_person(&mut self, act: &Act, event: &Event, actor: &str, asked: &Asked) -> Reply {
         self.find(&act.code)?;
-        self.who(&act.operator, &act.pin)?;
-        self.do_step(&act.code, event, act.operator.trim())
+        self.do_step(&act.code, event, actor, asked)
     }
 
-    fn on_printer(&mut self, act: &Act, event: &Event) -> Reply {
+    fn on_printer(&mut self, act: &Act, event: &Event, actor: &str, asked: &Asked) -> Reply {
         self.find(&act.code)?;
-        self.who(&act.operator, &act.pin)?;
         self.link_is_up()?;
-        self.do_step(&act.code, event, act.operator.trim())
+        self.do_step(&act.code, event, actor, asked)
     }
 
-    /// Nothing is asked of whoever presses it; the link has been told already.
-    fn stopped(&mut self) -> Reply {
+    /// Somebody pressed emergency stop: nothing is asked of them, and the link has been told already.
+    pub(super) fn stopped(&mut self) {
         match self.store.on_printer() {
             Ok(Some(job)) => self.apply(&job.code, &Event::EmergencyStop, "anybody"),
-            Ok(None) => self.note("anybody", "", "emergency_stop")?,
-            Err(error) => return Err(store_says(&error)),
+            Ok(None) => {
+                let now = self.now();
+                let noted = self
+                    .store
+                    .note("anybody", "", "emergency_stop", &json!({}), &now);
+                if let Err(error) = noted {
+                    tracing::error!(%error, "the emergency stop could not be written down");
+                }
+            }
+            Err(error) => tracing::error!(%error, "the job on the printer could not be read"),
         }
-        Ok(())
     }
 
-    fn note(&mut self, actor: &str, code: &str, kind: &str) -> Reply {
+    fn note(
+        &mut self,
+        actor: &str,
+        code: &str,
+        kind: &str,
+        body: serde_json::Value,
+        asked: &Asked,
+    ) -> Reply {
         let now = self.now();
+        let monotonic = self.monotonic();
         self.store
-            .note(actor, code, kind, &serde_json::json!({}), &now)
+            .note_act(actor, code, kind, &body, &now, (&asked.begin, &*monotonic))
             .map_err(|e| store_says(&e))
     }
 
-    fn do_step(&mut self, code: &str, event: &Event, actor: &str) -> Reply {
-        self.try_apply(code, event, actor)
+    fn do_step(&mut self, code: &str, event: &Event, actor: &str, asked: &Asked) -> Reply {
+        self.try_act(code, event, actor, &asked.begin)
             .map_err(|e| store_says(&e))
     }
 
@@ -105,35 +165,7 @@ impl Engine {
         self.store.job(code).map_err(|e| store_says(&e))
     }
 
-    fn who(&mut self, operator: &str, pin: &Pin) -> Reply {
-        let now_s = self.now_s();
-        match self
-            .store
-            .check_pin(operator, &pin.0, now_s)
-            .map_err(|e| store_says(&e))?
-        {
-            PinCheck::Right => Ok(()),
-            PinCheck::Wrong { left } => Err(Refused::new(
-                "wrong_pin",
-                "Name or PIN is wrong.",
-                match left {
-                    1 => "Try again: 1 try is left.".into(),
-                    left => format!("Try again: {left} tries are left."),
-                },
-            )),
-            PinCheck::Locked { until_s } => {
-                let seconds = (until_s - now_s).max(1);
-                let text = "Too many wrong PINs.";
-                Err(Refused::new(
-                    "locked",
-                    text,
-                    format!("Wait {seconds} s, then try again."),
-                ))
-            }
-        }
-    }
-
-    fn link_is_up(&self) -> Reply {
+    pub(super) fn link_is_up(&self) -> Reply {
         if self.status.view.state == PrinterState::LinkDown {
             let next = "Look at the printer; use its own switch if it must stop now. Tell IT.";
             return Err(Refused::new(
@@ -144,94 +176,27 @@ impl Engine {
         }
         Ok(())
     }
-
-    /// Everything that must be true before a print; the step itself checks the state once more.
-    fn check_release(&self, job: &Job, release: &Release, bed_clear: bool) -> Reply {
-        let (Some(design), JobState::AwaitingRelease) = (&job.design, job.state) else {
-            let text = format!(
-                "{} does not wait for release: it is {}.",
-                job.code,
-                job.state.word()
-            );
-            return no("not_allowed", text, "Look at the list for what waits.");
-        };
-        check_said(design, release, bed_clear)?;
-        let findings = self.store.findings(&job.code).map_err(|e| store_says(&e))?;
-        if let Some(bad) = findings.iter().find(|f| f.severity == Severity::Refuse) {
-            let next = "This design can not be printed.";
-            return no("refused_finding", bad.text.as_str(), next);
-        }
-        self.check_printer()?;
-        let path = self.folders.case(&job.code).join("implant.gcode");
-        let hash = std::fs::read(path).map(|bytes| super::store::hex(&Sha256::digest(&bytes)));
-        if hash.ok().as_ref() != Some(&design.gcode_sha256) {
-            let text = "The G-code on disk is not the one that was checked.";
-            let next = "Give the case up and drop the scan again. Tell IT.";
-            return no("gcode_changed", text, next);
-        }
-        Ok(())
-    }
-
-    /// The printer is there and free.
-    fn check_printer(&self) -> Reply {
-        if let Ok(Some(other)) = self.store.on_printer() {
-            let text = format!("{} is on the printer.", other.code);
-            return no("printer_busy", text, "Wait until it is done.");
-        }
-        self.link_is_up()?;
-        match self.status.view.state {
-            PrinterState::Idle => Ok(()),
-            PrinterState::Halted => {
-                let next = "Look at it, mend what is wrong, then recover the printer.";
-                no("printer_halted", "The printer is halted.", next)
-            }
-            PrinterState::LinkDown | PrinterState::Disconnected => {
-                let next = "Switch it on and check the USB cable.";
-                no("printer_away", "The printer is not there.", next)
-            }
-            PrinterState::Printing | PrinterState::Paused => no(
-                "printer_busy",
-                "The printer is busy.",
-                "Wait until it is done.",
-            ),
-        }
-    }
 }
 
-fn no(code: &str, text: impl Into<String>, next: &str) -> Reply {
+pub(super) fn no<T>(code: &str, text: impl Into<String>, next: &str) -> Result<T, Refused> {
     Err(Refused::new(code, text, next))
 }
 
-/// What the person said, against what was designed.
-fn check_said(design: &DesignSummary, release: &Release, bed_clear: bool) -> Reply {
-    if release.sha256 != design.gcode_sha256 {
-        let next = "Look again, then release.";
-        return no("changed", "This case has changed.", next);
+/// Who looks after the machine alone releases nothing and sees no patient.
+pub(super) fn may_release(person: &Known) -> Reply {
+    if person.role.releases() {
+        return Ok(());
     }
-    let side = |s: Side| match s {
-        Side::Left => "the patient's left",
-        Side::Right => "the patient's right",
-        Side::Both => "both sides",
-    };
-    if release.side != design.side {
-        let text = format!(
-            "The order says {}, the design says {}.",
-            side(release.side),
-            side(design.side)
-        );
-        let next = "Do not print. Compare name, order and pictures; call the engineer.";
-        return no("wrong_side", text, next);
-    }
-    let spool = &release.spool;
-    if spool.is_empty() || spool.chars().count() > SPOOL_MAX || spool.chars().any(is_unseen) {
-        let next = "Write what stands on the spool: material and lot.";
-        return no("no_spool", "The spool is not named.", next);
-    }
-    if !bed_clear {
-        let next = "Look at the bed and tick the box.";
-        return no("bed_not_clear", "Nobody said that the bed is clear.", next);
-    }
-    Ok(())
+    let text = format!(
+        "{} looks after the machine and may not do this.",
+        person.name
+    );
+    no("no_right", text, "Ask an operator or a supervisor.")
+}
+
+/// Anything in it that is not seen?
+pub(super) fn is_hidden(text: &str) -> bool {
+    text.chars().any(is_unseen)
 }
 
 /// Characters that are not seen, or that turn what follows round: the record would not say what people read.
@@ -259,6 +224,12 @@ pub(super) fn store_says(error: &StoreError) -> Refused {
                 state.word().replace('_', " ")
             ),
             "Look at the case; it may have changed meanwhile.",
+        ),
+        StoreError::Late => Refused::late(),
+        StoreError::NoMore => Refused::new(
+            "wrong_pin",
+            "Who asked is no operator any more, or has a new PIN.",
+            "Ask IT who may release.",
         ),
         StoreError::SecondPrint => Refused::new(
             "printer_busy",

@@ -21,8 +21,12 @@ pub struct Release {
     pub operator: String,
     /// SHA-256 of the G-code that was shown.
     pub sha256: String,
+    /// Who released with them; empty: nobody.
+    pub second: String,
     /// Spool as written on it.
     pub spool: String,
+    /// The supervisor who says that another material than the case's is right; empty: the spool names the case's.
+    pub material_by: String,
     /// Side as the order has it; the shell has compared it with the design's.
     pub side: Side,
 }
@@ -55,6 +59,13 @@ pub enum Event {
     ResumeAsked,
     /// A person gives the job up.
     CancelAsked,
+    /// A named person looked at the design and says no, for this reason.
+    Rejected(String),
+    /// A person, or a rule of the station, takes a job that is over off the list.
+    PutAwayAsked {
+        /// The rule; empty: a person.
+        rule: String,
+    },
     /// A person wants the job tried anew.
     RetryAsked,
     /// A person wants a stopped print to be released anew.
@@ -152,6 +163,7 @@ pub fn step(state: JobState, event: &Event) -> Option<(JobState, Vec<Action>)> {
         // --- a person looks -----------------------------------------------------------------------------
         (S::AwaitingRelease, E::Released(release)) => go(S::Printing, [A::Print(release.clone())]),
         (S::AwaitingRelease, E::CancelAsked) => go(S::Cancelled, [A::Place(Place::Done)]),
+        (S::AwaitingRelease, E::Rejected(_)) => go(S::Rejected, [A::Place(Place::Done)]),
 
         // --- the link prints: its word alone moves the state, but for the emergency stop ------------------
         (S::Printing, E::PauseAsked) => go(S::Printing, [A::PausePrint]),
@@ -169,9 +181,14 @@ pub fn step(state: JobState, event: &Event) -> Option<(JobState, Vec<Action>)> {
         // --- a person decides ---------------------------------------------------------------------------
         (S::Failed | S::Refused, E::RetryAsked) => go(S::Received, [A::Place(Place::Work)]),
         (S::Stopped, E::PrintAgainAsked) => go(S::AwaitingRelease, []),
+        // Off the list; files and record stay where they are.
+        (
+            S::Printed | S::Refused | S::Failed | S::Rejected | S::Cancelled | S::Stopped,
+            E::PutAwayAsked { .. },
+        ) => stay(),
 
         // --- a restart finishes what the last commit promised -------------------------------------------------
-        (S::AwaitingRelease | S::Cancelled, E::StationStarted { .. }) => {
+        (S::AwaitingRelease | S::Rejected | S::Cancelled, E::StationStarted { .. }) => {
             go(state, [A::Place(Place::Done)])
         }
         (S::Refused | S::Failed, E::StationStarted { .. }) => {
@@ -188,6 +205,7 @@ pub fn step(state: JobState, event: &Event) -> Option<(JobState, Vec<Action>)> {
             | S::Printed
             | S::Refused
             | S::Failed
+            | S::Rejected
             | S::Cancelled
             | S::Stopped,
             E::EmergencyStop,
@@ -202,6 +220,7 @@ pub fn step(state: JobState, event: &Event) -> Option<(JobState, Vec<Action>)> {
             | S::Printed
             | S::Refused
             | S::Failed
+            | S::Rejected
             | S::Cancelled
             | S::Stopped,
             E::Read | E::Designed(_) | E::Refused(_) | E::DesignFailed(_) | E::DesignerDied { .. },
@@ -216,6 +235,7 @@ pub fn step(state: JobState, event: &Event) -> Option<(JobState, Vec<Action>)> {
             | S::Printed
             | S::Refused
             | S::Failed
+            | S::Rejected
             | S::Cancelled
             | S::Stopped,
             E::LinkPaused | E::LinkResumed | E::LinkPrinted | E::LinkStopped(_),
@@ -231,6 +251,7 @@ pub fn step(state: JobState, event: &Event) -> Option<(JobState, Vec<Action>)> {
             | S::Printed
             | S::Refused
             | S::Failed
+            | S::Rejected
             | S::Cancelled
             | S::Stopped,
             E::WorkerFree,
@@ -246,6 +267,7 @@ pub fn step(state: JobState, event: &Event) -> Option<(JobState, Vec<Action>)> {
             | S::Printed
             | S::Refused
             | S::Failed
+            | S::Rejected
             | S::Cancelled
             | S::Stopped,
             E::Released(_),
@@ -259,6 +281,7 @@ pub fn step(state: JobState, event: &Event) -> Option<(JobState, Vec<Action>)> {
             | S::Printed
             | S::Refused
             | S::Failed
+            | S::Rejected
             | S::Cancelled
             | S::Stopped,
             E::PauseAsked,
@@ -272,11 +295,33 @@ pub fn step(state: JobState, event: &Event) -> Option<(JobState, Vec<Action>)> {
             | S::Printed
             | S::Refused
             | S::Failed
+            | S::Rejected
             | S::Cancelled
             | S::Stopped,
             E::ResumeAsked,
         ) => None,
-        (S::Printed | S::Refused | S::Failed | S::Cancelled | S::Stopped, E::CancelAsked) => None,
+        (
+            S::Printed | S::Refused | S::Failed | S::Rejected | S::Cancelled | S::Stopped,
+            E::CancelAsked,
+        ) => None,
+        (
+            S::Received
+            | S::Reading
+            | S::Designing
+            | S::Printing
+            | S::Paused
+            | S::Printed
+            | S::Refused
+            | S::Failed
+            | S::Rejected
+            | S::Cancelled
+            | S::Stopped,
+            E::Rejected(_),
+        ) => None,
+        (
+            S::Received | S::Reading | S::Designing | S::AwaitingRelease | S::Printing | S::Paused,
+            E::PutAwayAsked { .. },
+        ) => None,
         (
             S::Received
             | S::Reading
@@ -285,6 +330,7 @@ pub fn step(state: JobState, event: &Event) -> Option<(JobState, Vec<Action>)> {
             | S::Printing
             | S::Paused
             | S::Printed
+            | S::Rejected
             | S::Cancelled
             | S::Stopped,
             E::RetryAsked,
@@ -299,6 +345,7 @@ pub fn step(state: JobState, event: &Event) -> Option<(JobState, Vec<Action>)> {
             | S::Printed
             | S::Refused
             | S::Failed
+            | S::Rejected
             | S::Cancelled,
             E::PrintAgainAsked,
         ) => None,
@@ -323,6 +370,8 @@ impl Event {
             Self::PauseAsked => "pause_asked",
             Self::ResumeAsked => "resume_asked",
             Self::CancelAsked => "cancel_asked",
+            Self::Rejected(_) => "rejected",
+            Self::PutAwayAsked { .. } => "put_away",
             Self::RetryAsked => "retry_asked",
             Self::PrintAgainAsked => "print_again_asked",
             Self::LinkPaused => "link_paused",

@@ -50,6 +50,9 @@ pub struct DesignSummary {
     /// Name, quality and licence of the weights, one line.
     #[serde(default)]
     pub weights: String,
+    /// Material it was sliced for, e.g. `pla`; records of earlier versions do not say.
+    #[serde(default)]
+    pub material: String,
 }
 
 /// Why something ended as it did, and what to do about it; both in plain language, without names or paths.

@@ -3,10 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 /// State of a job, as DESIGN has it. `station::step` alone decides what follows what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
     /// The files are here, nobody has looked at them.
+    #[default]
     Received,
     /// Intake reads them.
     Reading,
@@ -24,6 +27,8 @@ pub enum JobState {
     Refused,
     /// Something broke.
     Failed,
+    /// A named person looked at the design and said no.
+    Rejected,
     /// A person gave it up.
     Cancelled,
     /// The print ended early; a person decides.
@@ -32,7 +37,7 @@ pub enum JobState {
 
 impl JobState {
     /// Every state, in the order of the line.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Received,
         Self::Reading,
         Self::Designing,
@@ -42,6 +47,7 @@ impl JobState {
         Self::Printed,
         Self::Refused,
         Self::Failed,
+        Self::Rejected,
         Self::Cancelled,
         Self::Stopped,
     ];
@@ -49,7 +55,12 @@ impl JobState {
     /// `true` when nothing more happens unless a person wants it.
     pub fn is_over(self) -> bool {
         match self {
-            Self::Printed | Self::Refused | Self::Failed | Self::Cancelled | Self::Stopped => true,
+            Self::Printed
+            | Self::Refused
+            | Self::Failed
+            | Self::Rejected
+            | Self::Cancelled
+            | Self::Stopped => true,
             Self::Received
             | Self::Reading
             | Self::Designing
@@ -71,6 +82,7 @@ impl JobState {
             Self::Printed => "printed",
             Self::Refused => "refused",
             Self::Failed => "failed",
+            Self::Rejected => "rejected",
             Self::Cancelled => "cancelled",
             Self::Stopped => "stopped",
         }

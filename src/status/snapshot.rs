@@ -3,6 +3,9 @@
 use super::{Finding, JobState, Progress, Side};
 use serde::{Deserialize, Serialize};
 
+/// Above this a nozzle or bed burns whoever touches it, degrees Celsius: every screen says so.
+pub const HOT_C: f64 = 50.0;
+
 /// The station, its printer and its jobs at one instant. Page, LCD and API are drawn from it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
@@ -12,8 +15,17 @@ pub struct Snapshot {
     pub station: StationView,
     /// The printer behind the link.
     pub printer: PrinterView,
-    /// Jobs, newest first.
+    /// Jobs, newest first: all that are not over, and the newest of the others that were not put away.
     pub jobs: Vec<JobView>,
+}
+
+/// A piece of the history: every case there is, newest first, those that were put away among them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    /// Cases, newest first.
+    pub jobs: Vec<JobView>,
+    /// Older cases than these.
+    pub older: u32,
 }
 
 /// The station itself.
@@ -31,6 +43,18 @@ pub struct StationView {
     pub address: String,
     /// Wall clock at the snapshot, RFC 3339.
     pub now: String,
+    /// How many people may release a print; 0: nobody may release yet (`calvaria operator add`).
+    #[serde(default)]
+    pub releasers: u32,
+    /// How many of them are supervisors.
+    #[serde(default)]
+    pub supervisors: u32,
+    /// How many people a release needs, 1 or 2.
+    #[serde(default)]
+    pub persons: u32,
+    /// Cases beside those shown: older ones, and those that were put away.
+    #[serde(default)]
+    pub more: u32,
 }
 
 /// What the link does.
@@ -89,13 +113,58 @@ pub struct PrinterView {
     pub layer: u32,
     /// Layers of the job.
     pub layers: u32,
-    /// What is wrong, with what to do.
+    /// What is wrong now, with what to do.
     #[serde(default)]
     pub fault: Option<Finding>,
+    /// What was wrong, once its cause has ended: worth knowing, nobody is needed for it.
+    #[serde(default)]
+    pub past_fault: Option<Finding>,
+    /// Port in force on the link.
+    #[serde(default)]
+    pub port: String,
+    /// Bits per second in force on the link; 0: not known.
+    #[serde(default)]
+    pub baud: u32,
+    /// Name of the profile in force on the link; empty: not known.
+    #[serde(default)]
+    pub profile: String,
+    /// Why nothing may be printed on this link although it answers, with what to do, e.g. it runs with another port
+    /// or profile than the station's.
+    #[serde(default)]
+    pub barred: Option<Finding>,
+    /// The case whose part, or the rest of it, still lies on the bed as far as anybody has said.
+    #[serde(default)]
+    pub on_bed: Option<String>,
+}
+
+impl PrinterView {
+    /// The hottest of nozzle and bed where it is above [`HOT_C`], degrees Celsius.
+    pub fn hot_c(&self) -> Option<f64> {
+        let heaters = [self.hotend, self.bed];
+        let hottest = heaters.iter().flatten().map(|h| h.now_c);
+        hottest.filter(|c| *c > HOT_C).reduce(f64::max)
+    }
+
+    /// Nozzle and bed are both known to be what they are said to be.
+    pub fn temperatures_known(&self) -> bool {
+        self.hotend.is_some() && self.bed.is_some()
+    }
+}
+
+/// Who took a case off the list, when, and by what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PutAway {
+    /// The person, or `station` where a rule did it.
+    pub by: String,
+    /// When, RFC 3339.
+    pub at: String,
+    /// The rule, e.g. `retention.days = 90`; empty where a person did it.
+    #[serde(default)]
+    pub rule: String,
 }
 
 /// One job as people see it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct JobView {
     /// Case code, e.g. `K7-2043`.
     pub code: String,
@@ -131,9 +200,30 @@ pub struct JobView {
     /// Name, quality and licence of the weights that designed it, one line.
     #[serde(default)]
     pub weights: String,
+    /// Material it was sliced for, e.g. `pla`.
+    #[serde(default)]
+    pub material: String,
+    /// A finding is doubtful: one of those who release must be a supervisor.
+    #[serde(default)]
+    pub doubt: bool,
+    /// How many people its release needs, 1 or 2.
+    #[serde(default)]
+    pub persons: u32,
     /// Who released the last print.
     #[serde(default)]
     pub released_by: String,
+    /// Who released it with them; empty: nobody.
+    #[serde(default)]
+    pub seconded_by: String,
+    /// Spool of the last print, as it was written.
+    #[serde(default)]
+    pub spool: String,
+    /// Its part, or the rest of it, still lies on the bed as far as anybody has said.
+    #[serde(default)]
+    pub on_bed: bool,
+    /// Off the list, and by whom.
+    #[serde(default)]
+    pub put_away: Option<PutAway>,
     /// When it was received, RFC 3339.
     pub received: String,
     /// When it last changed, RFC 3339.

@@ -1,14 +1,14 @@
 //! The API: JSON under `/api/v1`, and `/healthz`.
 
+use super::act::{Body, Heard};
 use super::fault::Fault;
 use super::{Desk, Shared};
-use crate::status::{Act, JobView, Pin, Reply, Request, Side, Snapshot};
+use crate::status::{
+    Act, History, JobView, Person, Pin, Refused, ReleaseAct, Reply, Request, Side, Snapshot, Terms,
+};
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, header};
+use axum::extract::{Path, Query, State};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -30,9 +30,22 @@ pub(super) async fn station(State(shared): State<Shared>) -> Json<Value> {
     }))
 }
 
-/// All jobs that are shown, newest first.
-pub(super) async fn jobs(State(shared): State<Shared>) -> Json<Vec<JobView>> {
-    Json(shared.desk.snapshot().jobs.clone())
+/// Where a page of the history begins.
+#[derive(Deserialize)]
+pub(super) struct Since {
+    /// Cases older than this one.
+    before: Option<String>,
+}
+
+/// All jobs that are shown, newest first; with `?before=CODE` those that are older than it, a page at a time.
+pub(super) async fn jobs(
+    State(shared): State<Shared>,
+    Query(since): Query<Since>,
+) -> Result<Json<Vec<JobView>>, Fault> {
+    let Some(before) = since.before else {
+        return Ok(Json(shared.desk.snapshot().jobs.clone()));
+    };
+    Ok(Json(shared.desk.page(Some(before)).await?.jobs))
 }
 
 /// One job.
@@ -48,10 +61,16 @@ pub(super) async fn job(
 struct ReleaseBody {
     operator: String,
     pin: Pin,
+    #[serde(default)]
+    second: Option<Person>,
     sha256: String,
     spool: String,
+    #[serde(default)]
+    other_material: bool,
     side: Side,
     bed_clear: bool,
+    id: Option<String>,
+    deadline_s: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -59,35 +78,86 @@ struct ReleaseBody {
 struct ActBody {
     operator: String,
     pin: Pin,
+    id: Option<String>,
+    deadline_s: Option<f64>,
 }
 
-/// Print this design, on the word of a named operator.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RejectBody {
+    operator: String,
+    pin: Pin,
+    reason: String,
+    id: Option<String>,
+    deadline_s: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UnlockBody {
+    operator: String,
+    pin: Pin,
+    #[serde(default)]
+    name: String,
+    id: Option<String>,
+    deadline_s: Option<f64>,
+}
+
+/// Print this design, on the word of a named person, or of two.
 pub(super) async fn release(
     State(shared): State<Shared>,
     Path(code): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    heard: Heard,
+    body: Body,
 ) -> Result<Json<Value>, Fault> {
-    let body: ReleaseBody = parse(&headers, &body)?;
-    let request = Request::Release {
+    let body: ReleaseBody = body.parse()?;
+    let terms = heard.terms(body.id.as_deref(), body.deadline_s)?;
+    let release = ReleaseAct {
         code,
         operator: body.operator,
         pin: body.pin,
+        second: body.second,
         sha256: body.sha256,
         spool: body.spool,
+        other_material: body.other_material,
         side: body.side,
         bed_clear: body.bed_clear,
     };
-    shared.desk.ask(request).await?;
+    shared
+        .desk
+        .ask(Request::Release(Box::new(release)), terms)
+        .await?;
     Ok(done())
 }
 
-/// Pause, resume, cancel, retry, print-again.
+/// Say no to a design.
+pub(super) async fn reject(
+    State(shared): State<Shared>,
+    Path(code): Path<String>,
+    heard: Heard,
+    body: Body,
+) -> Result<Json<Value>, Fault> {
+    let body: RejectBody = body.parse()?;
+    let terms = heard.terms(body.id.as_deref(), body.deadline_s)?;
+    let act = Act {
+        code,
+        operator: body.operator,
+        pin: body.pin,
+    };
+    let reason = body.reason;
+    shared
+        .desk
+        .ask(Request::Reject { act, reason }, terms)
+        .await?;
+    Ok(done())
+}
+
+/// Pause, resume, cancel, retry, print-again, put-away.
 pub(super) async fn act(
     State(shared): State<Shared>,
     Path((code, word)): Path<(String, String)>,
-    headers: HeaderMap,
-    body: Bytes,
+    heard: Heard,
+    body: Body,
 ) -> Result<Json<Value>, Fault> {
     let request = match word.as_str() {
         "pause" => Request::Pause,
@@ -95,23 +165,54 @@ pub(super) async fn act(
         "cancel" => Request::Cancel,
         "retry" => Request::Retry,
         "print-again" => Request::PrintAgain,
+        "put-away" => Request::PutAway,
         _ => return Err(Fault::missing()),
     };
-    shared
-        .desk
-        .ask(request(act_of(code, &headers, &body)?))
-        .await?;
+    let (act, terms) = act_of(code, &heard, &body)?;
+    shared.desk.ask(request(act), terms).await?;
     Ok(done())
 }
 
 /// Resets a halted printer, by a person who looked at it.
 pub(super) async fn recover(
     State(shared): State<Shared>,
-    headers: HeaderMap,
-    body: Bytes,
+    heard: Heard,
+    body: Body,
 ) -> Result<Json<Value>, Fault> {
-    let act = act_of(String::new(), &headers, &body)?;
-    shared.desk.ask(Request::Recover(act)).await?;
+    let (act, terms) = act_of(String::new(), &heard, &body)?;
+    shared.desk.ask(Request::Recover(act), terms).await?;
+    Ok(done())
+}
+
+/// Nothing lies on the bed, says a person who looked.
+pub(super) async fn bed_clear(
+    State(shared): State<Shared>,
+    heard: Heard,
+    body: Body,
+) -> Result<Json<Value>, Fault> {
+    let (act, terms) = act_of(String::new(), &heard, &body)?;
+    shared.desk.ask(Request::BedClear(act), terms).await?;
+    Ok(done())
+}
+
+/// Clears what wrong PINs have delayed, by a supervisor.
+pub(super) async fn unlock(
+    State(shared): State<Shared>,
+    heard: Heard,
+    body: Body,
+) -> Result<Json<Value>, Fault> {
+    let body: UnlockBody = body.parse()?;
+    let terms = heard.terms(body.id.as_deref(), body.deadline_s)?;
+    let act = Act {
+        code: String::new(),
+        operator: body.operator,
+        pin: body.pin,
+    };
+    let name = body.name;
+    shared
+        .desk
+        .ask(Request::Unlock { act, name }, terms)
+        .await?;
     Ok(done())
 }
 
@@ -119,12 +220,12 @@ pub(super) async fn recover(
 pub(super) async fn identity(
     State(shared): State<Shared>,
     Path(code): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    heard: Heard,
+    body: Body,
 ) -> Result<Json<Value>, Fault> {
-    let act = act_of(code.clone(), &headers, &body)?;
+    let (act, terms) = act_of(code.clone(), &heard, &body)?;
     shared.desk.job(&code)?;
-    shared.desk.ask(Request::SignIn(act)).await?;
+    shared.desk.ask(Request::SignIn(act), terms).await?;
     let path = shared.desk.cases.join(&code).join("identity.json");
     let Ok(bytes) = tokio::fs::read(path).await else {
         // Strict, or a scan that does not say: the paper is compared with the hospital's list.
@@ -138,12 +239,12 @@ pub(super) async fn identity(
 /// Stops the printer. Needs nothing, waits for nobody but the printer.
 pub(super) async fn emergency_stop(State(shared): State<Shared>) -> Result<Json<Value>, Fault> {
     let (tx, rx) = tokio::sync::oneshot::channel();
-    let ask = shared.desk.ask.clone();
-    // A thread of its own: the pool may be full of people who wait for their PIN.
+    let stop = shared.desk.stop.clone();
+    // A thread of its own: nothing may stand before it.
     let spawned = std::thread::Builder::new()
         .name("stop".into())
         .spawn(move || {
-            let _ = tx.send(ask(Request::EmergencyStop));
+            let _ = tx.send(stop());
         });
     spawned.map_err(|_| Fault::broken("No thread for the stop. Use the switch at the printer."))?;
     match rx.await {
@@ -152,40 +253,15 @@ pub(super) async fn emergency_stop(State(shared): State<Shared>) -> Result<Json<
     }
 }
 
-fn act_of(code: String, headers: &HeaderMap, body: &[u8]) -> Result<Act, Fault> {
-    let body: ActBody = parse(headers, body)?;
-    Ok(Act {
+fn act_of(code: String, heard: &Heard, body: &Body) -> Result<(Act, Terms), Fault> {
+    let body: ActBody = body.parse()?;
+    let terms = heard.terms(body.id.as_deref(), body.deadline_s)?;
+    let act = Act {
         code,
         operator: body.operator,
         pin: body.pin,
-    })
-}
-
-/// JSON of one shape. The content type is asked for, since a foreign page can send none but forms without asking.
-fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Fault> {
-    let json = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|v| v.to_str().ok())
-        .is_some_and(|v| {
-            v.split(';')
-                .next()
-                .is_some_and(|t| t.trim() == "application/json")
-        });
-    if !json {
-        return Err(Fault::bad(
-            "The body is not JSON.",
-            "Send Content-Type: application/json.",
-        ));
-    }
-    // Line and column only: the body holds a PIN.
-    serde_json::from_slice(body).map_err(|e| {
-        let text = format!(
-            "The body does not fit (line {}, column {}).",
-            e.line(),
-            e.column()
-        );
-        Fault::bad(text, "Send every field that the act needs, and no other.")
-    })
+    };
+    Ok((act, terms))
 }
 
 impl Desk {
@@ -194,32 +270,42 @@ impl Desk {
         self.snapshots.borrow().clone()
     }
 
-    /// One job of the snapshot.
+    /// One job, whether it is shown or not.
     pub(super) fn job(&self, code: &str) -> Result<JobView, Fault> {
         let snapshot = self.snapshot();
-        let job = snapshot.jobs.iter().find(|j| j.code == code);
-        job.cloned().ok_or_else(|| {
-            let text = "There is no such case.";
-            Fault::from(crate::status::Refused::new(
-                "no_job",
-                text,
-                "Look at / for the list of cases.",
-            ))
-        })
+        match snapshot.jobs.iter().find(|j| j.code == code) {
+            Some(job) => Ok(job.clone()),
+            None => (self.look)(code).map_err(Fault::from),
+        }
     }
 
-    /// Asks the station, off the event loop.
-    async fn ask(&self, request: Request) -> Reply {
+    /// A page of the history.
+    pub(super) async fn page(&self, before: Option<String>) -> Result<History, Fault> {
+        let history = self.history.clone();
+        let page = tokio::task::spawn_blocking(move || history(before.as_deref())).await;
+        page.map_err(|_| Fault::broken("The history can not be read."))?
+            .map_err(Fault::from)
+    }
+
+    /// Asks the station on a thread of the act's own: no pool that downloads or previews can fill stands before it.
+    /// Connections are bounded, and so are these threads.
+    async fn ask(&self, request: Request, terms: Terms) -> Reply {
         let ask = self.ask.clone();
-        tokio::task::spawn_blocking(move || ask(request))
-            .await
-            .unwrap_or_else(|_| {
-                let next = "Look at the case before you try again.";
-                Err(crate::status::Refused::new(
-                    "stuck",
-                    "The station does not answer.",
-                    next,
-                ))
-            })
+        let (tx, rx) = tokio::sync::oneshot::channel();
+        let spawned = std::thread::Builder::new()
+            .name("act".into())
+            .spawn(move || {
+                // Whoever asked may have gone.
+                let _ = tx.send(ask(request, terms));
+            });
+        if spawned.is_err() {
+            let text = "The station has no thread for this now. It was not done.";
+            return Err(Refused::new("busy", text, "Try again in a minute."));
+        }
+        rx.await.unwrap_or_else(|_| {
+            let next = "Look at the case before you try again.";
+            let text = "The station does not answer; whether it was done is not known.";
+            Err(Refused::new("stuck", text, next))
+        })
     }
 }

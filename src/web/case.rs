@@ -178,7 +178,7 @@ fn acts(html: &mut Html, job: &JobView) {
                 "<p class=\"quiet\">Pause and cancel are on <a href=\"/\">the first page</a>.</p>",
             );
         }
-        JobState::Printed | JobState::Cancelled => {}
+        JobState::Printed | JobState::Rejected | JobState::Cancelled => {}
     }
 }
 

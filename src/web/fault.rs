@@ -76,8 +76,10 @@ impl From<Refused> for Fault {
             "no_job" => StatusCode::NOT_FOUND,
             "wrong_pin" => StatusCode::UNAUTHORIZED,
             "locked" => StatusCode::TOO_MANY_REQUESTS,
-            "no_spool" | "bed_not_clear" => StatusCode::UNPROCESSABLE_ENTITY,
-            "link_down" | "no_answer" | "stuck" | "store" | "printer_away" => {
+            "no_spool" | "bed_not_clear" | "no_reason" | "wrong_material" | "second_person"
+            | "same_person" => StatusCode::UNPROCESSABLE_ENTITY,
+            "nobody" | "no_right" | "needs_supervisor" => StatusCode::FORBIDDEN,
+            "late" | "busy" | "link_down" | "no_answer" | "stuck" | "store" | "printer_away" => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             // A state, a hash, a side that does not fit.

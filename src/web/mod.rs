@@ -8,7 +8,7 @@
 //! Never: a patient's name but in the one answer to a signed-in operator; an act from another host (they need TLS,
 //!        which comes later); a change of state on GET.
 
-use crate::status::{Reply, Request, Snapshot};
+use crate::status::{History, JobView, Refused, Reply, Request, Snapshot, Terms};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
@@ -18,6 +18,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
+mod act;
 mod api;
 mod assets;
 mod case;
@@ -44,8 +45,14 @@ const ACT_MAX: usize = 16 * 1024;
 pub struct Desk {
     /// What is shown.
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
-    /// Asks the station and waits for its answer.
-    pub ask: Arc<dyn Fn(Request) -> Reply + Send + Sync>,
+    /// Asks the station and waits for its answer, no longer than the act may begin.
+    pub ask: Arc<dyn Fn(Request, Terms) -> Reply + Send + Sync>,
+    /// Stops the printer.
+    pub stop: Arc<dyn Fn() -> Reply + Send + Sync>,
+    /// One case, whether it is shown or not.
+    pub look: Arc<dyn Fn(&str) -> Result<JobView, Refused> + Send + Sync>,
+    /// The history: cases older than this one, or the newest.
+    pub history: Arc<dyn Fn(Option<&str>) -> Result<History, Refused> + Send + Sync>,
     /// Moves an uploaded file or folder into the drop folder; the second is the name it had, for its ending.
     pub hand_in: Arc<dyn Fn(&Path, &str) -> std::io::Result<()> + Send + Sync>,
     /// Folder of the cases.
@@ -93,10 +100,13 @@ fn router(shared: Shared) -> Router {
         .route("/jobs/{code}", get(api::job))
         .route("/jobs/{code}/files/{name}", get(files::file))
         .route("/jobs/{code}/release", post(api::release))
+        .route("/jobs/{code}/reject", post(api::reject))
         .route("/jobs/{code}/identity", post(api::identity))
         .route("/jobs/{code}/{act}", post(api::act))
         .route("/printer/emergency-stop", post(api::emergency_stop))
         .route("/printer/recover", post(api::recover))
+        .route("/printer/bed-clear", post(api::bed_clear))
+        .route("/operators/unlock", post(api::unlock))
         .route("/events", get(events::events))
         .layer(DefaultBodyLimit::max(ACT_MAX))
         // Uploads count for themselves, while they stream to disk.

@@ -308,6 +308,7 @@ fn work(snapshot: &Snapshot) -> Html {
             | JobState::Printed
             | JobState::Refused
             | JobState::Failed
+            | JobState::Rejected
             | JobState::Cancelled
             | JobState::Stopped => {}
         }

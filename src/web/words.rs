@@ -14,6 +14,7 @@ pub(super) fn state(state: JobState) -> &'static str {
         JobState::Printed => "printed",
         JobState::Refused => "refused",
         JobState::Failed => "failed",
+        JobState::Rejected => "rejected",
         JobState::Cancelled => "given up",
         JobState::Stopped => "print stopped",
     }
@@ -22,7 +23,7 @@ pub(super) fn state(state: JobState) -> &'static str {
 /// The class that gives a state its colour.
 pub(super) fn state_class(state: JobState) -> &'static str {
     match state {
-        JobState::Received | JobState::Cancelled => "idle",
+        JobState::Received | JobState::Rejected | JobState::Cancelled => "idle",
         JobState::Reading | JobState::Designing | JobState::Printing => "busy",
         JobState::Paused => "paused",
         JobState::AwaitingRelease => "needs",

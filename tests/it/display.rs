@@ -11,20 +11,16 @@ fn job(code: &str, state: JobState) -> JobView {
     JobView {
         code: code.into(),
         state,
-        reason: String::new(),
-        next: String::new(),
-        progress: None,
-        findings: Vec::new(),
         gcode_sha256: Some("3f9a".repeat(16)),
         side: Some(Side::Left),
         place: "patient's LEFT, fronto-temporal".into(),
         print_s: Some(8040.0),
         filament_g: Some(41.5),
-        weights: String::new(),
         released_by: "A. Weber".into(),
         received: "2026-11-21T14:02:10+01:00".into(),
         changed: "2026-11-21T14:05:10+01:00".into(),
         files: vec!["preview-fit.png".into()],
+        ..JobView::default()
     }
 }
 

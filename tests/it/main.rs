@@ -7,6 +7,7 @@
     reason = "a test may; skips are printed"
 )]
 
+mod acts;
 mod axes;
 mod complete;
 mod cone;

@@ -2,21 +2,24 @@
 
 use calvaria::station::link::{Link, LinkJob, LinkStatus, Order, Phase, Report};
 use calvaria::station::{Config, Handle, Mailbox, Settings, Store, start};
-use calvaria::status::{Act, JobState, JobView, Pin, PrinterState, Reason, Reply, Request, Side};
+use calvaria::status::{
+    Act, ActId, JobState, JobView, Pin, PrinterState, Reason, ReleaseAct, Reply, Request, Role,
+    Side, Terms,
+};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-const PIN: &str = "481516";
+pub(crate) const PIN: &str = "481516";
 const HASH: &str = "8a1a5a0d51b4d8cd2f0d3ff2c5a7d0c8b1a9b5f7a2a9bcd1d0ffb5c1c1a0c0de";
 
 /// A link that writes down its orders and answers what the test tells it to.
-struct Played {
+pub(crate) struct Played {
     orders: Mutex<Vec<Order>>,
     stops: Mutex<u32>,
-    mailbox: Mailbox,
+    pub(crate) mailbox: Mailbox,
 }
 
 impl Link for Played {
@@ -30,10 +33,10 @@ impl Link for Played {
 }
 
 impl Played {
-    fn status(&self, state: PrinterState, job: Option<(&str, &str, Phase)>) {
+    pub(crate) fn status(&self, state: PrinterState, job: Option<(&str, &str, Phase)>) {
         self.mailbox.link(Report::Status(status(state, job)));
     }
-    fn takes(&self, code: &str, hash: &str) {
+    pub(crate) fn takes(&self, code: &str, hash: &str) {
         let order = self.orders.lock().unwrap().last().cloned().unwrap();
         assert!(
             matches!(&order, Order::Print { code: c, sha256, .. } if c == code && sha256 == hash)
@@ -46,7 +49,7 @@ impl Played {
     }
 }
 
-fn status(state: PrinterState, job: Option<(&str, &str, Phase)>) -> LinkStatus {
+pub(crate) fn status(state: PrinterState, job: Option<(&str, &str, Phase)>) -> LinkStatus {
     let mut status = LinkStatus::default();
     status.view.state = state;
     status.job = job.map(|(code, hash, phase)| LinkJob {
@@ -57,14 +60,14 @@ fn status(state: PrinterState, job: Option<(&str, &str, Phase)>) -> LinkStatus {
     status
 }
 
-struct Bench {
-    dir: TempDir,
-    handle: Handle,
-    link: Arc<Played>,
+pub(crate) struct Bench {
+    pub(crate) dir: TempDir,
+    pub(crate) handle: Handle,
+    pub(crate) link: Arc<Played>,
 }
 
 /// What the designer does, as the body of a shell script; `$CASE` is the folder of the case.
-const DESIGNS: &str = r#"
+pub(crate) const DESIGNS: &str = r#"
 echo '{"progress":{"stage":"intake","fraction":0.5,"text":"sorting"}}'
 echo '{"progress":{"stage":"network","fraction":0.5,"text":"thinking"}}'
 echo '{"finding":{"name":"thick_slices","severity":"warn","text":"thick"}}'
@@ -74,12 +77,17 @@ echo '{"outcome":{"designed":{"gcode_sha256":"'$H'","side":"left","print_s":60,"
 "#;
 
 impl Bench {
-    fn new(designer: &str) -> Self {
+    pub(crate) fn new(designer: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut store = Store::open(&dir.path().join("data"), 7).unwrap();
         store
-            .add_operator("A. Weber", PIN, "2026-11-21T14:02:10+01:00")
+            .add_operator("A. Weber", PIN, Role::Operator, "2026-11-21T14:02:10+01:00")
             .unwrap();
+        for (name, role) in [("M. Curie", Role::Supervisor), ("S. Haus", Role::Service)] {
+            store
+                .add_operator(name, PIN, role, "2026-11-21T14:02:10+01:00")
+                .unwrap();
+        }
         drop(store);
         let (handle, link) = open(dir.path(), designer);
         link.status(PrinterState::Idle, None);
@@ -87,7 +95,7 @@ impl Bench {
     }
 
     /// The station ends as if killed after its last commit, and starts anew.
-    fn restart(self, designer: &str) -> Self {
+    pub(crate) fn restart(self, designer: &str) -> Self {
         self.handle.stop();
         let dir = self.dir;
         drop(self.handle);
@@ -95,18 +103,36 @@ impl Bench {
         Self { dir, handle, link }
     }
 
-    fn drop_in(&self, name: &str) -> String {
+    /// The station with another configuration.
+    pub(crate) fn restart_as(self, change: impl FnOnce(&mut Config)) -> Self {
+        self.handle.stop();
+        let dir = self.dir;
+        drop(self.handle);
+        let (handle, link) = open_as(dir.path(), DESIGNS, change);
+        link.status(PrinterState::Idle, None);
+        Self { dir, handle, link }
+    }
+
+    pub(crate) fn ask(&self, request: Request, id: &str) -> Result<(), String> {
+        let terms = Terms {
+            id: ActId::new(id),
+            ..Terms::default()
+        };
+        self.handle.ask(request, terms).map_err(|e| e.code)
+    }
+
+    pub(crate) fn drop_in(&self, name: &str) -> String {
         std::fs::write(self.handle.folders().drop_folder().join(name), b"scan").unwrap();
         assert!(self.handle.arrived(name));
         self.wait("received", |jobs| !jobs.is_empty());
         self.jobs()[0].code.clone()
     }
 
-    fn jobs(&self) -> Vec<JobView> {
+    pub(crate) fn jobs(&self) -> Vec<JobView> {
         self.handle.snapshots().borrow().jobs.clone()
     }
 
-    fn wait(&self, what: &str, done: impl Fn(&[JobView]) -> bool) {
+    pub(crate) fn wait(&self, what: &str, done: impl Fn(&[JobView]) -> bool) {
         let until = Instant::now() + Duration::from_secs(20);
         while !done(&self.jobs()) {
             assert!(Instant::now() < until, "not {what}: {:?}", self.jobs());
@@ -114,43 +140,43 @@ impl Bench {
         }
     }
 
-    fn wait_for(&self, code: &str, state: JobState) -> JobView {
+    pub(crate) fn wait_for(&self, code: &str, state: JobState) -> JobView {
         self.wait(state.word(), |jobs| {
             jobs.iter().any(|j| j.code == code && j.state == state)
         });
         self.jobs().into_iter().find(|j| j.code == code).unwrap()
     }
 
-    fn designed(&self) -> (String, String) {
+    pub(crate) fn designed(&self) -> (String, String) {
         let code = self.drop_in("DOE^JOHN.nii.gz");
         let job = self.wait_for(&code, JobState::AwaitingRelease);
         (code, job.gcode_sha256.unwrap())
     }
 
-    fn release(&self, code: &str, change: impl FnOnce(&mut Release)) -> Result<(), String> {
+    pub(crate) fn release(
+        &self,
+        code: &str,
+        change: impl FnOnce(&mut ReleaseAct),
+    ) -> Result<(), String> {
         let job = self.jobs().into_iter().find(|j| j.code == code).unwrap();
-        let mut r = Release {
+        let mut r = ReleaseAct {
+            code: code.into(),
             operator: "A. Weber".into(),
-            pin: PIN.into(),
+            pin: Pin(PIN.into()),
+            second: None,
+            other_material: false,
             sha256: job.gcode_sha256.unwrap_or_default(),
             spool: "PLA 22-117".into(),
             side: Side::Left,
             bed_clear: true,
         };
         change(&mut r);
-        let request = Request::Release {
-            code: code.into(),
-            operator: r.operator,
-            pin: Pin(r.pin),
-            sha256: r.sha256,
-            spool: r.spool,
-            side: r.side,
-            bed_clear: r.bed_clear,
-        };
-        self.handle.ask(request).map_err(|e| e.code)
+        self.handle
+            .ask(Request::Release(Box::new(r)), Terms::default())
+            .map_err(|e| e.code)
     }
 
-    fn act(&self, code: &str) -> Act {
+    pub(crate) fn act(&self, code: &str) -> Act {
         Act {
             code: code.into(),
             operator: "A. Weber".into(),
@@ -158,7 +184,7 @@ impl Bench {
         }
     }
 
-    fn printing(&self) -> (String, String) {
+    pub(crate) fn printing(&self) -> (String, String) {
         let (code, hash) = self.designed();
         self.release(&code, |_| {}).unwrap();
         self.link.takes(&code, &hash);
@@ -167,27 +193,24 @@ impl Bench {
     }
 }
 
-struct Release {
-    operator: String,
-    pin: String,
-    sha256: String,
-    spool: String,
-    side: Side,
-    bed_clear: bool,
+fn open(dir: &Path, designer: &str) -> (Handle, Arc<Played>) {
+    open_as(dir, designer, |_| {})
 }
 
-fn open(dir: &Path, designer: &str) -> (Handle, Arc<Played>) {
+fn open_as(dir: &Path, designer: &str, change: impl FnOnce(&mut Config)) -> (Handle, Arc<Played>) {
     let program = dir.join("designer.sh");
     let head = "#!/bin/sh\nCASE=$3; mkdir -p \"$CASE\"\n";
     std::fs::write(&program, format!("{head}{designer}")).unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let config = Config {
+    let mut config = Config {
         data: dir.join("data"),
         ..Config::default()
     };
+    change(&mut config);
     let settings = Settings {
         program,
         clock: Arc::new(jiff::Zoned::now),
+        monotonic: Arc::new(Instant::now),
         seed: 7,
         address: String::new(),
         attention: Vec::new(),
@@ -250,7 +273,7 @@ fn a_release_needs_every_field_right() {
     for (want, change) in [
         (
             "wrong_pin",
-            (|r| r.pin = "000000".into()) as fn(&mut Release),
+            (|r| r.pin = Pin("000000".into())) as fn(&mut ReleaseAct),
         ),
         ("wrong_pin", |r| r.operator = "nobody".into()),
         ("changed", |r| r.sha256 = HASH.into()),
@@ -300,7 +323,9 @@ fn a_designer_that_dies_is_started_again_once_then_failed() {
     };
     assert_eq!(deaths(&b), 2);
     let b = b.restart(DESIGNS);
-    b.handle.ask(Request::Retry(b.act(&code))).unwrap();
+    b.handle
+        .ask(Request::Retry(b.act(&code)), Terms::default())
+        .unwrap();
     b.wait_for(&code, JobState::AwaitingRelease);
 }
 
@@ -366,7 +391,9 @@ fn a_print_that_the_link_does_not_know_is_stopped_not_begun() {
     let job = b.wait_for(&code, JobState::Stopped);
     assert!(job.reason.contains("before it began"));
     assert!(b.link.orders.lock().unwrap().is_empty());
-    b.handle.ask(Request::PrintAgain(b.act(&code))).unwrap();
+    b.handle
+        .ask(Request::PrintAgain(b.act(&code)), Terms::default())
+        .unwrap();
     b.wait_for(&code, JobState::AwaitingRelease);
 }
 
@@ -380,7 +407,9 @@ fn an_old_report_of_the_same_file_does_not_end_a_new_print() {
         Some((&code, &hash, Phase::Stopped(why.clone()))),
     );
     b.wait_for(&code, JobState::Stopped);
-    b.handle.ask(Request::PrintAgain(b.act(&code))).unwrap();
+    b.handle
+        .ask(Request::PrintAgain(b.act(&code)), Terms::default())
+        .unwrap();
     b.release(&code, |_| {}).unwrap();
     // Said before the order was heard.
     b.link.status(
@@ -395,10 +424,10 @@ fn an_old_report_of_the_same_file_does_not_end_a_new_print() {
 #[test]
 fn emergency_stop_needs_nothing_and_stops_the_job() {
     let b = Bench::new(DESIGNS);
-    b.handle.ask(Request::EmergencyStop).unwrap();
+    b.handle.emergency_stop().unwrap();
     assert_eq!(*b.link.stops.lock().unwrap(), 1);
     let (code, _) = b.printing();
-    b.handle.ask(Request::EmergencyStop).unwrap();
+    b.handle.emergency_stop().unwrap();
     let job = b.wait_for(&code, JobState::Stopped);
     assert!(job.reason.contains("Emergency stop"));
 }
@@ -407,13 +436,17 @@ fn emergency_stop_needs_nothing_and_stops_the_job() {
 fn pause_and_cancel_wait_for_the_links_word() {
     let b = Bench::new(DESIGNS);
     let (code, hash) = b.printing();
-    b.handle.ask(Request::Pause(b.act(&code))).unwrap();
+    b.handle
+        .ask(Request::Pause(b.act(&code)), Terms::default())
+        .unwrap();
     assert_eq!(b.link.orders.lock().unwrap().last(), Some(&Order::Pause));
     assert_eq!(b.jobs()[0].state, JobState::Printing);
     b.link
         .status(PrinterState::Paused, Some((&code, &hash, Phase::Paused)));
     b.wait_for(&code, JobState::Paused);
-    b.handle.ask(Request::Cancel(b.act(&code))).unwrap();
+    b.handle
+        .ask(Request::Cancel(b.act(&code)), Terms::default())
+        .unwrap();
     assert_eq!(b.link.orders.lock().unwrap().last(), Some(&Order::Cancel));
     let why = Reason::new("Cancelled.", "Clear the bed.");
     b.link.status(
@@ -425,18 +458,21 @@ fn pause_and_cancel_wait_for_the_links_word() {
         pin: Pin("000000".into()),
         ..b.act(&code)
     });
-    assert_eq!(b.handle.ask(wrong).unwrap_err().code, "wrong_pin");
+    assert_eq!(
+        b.handle.ask(wrong, Terms::default()).unwrap_err().code,
+        "wrong_pin"
+    );
 }
 
 #[test]
-fn five_wrong_pins_do_not_lock_the_emergency_stop() {
+fn wrong_pins_do_not_delay_the_emergency_stop() {
     let b = Bench::new(DESIGNS);
     let (code, _) = b.designed();
     for _ in 0..5 {
-        let _ = b.release(&code, |r| r.pin = "000000".into());
+        let _ = b.release(&code, |r| r.pin = Pin("000000".into()));
     }
     assert_eq!(b.release(&code, |_| {}), Err("locked".into()));
-    b.handle.ask(Request::EmergencyStop).unwrap();
+    b.handle.emergency_stop().unwrap();
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The page and the API over real HTTP, in front of a desk that is played here.
 
-use calvaria::status::{JobState, JobView, Refused, Request, Side, Snapshot};
+use calvaria::status::{History, JobState, JobView, Refused, Request, Side, Snapshot};
 use calvaria::web::{Desk, serve};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -22,19 +22,13 @@ fn job(code: &str, state: JobState) -> JobView {
         code: code.into(),
         state,
         reason: "<img src=x onerror=alert(1)>".into(),
-        next: String::new(),
-        progress: None,
-        findings: Vec::new(),
         gcode_sha256: Some("ab".repeat(32)),
         side: Some(Side::Left),
-        place: String::new(),
         print_s: Some(60.0),
         filament_g: Some(1.0),
-        released_by: String::new(),
-        received: String::new(),
-        changed: String::new(),
         files: vec!["implant.stl".into(), "preview-fit.png".into()],
         weights: "weights-17, Dice 0.9".into(),
+        ..JobView::default()
     }
 }
 
@@ -53,10 +47,10 @@ fn page() -> Page {
     let (snapshots, seen) = watch::channel(Arc::new(snapshot));
     let asked: Arc<Mutex<Vec<String>>> = Arc::default();
     let full = dir.path().join("full");
-    let (told, handed) = (asked.clone(), asked.clone());
+    let (told, handed, stops) = (asked.clone(), asked.clone(), asked.clone());
     let desk = Desk {
         snapshots: seen,
-        ask: Arc::new(move |request| {
+        ask: Arc::new(move |request, _terms| {
             told.lock().unwrap().push(format!("{request:?}"));
             match request {
                 Request::SignIn(act) if act.pin.0 != "481516" => Err(Refused::new(
@@ -67,6 +61,12 @@ fn page() -> Page {
                 _ => Ok(()),
             }
         }),
+        stop: Arc::new(move || {
+            stops.lock().unwrap().push("EmergencyStop".into());
+            Ok(())
+        }),
+        look: Arc::new(|_code| Err(Refused::new("no_job", "There is no such case.", "Look."))),
+        history: Arc::new(|_before| Ok(History::default())),
         hand_in: Arc::new(move |path, name| {
             let kind = if path.is_dir() { "folder" } else { "file" };
             handed.lock().unwrap().push(format!("{kind} {name}"));

@@ -267,7 +267,7 @@ impl Station {
     /// Releases a design as operator "demo".
     pub(super) fn release(&self, job: &Job) -> Result<(), Failure> {
         let body = json!({
-            "operator": "demo", "pin": self.pin, "sha256": job.gcode_sha256, "spool": "demo spool",
+            "operator": "demo", "pin": self.pin, "sha256": job.gcode_sha256, "spool": "PLA, demo spool",
             "side": job.side, "bed_clear": true,
         });
         let url = format!("{}/api/v1/jobs/{}/release", self.address, job.code);

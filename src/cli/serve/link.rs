@@ -258,6 +258,8 @@ fn translate(status: &wire::Status) -> LinkStatus {
             layer: current.map_or(0, |j| j.layer),
             layers: current.map_or(0, |j| j.layers),
             fault: status.fault.clone(),
+            port: status.port.clone(),
+            ..PrinterView::default()
         },
         job: job.map(|j| LinkJob {
             code: j.job.clone(),

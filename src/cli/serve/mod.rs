@@ -140,6 +140,7 @@ pub(super) fn start(config: Config, options: Options) -> Result<Running, Failure
     let settings = Settings {
         program,
         clock: Arc::new(jiff::Zoned::now),
+        monotonic: Arc::new(std::time::Instant::now),
         seed: options.seed,
         address: format!("http://{address}/"),
         attention,
@@ -218,9 +219,13 @@ impl Running {
 fn desk(handle: &Handle) -> web::Desk {
     let (asked, handed) = (handle.clone(), handle.folders().clone());
     let free = handle.folders().clone();
+    let (stopped, looked, paged) = (handle.clone(), handle.clone(), handle.clone());
     web::Desk {
         snapshots: handle.snapshots(),
-        ask: Arc::new(move |request| asked.ask(request)),
+        ask: Arc::new(move |request, terms| asked.ask(request, terms)),
+        stop: Arc::new(move || stopped.emergency_stop()),
+        look: Arc::new(move |code| looked.job(code)),
+        history: Arc::new(move |before| paged.history(before)),
         hand_in: Arc::new(move |path, ending| handed.hand_in(path, ending)),
         cases: handle.folders().cases(),
         uploads: handle.folders().uploads(),

@@ -53,7 +53,12 @@ impl Engine {
         }
     }
 
-    fn hear_status(&mut self, status: LinkStatus) {
+    fn hear_status(&mut self, mut status: LinkStatus) {
+        let view = &mut status.view;
+        if view.state == PrinterState::Idle {
+            // An idle printer answers and takes a print: what was wrong has ended.
+            view.past_fault = view.fault.take().or(view.past_fault.take());
+        }
         self.status = status;
         if self.order_open {
             return;

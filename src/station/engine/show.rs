@@ -1,9 +1,15 @@
 //! What people see: the [`Snapshot`] after each change.
 
 use super::Engine;
-use crate::station::snapshot::{JOBS_SHOWN, job_view};
-use crate::status::{Finding, JobState, PrinterState, Progress, Snapshot, Stage, StationView};
+use crate::station::snapshot::{JOBS_SHOWN, View, job_view};
+use crate::status::{
+    Finding, JobState, PrinterState, Progress, Role, Snapshot, Stage, StationView,
+};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A printer that was not there yet, e.g. while it is switched on, is not missed for this long.
+const COMING_UP: Duration = Duration::from_secs(3);
 
 impl Engine {
     pub(super) fn publish(&mut self) {
@@ -37,10 +43,22 @@ impl Engine {
                 }),
                 _ => None,
             };
-            views.push(job_view(job, findings, progress, files.clone()));
+            let (files, persons) = (files.clone(), self.config.release.persons);
+            let material = self.config.material.name.as_str();
+            views.push(job_view(
+                job,
+                findings,
+                View {
+                    progress,
+                    files,
+                    persons,
+                    material,
+                },
+            ));
         }
         let mut attention = self.settings.attention.clone();
         attention.extend(self.disk.iter().cloned());
+        attention.extend(self.drop_gone.iter().cloned());
         attention.extend(stuck(self.stuck));
         attention.extend(
             self.designer_fault
@@ -53,6 +71,15 @@ impl Engine {
                 "The printer link does not answer. A running print may go on: look at the printer. Tell IT if this stays.",
             ));
         }
+        attention.extend(self.printer_away.iter().cloned());
+        let people = self.store.operators().unwrap_or_default();
+        let count = |wanted: fn(Role) -> bool| {
+            let all = people.iter().filter(|p| wanted(p.role)).count();
+            u32::try_from(all).unwrap_or(u32::MAX)
+        };
+        let shown = u32::try_from(views.len()).unwrap_or(u32::MAX);
+        let mut printer = self.status.view.clone();
+        printer.on_bed = views.iter().find(|j| j.on_bed).map(|j| j.code.clone());
         let snapshot = Snapshot {
             revision: self.revision,
             station: StationView {
@@ -62,11 +89,43 @@ impl Engine {
                 weights: self.weights.clone(),
                 address: self.settings.address.clone(),
                 now: self.now(),
+                releasers: count(Role::releases),
+                supervisors: count(|role| role == Role::Supervisor),
+                persons: self.config.release.persons,
+                more: self.store.count().unwrap_or(shown).saturating_sub(shown),
             },
-            printer: self.status.view.clone(),
+            printer,
             jobs: views,
         };
         self.out.send_replace(Arc::new(snapshot));
+    }
+
+    /// The link is there and the printer is not: which port, and what to do.
+    pub(super) fn no_printer(&mut self) -> Option<Finding> {
+        let view = &self.status.view;
+        if view.state != PrinterState::Disconnected {
+            self.away_since = None;
+            return None;
+        }
+        let since = *self.away_since.get_or_insert_with(Instant::now);
+        if since.elapsed() < COMING_UP {
+            return None;
+        }
+        let port = match view.port.as_str() {
+            "" => self.config.printer.port.as_str(),
+            said => said,
+        };
+        let path = port.strip_prefix("pty:").unwrap_or(port);
+        let text = if path.starts_with('/') && !std::path::Path::new(path).exists() {
+            format!(
+                "There is no printer at {port}: nothing is plugged in there. Switch the printer on and check its USB cable; if it has another port, ask IT to set printer.port."
+            )
+        } else {
+            format!(
+                "The printer at {port} does not answer. Switch it on and check its USB cable; if that does not help, ask IT to look at printer.port and printer.baud."
+            )
+        };
+        Some(Finding::warn("no_printer", text))
     }
 }
 

@@ -7,21 +7,27 @@
 //! Never: a file name that people see, a patient's name (the drop's own name is emptied once the drop is taken).
 
 use super::step::{Action, Event, step};
-use crate::status::{DesignSummary, Finding, JobState, Reason};
+use crate::status::{DesignSummary, Finding, JobState, PutAway, Reason};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::path::Path;
+use std::time::Instant;
 
+pub(in crate::station) mod acts;
+mod gate;
+mod guesses;
+mod history;
+mod migrate;
 mod operators;
 mod record;
 mod state;
 mod studies;
 
-pub use operators::{PinCheck, WRONG_MAX};
+pub(in crate::station) use acts::{Begin, Ticket};
+pub(in crate::station) use gate::{Gate, Known};
+pub use operators::Operator;
 pub use record::Entry;
 pub(in crate::station) use record::hex;
 
-/// Version of the schema that this program writes.
-const VERSION: i64 = 1;
 /// Findings kept of one case.
 const FINDINGS_MAX: i64 = 200;
 
@@ -36,7 +42,8 @@ pub enum StoreError {
     Io(#[from] std::io::Error),
     /// Written by a later program.
     #[error(
-        "the store is of version {found}, this program knows {VERSION}. Install the newer program."
+        "the store is of version {found}, this program knows {}. Install the newer program.",
+        migrate::VERSION
     )]
     Newer {
         /// What the file says.
@@ -61,6 +68,12 @@ pub enum StoreError {
     /// Another job is on the printer.
     #[error("another case is on the printer. Wait until it is done.")]
     SecondPrint,
+    /// An act that did not begin by its deadline: it never will.
+    #[error("the act did not begin in time and was not done. Try again.")]
+    Late,
+    /// Who vouched for an act is no operator any more, or has another PIN.
+    #[error("who asked is no operator any more or has a new PIN. Ask who may release.")]
+    NoMore,
     /// No store where one was expected.
     #[error(
         "{0} holds no store. Give the station's data folder with --data or --config; a new one begins with its first operator, added without --data."
@@ -96,6 +109,14 @@ pub struct Job {
     pub restarts: u32,
     /// Who released it.
     pub operator: String,
+    /// Who released it with them; empty: nobody.
+    pub second: String,
+    /// Spool of the last print.
+    pub spool: String,
+    /// Its part, or the rest of it, lies on the bed as far as is known.
+    pub on_bed: bool,
+    /// Off the list, and by whom.
+    pub away: Option<PutAway>,
     /// When it was received, RFC 3339.
     pub received: String,
     /// When its state last changed, RFC 3339.
@@ -145,17 +166,7 @@ impl Store {
              PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA secure_delete = ON;
              PRAGMA journal_size_limit = 4194304; PRAGMA cache_size = -1024;",
         )?;
-        let found: i64 = db.query_row("PRAGMA user_version", [], |r| r.get(0))?;
-        match found {
-            0 => create(&mut db, seed)?,
-            VERSION => {
-                let check: String = db.query_row("PRAGMA quick_check(1)", [], |r| r.get(0))?;
-                if check != "ok" {
-                    return Err(StoreError::Damaged(check));
-                }
-            }
-            found => return Err(StoreError::Newer { found }),
-        }
+        migrate::migrate(&mut db, &path, seed)?;
         db.execute_batch(studies::TABLE)?;
         let seed: i64 = db.query_row("SELECT value FROM meta WHERE key = 'seed'", [], |r| {
             r.get(0)
@@ -209,6 +220,29 @@ impl Store {
         actor: &str,
         now: &str,
     ) -> Result<Applied, StoreError> {
+        self.step(code, event, actor, now, None)
+    }
+
+    /// As [`Store::apply`], on the word of people: begun in time and remembered by its id, all in the one transaction.
+    pub(in crate::station) fn apply_act(
+        &mut self,
+        code: &str,
+        event: &Event,
+        actor: &str,
+        now: &str,
+        act: (&Begin, &dyn Fn() -> Instant),
+    ) -> Result<Applied, StoreError> {
+        self.step(code, event, actor, now, Some(act))
+    }
+
+    fn step(
+        &mut self,
+        code: &str,
+        event: &Event,
+        actor: &str,
+        now: &str,
+        act: Option<(&Begin, &dyn Fn() -> Instant)>,
+    ) -> Result<Applied, StoreError> {
         let tx = self.db.transaction()?;
         let before = get(&tx, code)?;
         let from = before.state;
@@ -219,8 +253,9 @@ impl Store {
                 event: event.kind(),
             });
         };
-        let quiet =
-            from == to && (actions.is_empty() || matches!(event, Event::StationStarted { .. }));
+        let quiet = from == to
+            && !matches!(event, Event::PutAwayAsked { .. })
+            && (actions.is_empty() || matches!(event, Event::StationStarted { .. }));
         if quiet {
             return Ok(Applied {
                 job: before,
@@ -228,7 +263,7 @@ impl Store {
                 actions,
             });
         }
-        state::write(&tx, &before, to, event, now).map_err(|e| match e {
+        state::write(&tx, &before, to, event, (actor, now)).map_err(|e| match e {
             StoreError::Sqlite(rusqlite::Error::SqliteFailure(f, _))
                 if f.code == rusqlite::ErrorCode::ConstraintViolation =>
             {
@@ -239,6 +274,9 @@ impl Store {
         let body = record::body(from, to, event);
         record::append(&tx, now, actor, code, event.kind(), &body)?;
         let job = get(&tx, code)?;
+        if let Some((begin, monotonic)) = act {
+            begin.in_transaction(&tx, monotonic)?;
+        }
         tx.commit()?;
         Ok(Applied { job, from, actions })
     }
@@ -246,14 +284,6 @@ impl Store {
     /// One job.
     pub fn job(&self, code: &str) -> Result<Job, StoreError> {
         get(&self.db, code)
-    }
-
-    /// The newest `limit` jobs and every one that is not over, newest first.
-    pub fn jobs(&self, limit: u32) -> Result<Vec<Job>, StoreError> {
-        let over = "('printed', 'refused', 'failed', 'cancelled', 'stopped')";
-        self.list(&format!(
-            "WHERE state NOT IN {over} OR number > (SELECT coalesce(max(number), 0) FROM job) - {limit} ORDER BY number DESC"
-        ))
     }
 
     /// Every job, oldest first.
@@ -312,20 +342,8 @@ impl Store {
     }
 }
 
-const COLUMNS: &str =
-    "code, state, source, reason, next, design, deaths, restarts, operator, received, changed";
-
-fn create(db: &mut Connection, seed: u64) -> Result<(), StoreError> {
-    let tx = db.transaction()?;
-    tx.execute_batch(include_str!("schema.sql"))?;
-    tx.execute(
-        "INSERT INTO meta (key, value) VALUES ('seed', ?1)",
-        [seed.cast_signed()],
-    )?;
-    tx.pragma_update(None, "user_version", VERSION)?;
-    tx.commit()?;
-    Ok(())
-}
+const COLUMNS: &str = "code, state, source, reason, next, design, deaths, restarts, operator, received, changed, \
+     second, spool, on_bed, away_by, away_at, away_rule";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Job> {
     let word: String = row.get(1)?;
@@ -334,6 +352,11 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Job> {
         .find(|s| s.word() == word)
         .ok_or_else(|| rusqlite::Error::InvalidColumnName(word))?;
     let design: Option<String> = row.get(5)?;
+    let away = PutAway {
+        by: row.get(14)?,
+        at: row.get(15)?,
+        rule: row.get(16)?,
+    };
     Ok(Job {
         code: row.get(0)?,
         state,
@@ -345,6 +368,10 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Job> {
         operator: row.get(8)?,
         received: row.get(9)?,
         changed: row.get(10)?,
+        second: row.get(11)?,
+        spool: row.get(12)?,
+        on_bed: row.get(13)?,
+        away: (!away.by.is_empty()).then_some(away),
     })
 }
 

@@ -1,50 +1,52 @@
-//! Operators: who may release. PINs are hashed with Argon2id and a pepper that lies outside the database; wrong
-//! tries are counted in the store, so that a restart resets nothing.
+//! Operators: who may do what. PINs are hashed with Argon2id and a pepper that lies outside the database; who tries is
+//! heard at the [`gate`](super::gate).
 
 use super::{Store, StoreError};
+use crate::status::Role;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, params};
 use std::io::{Read, Write};
 use std::path::Path;
 
-/// Wrong PINs before a name is locked.
-pub const WRONG_MAX: u32 = 5;
-/// First lock, seconds; doubled at each further wrong PIN.
-const LOCK_S: i64 = 60;
-/// Longest lock, seconds.
-const LOCK_MAX_S: i64 = 8 * 3600;
 /// Shortest PIN.
 const PIN_MIN: usize = 6;
 /// Longest PIN and name; more is nobody's.
 const INPUT_MAX: usize = 128;
 /// Actors of the record that are no person; nobody is called so.
 const OWN_NAMES: [&str; 4] = ["station", "designer", "link", "anybody"];
-/// Names nobody has share one count, so that guessing names fills no table and tells nothing.
-const NOBODY: &str = "?";
 /// A hash that no PIN has, in the form of the others: an unknown name takes as long as a known one.
 const DUMMY: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$qqSCqQPLbO7RKU+qFwvGynGlf3ZlUZ5JAA9Q5AJ4sRg";
 
-/// The answer to a name and a PIN.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PinCheck {
-    /// It is that person.
-    Right,
-    /// Name or PIN is wrong; this many tries are left.
-    Wrong {
-        /// Tries before the name is locked.
-        left: u32,
-    },
-    /// Too many wrong tries.
-    Locked {
-        /// Unix seconds at which the next try is heard.
-        until_s: i64,
-    },
+/// A person as the store knows them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operator {
+    /// The name, as the record shows it.
+    pub name: String,
+    /// What they may do.
+    pub role: Role,
+    /// When they were added, RFC 3339.
+    pub added: String,
+    /// Argon2id of the PIN, PHC string.
+    pub(super) hash: String,
+}
+
+/// A name as names are compared: without regard to capitals and outer spaces, inner ones as one. Upper case first, so
+/// that ß and SS are the same.
+pub(super) fn canonical(name: &str) -> String {
+    let words: Vec<&str> = name.split_whitespace().collect();
+    words.join(" ").to_uppercase().to_lowercase()
 }
 
 impl Store {
-    /// Adds an operator, or gives one a new PIN.
-    pub fn add_operator(&mut self, name: &str, pin: &str, now: &str) -> Result<(), StoreError> {
+    /// Adds a person, or gives one a new PIN and role; wrong PINs of the name are forgotten.
+    pub fn add_operator(
+        &mut self,
+        name: &str,
+        pin: &str,
+        role: Role,
+        now: &str,
+    ) -> Result<(), StoreError> {
         let name = name.trim();
         let plain = |c: char| c.is_alphanumeric() || " .-_'".contains(c);
         if name.is_empty() || name.len() > INPUT_MAX || !name.chars().all(plain) {
@@ -52,14 +54,14 @@ impl Store {
                 "a name is letters, digits, space, . - _ '",
             ));
         }
-        let lower = name.to_lowercase();
-        if OWN_NAMES.contains(&lower.as_str()) {
+        let folded = canonical(name);
+        if OWN_NAMES.contains(&folded.as_str()) {
             return Err(StoreError::Name("it is one of the program's own"));
         }
         let others = self.operators()?;
         if others
             .iter()
-            .any(|(other, _)| other != name && other.to_lowercase() == lower)
+            .any(|other| other.name != name && canonical(&other.name) == folded)
         {
             return Err(StoreError::Name(
                 "somebody is called so, but for capital letters; write it as the list does",
@@ -73,12 +75,12 @@ impl Store {
             .to_string();
         let tx = self.db.transaction()?;
         tx.execute(
-            "INSERT INTO operator (name, hash, added) VALUES (?1, ?2, ?3)
-             ON CONFLICT (name) DO UPDATE SET hash = ?2",
-            params![name, hash, now],
+            "INSERT INTO operator (name, hash, added, role) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (name) DO UPDATE SET hash = ?2, role = ?4",
+            params![name, hash, now, role.word()],
         )?;
-        tx.execute("DELETE FROM lockout WHERE name = ?1", [name])?;
-        let body = serde_json::json!({ "operator": name });
+        forget_guesses(&tx, &folded)?;
+        let body = serde_json::json!({ "operator": name, "role": role });
         super::record::append(&tx, now, "station", "", "operator_added", &body)?;
         tx.commit()?;
         Ok(())
@@ -86,77 +88,58 @@ impl Store {
 
     /// Removes an operator; `false` when nobody is called so.
     pub fn remove_operator(&mut self, name: &str, now: &str) -> Result<bool, StoreError> {
+        let folded = canonical(name);
+        let people = self.operators()?;
+        let Some(person) = people.iter().find(|p| canonical(&p.name) == folded) else {
+            return Ok(false);
+        };
         let tx = self.db.transaction()?;
-        let gone = tx.execute("DELETE FROM operator WHERE name = ?1", [name.trim()])? > 0;
-        if gone {
-            let body = serde_json::json!({ "operator": name.trim() });
-            super::record::append(&tx, now, "station", "", "operator_removed", &body)?;
-        }
+        let gone = tx.execute("DELETE FROM operator WHERE name = ?1", [&person.name])? > 0;
+        forget_guesses(&tx, &folded)?;
+        let body = serde_json::json!({ "operator": person.name });
+        super::record::append(&tx, now, "station", "", "operator_removed", &body)?;
         tx.commit()?;
         Ok(gone)
     }
 
-    /// Names of all operators and when they were added.
-    pub fn operators(&self) -> Result<Vec<(String, String)>, StoreError> {
-        let mut statement = self
-            .db
-            .prepare("SELECT name, added FROM operator ORDER BY name")?;
-        let rows = statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    /// Everybody, by name.
+    pub fn operators(&self) -> Result<Vec<Operator>, StoreError> {
+        let sql = "SELECT name, added, role, hash FROM operator ORDER BY name";
+        let mut statement = self.db.prepare_cached(sql)?;
+        let rows = statement.query_map([], |r| {
+            let role: String = r.get(2)?;
+            Ok(Operator {
+                name: r.get(0)?,
+                added: r.get(1)?,
+                // A word of a later program is no right here.
+                role: role.parse().unwrap_or(Role::Service),
+                hash: r.get(3)?,
+            })
+        })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Is this that person? Counts wrong tries. `now_s` is Unix seconds.
-    pub fn check_pin(&mut self, name: &str, pin: &str, now_s: i64) -> Result<PinCheck, StoreError> {
-        let name = name.trim();
-        let hash: Option<String> = self
-            .db
-            .query_row("SELECT hash FROM operator WHERE name = ?1", [name], |r| {
-                r.get(0)
-            })
-            .optional()?;
-        let key = if hash.is_some() { name } else { NOBODY };
-        let (wrong, until_s): (u32, i64) = self
-            .db
-            .query_row(
-                "SELECT wrong, until_s FROM lockout WHERE name = ?1",
-                [key],
-                |r| Ok((r.get(0)?, r.get(1)?)),
-            )
-            .optional()?
-            .unwrap_or((0, 0));
-        if now_s < until_s {
-            return Ok(PinCheck::Locked { until_s });
-        }
-        let stored = PasswordHash::new(hash.as_deref().unwrap_or(DUMMY))
-            .map_err(|e| StoreError::Pin(e.to_string()))?;
+    /// Forgets the wrong PINs of a name, or of everybody where it is empty, with a line in the record. A running
+    /// station heeds it at the next try.
+    pub fn unlock(&mut self, name: &str, now: &str) -> Result<(), StoreError> {
+        let tx = self.db.transaction()?;
+        forget_guesses(&tx, &canonical(name))?;
+        let body = serde_json::json!({ "operator": name.trim() });
+        super::record::append(&tx, now, "station", "", "unlocked", &body)?;
+        tx.commit()?;
+        Ok(())
+    }
+
+    /// Does the PIN have this hash? Without a hash it takes as long and does not.
+    pub(super) fn pin_fits(&self, pin: &str, hash: Option<&str>) -> Result<bool, StoreError> {
+        let stored =
+            PasswordHash::new(hash.unwrap_or(DUMMY)).map_err(|e| StoreError::Pin(e.to_string()))?;
         let fits = pin.len() <= INPUT_MAX
             && self
                 .hasher()?
                 .verify_password(pin.as_bytes(), &stored)
                 .is_ok();
-        if fits && hash.is_some() {
-            self.db
-                .execute("DELETE FROM lockout WHERE name = ?1", [key])?;
-            return Ok(PinCheck::Right);
-        }
-        let wrong = wrong.saturating_add(1);
-        let left = WRONG_MAX.saturating_sub(wrong);
-        let until_s = if left == 0 {
-            let doubled = LOCK_S.saturating_mul(1 << (wrong - WRONG_MAX).min(16));
-            now_s.saturating_add(doubled.min(LOCK_MAX_S))
-        } else {
-            0
-        };
-        self.db.execute(
-            "INSERT INTO lockout (name, wrong, until_s) VALUES (?1, ?2, ?3)
-             ON CONFLICT (name) DO UPDATE SET wrong = ?2, until_s = ?3",
-            params![key, wrong, until_s],
-        )?;
-        Ok(if left == 0 {
-            PinCheck::Locked { until_s }
-        } else {
-            PinCheck::Wrong { left }
-        })
+        Ok(fits && hash.is_some())
     }
 
     /// Argon2id, 19 MiB, 2 passes, 1 lane (OWASP's minimum; 30 ms of CPU), with the pepper.
@@ -169,6 +152,12 @@ impl Store {
         )
         .map_err(|e| StoreError::Pin(e.to_string()))
     }
+}
+
+/// Of one name in its canonical form, or of everybody where it is empty.
+pub(super) fn forget_guesses(db: &Connection, folded: &str) -> Result<(), StoreError> {
+    db.execute("DELETE FROM guess WHERE name = ?1 OR ?1 = ''", [folded])?;
+    Ok(())
 }
 
 /// Digits, enough of them, and not the first that anybody would try.

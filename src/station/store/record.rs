@@ -135,9 +135,19 @@ pub(super) fn body(from: JobState, to: JobState, event: &Event) -> serde_json::V
         Event::DesignerDied { deaths, why } => {
             serde_json::json!({ "deaths_before": deaths, "text": why.text, "do": why.next })
         }
-        Event::Released(r) => serde_json::json!({
-            "sha256": r.sha256, "spool": r.spool, "side": r.side, "bed_clear": true,
-        }),
+        Event::Released(r) => {
+            let mut facts = serde_json::json!({
+                "sha256": r.sha256, "spool": r.spool, "side": r.side, "bed_clear": true,
+            });
+            for (key, who) in [("second", &r.second), ("material_by", &r.material_by)] {
+                if !who.is_empty() {
+                    facts[key] = who.as_str().into();
+                }
+            }
+            facts
+        }
+        Event::Rejected(reason) => serde_json::json!({ "text": reason }),
+        Event::PutAwayAsked { rule } => serde_json::json!({ "rule": rule }),
         Event::StationStarted { restarts } => serde_json::json!({ "restarts_before": restarts }),
         Event::WorkerFree
         | Event::Read

@@ -11,13 +11,17 @@ pub(super) fn write(
     job: &Job,
     to: JobState,
     event: &Event,
-    now: &str,
+    (actor, now): (&str, &str),
 ) -> Result<(), StoreError> {
     let code = &job.code;
     tx.execute(
         "UPDATE job SET state = ?2, changed = ?3 WHERE code = ?1",
         params![code, to.word(), now],
     )?;
+    if to != job.state && job.away.is_some() {
+        // It lives again: back on the list.
+        put_away(tx, code, "", "", "")?;
+    }
     if let Some(why) = reason_after(event, to) {
         tx.execute(
             "UPDATE job SET reason = ?2, next = ?3 WHERE code = ?1",
@@ -41,9 +45,11 @@ pub(super) fn write(
             tx.execute("UPDATE job SET deaths = deaths + 1 WHERE code = ?1", [code])?;
         }
         Event::Released(release) => {
+            // Somebody saw that the bed is clear; from now on it is not.
+            tx.execute("UPDATE job SET on_bed = (code = ?1)", [code])?;
             tx.execute(
-                "UPDATE job SET operator = ?2, spool = ?3 WHERE code = ?1",
-                params![code, release.operator, release.spool],
+                "UPDATE job SET operator = ?2, spool = ?3, second = ?4 WHERE code = ?1",
+                params![code, release.operator, release.spool, release.second],
             )?;
         }
         Event::RetryAsked => {
@@ -58,8 +64,10 @@ pub(super) fn write(
                 [code],
             )?;
         }
+        Event::PutAwayAsked { rule } => put_away(tx, code, actor, now, rule)?,
         Event::Refused(_)
         | Event::DesignFailed(_)
+        | Event::Rejected(_)
         | Event::LinkStopped(_)
         | Event::PrintAgainAsked
         | Event::EmergencyStop
@@ -71,6 +79,20 @@ pub(super) fn write(
         | Event::LinkResumed
         | Event::LinkPrinted => {}
     }
+    Ok(())
+}
+
+fn put_away(
+    tx: &Transaction<'_>,
+    code: &str,
+    by: &str,
+    at: &str,
+    rule: &str,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE job SET away_by = ?2, away_at = ?3, away_rule = ?4 WHERE code = ?1",
+        params![code, by, at, rule],
+    )?;
     Ok(())
 }
 
@@ -88,6 +110,10 @@ fn reason_after(event: &Event, to: JobState) -> Option<Reason> {
         Event::Designed(_) | Event::Released(_) | Event::RetryAsked | Event::PrintAgainAsked => {
             Some(Reason::default())
         }
+        Event::Rejected(reason) => Some(Reason::new(
+            reason,
+            "Nothing is printed. Drop the scan again if it shall be designed anew.",
+        )),
         Event::EmergencyStop => {
             let next = "Look at the printer. Clear the bed, then print again or give the case up.";
             Some(Reason::new("Emergency stop was pressed.", next))
@@ -97,6 +123,7 @@ fn reason_after(event: &Event, to: JobState) -> Option<Reason> {
             Some(Reason::new(text, "Tell IT before you retry."))
         }
         Event::StationStarted { .. }
+        | Event::PutAwayAsked { .. }
         | Event::WorkerFree
         | Event::Read
         | Event::PauseAsked

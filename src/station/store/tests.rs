@@ -1,6 +1,6 @@
 use super::*;
 use crate::station::step::Release;
-use crate::status::Side;
+use crate::status::{Role, Side};
 
 const NOW: &str = "2026-11-21T14:02:10+01:00";
 
@@ -19,6 +19,7 @@ fn design() -> DesignSummary {
         filament_g: 41.5,
         layers: 200,
         weights: "v3".into(),
+        material: "pla".into(),
     }
 }
 
@@ -26,7 +27,9 @@ fn released() -> Event {
     Event::Released(Release {
         operator: "weber".into(),
         sha256: "ab".repeat(32),
+        second: String::new(),
         spool: "PLA 22-117".into(),
+        material_by: String::new(),
         side: Side::Left,
     })
 }
@@ -135,46 +138,12 @@ fn a_designer_that_dies_twice_fails_the_job_and_a_retry_forgives() {
 }
 
 #[test]
-fn five_wrong_pins_lock_the_name_and_a_restart_does_not_unlock_it() {
-    let (dir, mut store) = store();
-    store.add_operator("A. Weber", "481516", NOW).unwrap();
-    assert_eq!(
-        store.check_pin("A. Weber", "481516", 1000).unwrap(),
-        PinCheck::Right
-    );
-    for left in (1..WRONG_MAX).rev() {
-        assert_eq!(
-            store.check_pin("A. Weber", "000000", 1000).unwrap(),
-            PinCheck::Wrong { left }
-        );
-    }
-    assert_eq!(
-        store.check_pin("A. Weber", "000000", 1000).unwrap(),
-        PinCheck::Locked { until_s: 1060 }
-    );
-    drop(store);
-    let mut store = Store::open(dir.path(), 0).unwrap();
-    assert_eq!(
-        store.check_pin("A. Weber", "481516", 1059).unwrap(),
-        PinCheck::Locked { until_s: 1060 }
-    );
-    assert_eq!(
-        store.check_pin("A. Weber", "x", 1060).unwrap(),
-        PinCheck::Locked { until_s: 1180 }
-    );
-    assert_eq!(
-        store.check_pin("A. Weber", "481516", 1180).unwrap(),
-        PinCheck::Right
-    );
-}
-
-#[test]
-fn an_unknown_name_is_answered_like_a_wrong_pin() {
+fn an_operator_is_added_and_removed_by_a_name_that_can_be_read() {
     let (_dir, mut store) = store();
-    store.add_operator("weber", "481516", NOW).unwrap();
-    let unknown = store.check_pin("nobody", "481516", 0).unwrap();
-    assert_eq!(unknown, store.check_pin("weber", "000000", 0).unwrap());
-    assert!(store.remove_operator("weber", NOW).unwrap());
+    let role = Role::Supervisor;
+    store.add_operator("weber", "481516", role, NOW).unwrap();
+    assert_eq!(store.operators().unwrap()[0].role, role);
+    assert!(store.remove_operator("Weber ", NOW).unwrap());
     assert!(!store.remove_operator("weber", NOW).unwrap());
     assert!(store.operators().unwrap().is_empty());
     for (name, pin) in [
@@ -183,7 +152,10 @@ fn an_unknown_name_is_answered_like_a_wrong_pin() {
         ("link", "481516"),
         ("ok", "48151"),
     ] {
-        assert!(store.add_operator(name, pin, NOW).is_err(), "{name} {pin}");
+        assert!(
+            store.add_operator(name, pin, role, NOW).is_err(),
+            "{name} {pin}"
+        );
     }
 }
 
@@ -208,23 +180,33 @@ fn only_a_pin_of_digits_that_is_not_the_first_to_try_is_taken() {
         "abcdef", "-12345", "48 15 16", "12345", "", "000000", "123456", "654321", "890123",
         "121212", "123123",
     ] {
-        let error = store.add_operator("A. Weber", pin, NOW).unwrap_err();
+        let error = store
+            .add_operator("A. Weber", pin, Role::Operator, NOW)
+            .unwrap_err();
         assert!(matches!(error, StoreError::WeakPin(_)), "{pin}: {error}");
         assert!(!error.to_string().contains("hashed"), "{error}");
     }
-    store.add_operator("A. Weber", "481516", NOW).unwrap();
+    store
+        .add_operator("A. Weber", "481516", Role::Operator, NOW)
+        .unwrap();
 }
 
 #[test]
 fn a_name_is_one_person_and_never_the_programs_own() {
     let (_dir, mut store) = store();
-    store.add_operator("A. Weber", "481516", NOW).unwrap();
+    store
+        .add_operator("A. Weber", "481516", Role::Operator, NOW)
+        .unwrap();
     for name in ["a. weber", "Anybody", "station", "LINK", "", "x/y"] {
-        let error = store.add_operator(name, "481516", NOW).unwrap_err();
+        let error = store
+            .add_operator(name, "481516", Role::Operator, NOW)
+            .unwrap_err();
         assert!(matches!(error, StoreError::Name(_)), "{name}: {error}");
     }
     // The same name again is a new PIN.
-    store.add_operator("A. Weber", "162342", NOW).unwrap();
+    store
+        .add_operator("A. Weber", "162342", Role::Operator, NOW)
+        .unwrap();
     assert_eq!(store.operators().unwrap().len(), 1);
 }
 
@@ -240,3 +222,81 @@ fn an_existing_store_is_opened_and_none_is_made() {
     ));
     assert!(!missing.exists());
 }
+
+#[test]
+fn a_store_of_version_one_is_brought_over_and_a_copy_stays() {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/store-v1");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.db");
+    let old = Connection::open(&path).unwrap();
+    let dump = std::fs::read_to_string(fixture.join("store.sql")).unwrap();
+    old.execute_batch(&dump).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    drop(old);
+    std::fs::copy(fixture.join("pepper"), dir.path().join("pepper")).unwrap();
+
+    let mut store = Store::open(dir.path(), 99).unwrap();
+    assert_eq!(store.first_break().unwrap(), None);
+    let states: Vec<_> = store.all().unwrap().iter().map(|j| j.state).collect();
+    assert_eq!(states, [JobState::Received, JobState::Cancelled]);
+    let people = store.operators().unwrap();
+    assert!(people.iter().all(|p| p.role == Role::Operator) && people.len() == 2);
+    let mut gate = Gate::open(dir.path()).unwrap();
+    let known = gate
+        .who("m. curie", "481516", None, Instant::now())
+        .unwrap();
+    assert_eq!(known.unwrap().name, "M. Curie");
+    store.add("next", NOW).unwrap();
+    drop((store, gate));
+    // Nothing is done twice, and the copy is what was there.
+    assert_eq!(Store::open(dir.path(), 0).unwrap().count().unwrap(), 3);
+    let copy = Connection::open(dir.path().join("store.v1.db")).unwrap();
+    let version: i64 = copy
+        .query_row("PRAGMA user_version", [], |r| r.get(0))
+        .unwrap();
+    let jobs: i64 = copy
+        .query_row("SELECT count(*) FROM job", [], |r| r.get(0))
+        .unwrap();
+    assert_eq!((version, jobs), (1, 2));
+}
+
+#[test]
+fn nothing_vanishes_behind_newer_cases_but_what_a_person_put_away() {
+    let (_dir, mut store) = store();
+    let cancelled = |store: &mut Store| {
+        let code = store.add("study", NOW).unwrap().code;
+        store
+            .apply(&code, &Event::CancelAsked, "weber", NOW)
+            .unwrap();
+        code
+    };
+    let first = cancelled(&mut store);
+    let codes: Vec<String> = (0..70).map(|_| cancelled(&mut store)).collect();
+    let put = Event::PutAwayAsked {
+        rule: String::new(),
+    };
+    store.apply(&codes[69], &put, "weber", NOW).unwrap();
+    let shown = store.jobs(50).unwrap();
+    assert_eq!(shown.len(), 50);
+    assert!(shown.iter().all(|j| j.code != codes[69]));
+    // Page by page everything is there, newest first.
+    let (mut all, mut before) = (Vec::new(), None::<String>);
+    loop {
+        let (jobs, older) = history::page(&store.db, before.as_deref(), 30).unwrap();
+        all.extend(jobs);
+        before = all.last().map(|j| j.code.clone());
+        if older == 0 {
+            break;
+        }
+    }
+    assert_eq!(all.len(), 71);
+    assert_eq!(all[70].code, first);
+    let away = all[0].away.clone().unwrap();
+    assert_eq!((away.by.as_str(), away.at.as_str()), ("weber", NOW));
+    // What is not over can not be put away.
+    let waiting = store.add("study", NOW).unwrap().code;
+    let error = store.apply(&waiting, &put, "weber", NOW).unwrap_err();
+    assert!(matches!(error, StoreError::NotAllowed { .. }));
+}
+
+mod model;

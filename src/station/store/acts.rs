@@ -1,0 +1,202 @@
+//! Acts by their id: what became of each, so that a repeat is answered like the first; and the one instant at which an
+//! act begins or never does.
+
+use super::{Store, StoreError};
+use crate::status::{Act, ActId, Refused, Reply, Request};
+use rusqlite::{Connection, OptionalExtension, params};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Instant;
+
+/// Ids kept; the oldest are forgotten.
+const ACTS_MAX: i64 = 10_000;
+
+const OPEN: u8 = 0;
+const BEGUN: u8 = 1;
+const CLOSED: u8 = 2;
+
+/// Begins once, or is closed once: whoever waits and whoever does it can not both have their way.
+#[derive(Clone, Debug, Default)]
+pub(in crate::station) struct Ticket(Arc<AtomicU8>);
+
+impl Ticket {
+    fn to(&self, state: u8) -> bool {
+        let swap = self
+            .0
+            .compare_exchange(OPEN, state, Ordering::AcqRel, Ordering::Acquire);
+        swap.is_ok()
+    }
+    /// It is done now; `false`: it was closed before.
+    pub(in crate::station) fn begin(&self) -> bool {
+        self.to(BEGUN)
+    }
+    /// It will never be done; `false`: it has begun, and an answer comes.
+    pub(in crate::station) fn close(&self) -> bool {
+        self.to(CLOSED)
+    }
+}
+
+/// An act on its way through the transaction.
+#[derive(Clone, Debug)]
+pub(in crate::station) struct Begin {
+    /// Its own name.
+    pub(in crate::station) id: Option<ActId>,
+    /// What it asks, without PINs; see [`digest`].
+    pub(in crate::station) digest: String,
+    /// It begins before this instant or never.
+    pub(in crate::station) by: Instant,
+    /// Whether somebody still waits for it.
+    pub(in crate::station) ticket: Ticket,
+    /// Who vouched for it: name and hash of the PIN as they were checked.
+    pub(in crate::station) vouched: Vec<(String, String)>,
+}
+
+impl Begin {
+    /// The last word before a commit: in time, still waited for, those who vouched still there with their PIN, and
+    /// the outcome written down with what is done.
+    pub(super) fn in_transaction(
+        &self,
+        tx: &Connection,
+        monotonic: &dyn Fn() -> Instant,
+    ) -> Result<(), StoreError> {
+        for (name, hash) in &self.vouched {
+            let sql = "SELECT hash FROM operator WHERE name = ?1";
+            let now: Option<String> = tx.query_row(sql, [name], |r| r.get(0)).optional()?;
+            if now.as_ref() != Some(hash) {
+                return Err(StoreError::NoMore);
+            }
+        }
+        if let Some(id) = &self.id
+            && !insert(tx, id, &self.digest, &Ok(()))?
+        {
+            // Closed by who waited for it: that answer stands.
+            return Err(StoreError::Late);
+        }
+        if monotonic() >= self.by || !self.ticket.begin() {
+            return Err(StoreError::Late);
+        }
+        Ok(())
+    }
+}
+
+impl Store {
+    /// Writes something into the record that changes no state, on the word of people.
+    pub(in crate::station) fn note_act(
+        &mut self,
+        actor: &str,
+        code: &str,
+        kind: &str,
+        body: &serde_json::Value,
+        now: &str,
+        (begin, monotonic): (&Begin, &dyn Fn() -> Instant),
+    ) -> Result<(), StoreError> {
+        let tx = self.db.transaction()?;
+        super::record::append(&tx, now, actor, code, kind, body)?;
+        if kind == "bed_clear" {
+            tx.execute(
+                "UPDATE job SET on_bed = 0 WHERE state NOT IN ('printing', 'paused')",
+                [],
+            )?;
+        }
+        begin.in_transaction(&tx, monotonic)?;
+        tx.commit()?;
+        Ok(())
+    }
+
+    /// What became of the act of this id: `None` when nobody knows it.
+    pub(in crate::station) fn outcome(
+        &self,
+        id: &ActId,
+        digest: &str,
+    ) -> Result<Option<Reply>, StoreError> {
+        outcome(&self.db, id, digest)
+    }
+
+    /// Writes down what became of an act that changed nothing.
+    pub(in crate::station) fn remember(
+        &mut self,
+        id: &ActId,
+        digest: &str,
+        reply: &Reply,
+    ) -> Result<(), StoreError> {
+        insert(&self.db, id, digest, reply).map(drop)
+    }
+}
+
+/// See [`Store::outcome`].
+pub(super) fn outcome(
+    db: &Connection,
+    id: &ActId,
+    digest: &str,
+) -> Result<Option<Reply>, StoreError> {
+    let sql = "SELECT digest, outcome FROM act WHERE id = ?1";
+    let found: Option<(String, String)> = db
+        .query_row(sql, [id.as_str()], |r| Ok((r.get(0)?, r.get(1)?)))
+        .optional()?;
+    Ok(found.map(|(first, outcome)| {
+        if first != digest {
+            let text = "Another act came with this id before.";
+            return Err(Refused::new(
+                "id_used",
+                text,
+                "Give each act an id of its own.",
+            ));
+        }
+        match outcome.as_str() {
+            "" => Ok(()),
+            refused => Err(serde_json::from_str(refused).unwrap_or_else(|_| Refused::late())),
+        }
+    }))
+}
+
+/// Keeps an outcome; `false` when one is kept already. Forgets the oldest beyond the limit.
+pub(super) fn insert(
+    db: &Connection,
+    id: &ActId,
+    digest: &str,
+    reply: &Reply,
+) -> Result<bool, StoreError> {
+    let outcome = match reply {
+        Ok(()) => String::new(),
+        Err(refused) => serde_json::to_string(refused).unwrap_or_default(),
+    };
+    let sql =
+        "INSERT INTO act (id, digest, outcome) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO NOTHING";
+    let new = db.execute(sql, params![id.as_str(), digest, outcome])? > 0;
+    if new {
+        let sql = "DELETE FROM act WHERE n <= (SELECT max(n) FROM act) - ?1";
+        db.execute(sql, [ACTS_MAX])?;
+    }
+    Ok(new)
+}
+
+/// SHA-256 of an act without its PINs, hex: the same act again has the same.
+pub(in crate::station) fn digest(request: &Request) -> String {
+    let mut request = request.clone();
+    let act: Option<&mut Act> = match &mut request {
+        Request::Release(release) => {
+            release.pin.0.clear();
+            if let Some(second) = &mut release.second {
+                second.pin.0.clear();
+            }
+            None
+        }
+        Request::Pause(act)
+        | Request::Resume(act)
+        | Request::Cancel(act)
+        | Request::Retry(act)
+        | Request::PrintAgain(act)
+        | Request::PutAway(act)
+        | Request::BedClear(act)
+        | Request::SignIn(act)
+        | Request::Recover(act)
+        | Request::Reject { act, .. }
+        | Request::Unlock { act, .. } => Some(act),
+    };
+    if let Some(act) = act {
+        act.pin.0.clear();
+    }
+    let bytes = serde_json::to_vec(&request).unwrap_or_default();
+    super::hex(&Sha256::digest(bytes))
+}
