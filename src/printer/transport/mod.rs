@@ -11,7 +11,7 @@
 //! mistaken and proves every line before it.
 //!
 //! Here: the state, sending, the window. `greeting` begins, `steady` takes answers while lines flow, `resync` mends,
-//! `deadline` knows how long an answer may take, `output` is what the owner hears.
+//! `position` asks where the head is, `deadline` knows how long an answer may take, `output` is what the owner hears.
 //!
 //! ```text
 //!            hello          ok            ok T:
@@ -27,6 +27,7 @@ use std::collections::VecDeque;
 mod deadline;
 mod greeting;
 mod output;
+mod position;
 mod resync;
 mod steady;
 #[cfg(test)]
@@ -73,7 +74,7 @@ enum Mode {
     /// A Resend was seen: wait until the wire is quiet.
     Quiet(resync::Quiet),
     /// `M114` is out: does the firmware stand where the plan says?
-    Checking(resync::Check),
+    Checking(position::Check),
 }
 
 /// The state machine. See the module.

@@ -1,10 +1,7 @@
 //! Resync: the firmware asks for a line again (4.9 rules 3, 5 and 8, pitfalls 3, 4, 5 and 7).
 //!
 //! Sending stops until the wire is quiet: one bad line brings as many Resends as lines were on their way, each with
-//! an `ok` that belongs to nothing. Then, before anything moves, `M114` asks where the firmware stands. A line cut by
-//! the flush of its ring may have been carried out as an unnumbered command; this is the only moment at which every
-//! such move shows. The question is the one unnumbered line besides the stops (4.9 rule 6): number n is taken by the
-//! line that is wanted, and a lost or doubled `M114` moves nothing.
+//! an `ok` that belongs to nothing. Then, before anything moves, `position` asks where the firmware stands.
 
 use super::{LineFault, Millis, Mode, Output, Reply, Transport};
 
@@ -16,10 +13,6 @@ const QUIET_MAX_MS: Millis = 500;
 const QUIET_SLOW_MS: Millis = 250;
 /// Refusals of one line after which the print ends.
 const REFUSALS_MAX: u32 = 10;
-/// Questions for the position before the printer is taken for silent.
-const CHECKS_MAX: u32 = 8;
-/// M114 prints two decimals: half of the last one, and a little for the sum of E in single precision.
-const POSITION_MM: f64 = 0.0075;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Quiet {
@@ -39,23 +32,6 @@ impl Quiet {
             quiet
         };
         (self.last + quiet).min(self.started + QUIET_MAX_MS)
-    }
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Check {
-    asked: Millis,
-    tries: u32,
-    /// Extended by signs of life: the question waits behind moves.
-    life: Millis,
-    plan: [f64; 4],
-    /// A differing answer; replies have no checksum, so it is believed when it comes twice.
-    differs: Option<[f64; 4]>,
-}
-
-impl Check {
-    pub(super) fn ends_ms(&self) -> Millis {
-        (self.asked + 500 * Millis::from(self.tries.min(6))).max(self.life + 3_000)
     }
 }
 
@@ -210,85 +186,7 @@ impl Transport {
             self.watch.restart(now);
             return;
         }
-        self.mode = Mode::Checking(Check {
-            asked: now,
-            tries: 0,
-            life: 0,
-            plan,
-            differs: None,
-        });
-        self.ask_position(now);
-    }
-
-    fn ask_position(&mut self, now: Millis) {
-        if let Mode::Checking(check) = &mut self.mode {
-            check.asked = now;
-            check.tries += 1;
-            self.figures.sent += 1;
-            // The LF ends what a flush may have left half read (4.9 rule 5).
-            self.out.push(Output::Write(b"\nM114\n".to_vec()));
-        }
-    }
-
-    pub(super) fn in_checking(&mut self, now: Millis, reply: &Reply) {
-        let Mode::Checking(check) = &mut self.mode else {
-            return;
-        };
-        match reply {
-            Reply::Position(said) => {
-                let same = |a: &[f64; 4], b: &[f64; 4]| {
-                    a.iter()
-                        .zip(b)
-                        .all(|(a, b)| b.is_nan() || (a - b).abs() <= POSITION_MM)
-                };
-                if same(said, &check.plan) {
-                    self.recheck = false;
-                    self.mode = Mode::Steady;
-                    // The `ok` of the question is still due.
-                    self.phantoms += 1;
-                    self.watch.restart(now);
-                } else if check.differs.is_some_and(|first| same(said, &first)) {
-                    let (said, plan) = (*said, check.plan);
-                    if self.recheck {
-                        return self.fail(LineFault::Position { said, plan });
-                    }
-                    self.ask_last_line(now);
-                } else {
-                    check.differs = Some(*said);
-                    self.ask_position(now);
-                }
-            }
-            Reply::Busy | Reply::Temperatures(_) | Reply::PausedForUser => check.life = now,
-            // Late echoes of the resync, or the firmware flushed the question with a half line.
-            Reply::Resend(_) | Reply::LinkError { .. } => {
-                let _ = self.wanted(reply);
-            }
-            _ => {}
-        }
-    }
-
-    /// The position differs. Either a cut line was carried out, or the Resend was a late echo and the firmware is
-    /// further than it said. A fence under the next new number moves nothing and makes it say its last line.
-    fn ask_last_line(&mut self, now: Millis) {
-        self.recheck = true;
-        self.mode = Mode::Steady;
-        self.flown = self.next - 1;
-        self.send_fence(now);
-    }
-
-    pub(super) fn tick_checking(&mut self, now: Millis) {
-        let Mode::Checking(check) = &self.mode else {
-            return;
-        };
-        if now < check.ends_ms() {
-            return;
-        }
-        if check.tries >= CHECKS_MAX {
-            return self.fail(LineFault::Silent {
-                silent_s: now.saturating_sub(self.heard_ms) as f64 / 1e3,
-            });
-        }
-        self.ask_position(now);
+        self.check_position(now, plan);
     }
 
     /// Writes the next line of a repeat, window or not; `false` when the ring no longer has it.

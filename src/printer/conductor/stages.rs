@@ -1,0 +1,255 @@
+//! Stages: which line goes next, how a job moves on, what the firmware asks for, and how a job ends.
+
+use super::job::Stage;
+use super::{Action, Class, Conductor, Event, Finding, JobStatus, Millis, Phase, Port, Record};
+use super::{faults, park, tracker::Tracker};
+use crate::status::Heater;
+
+/// A pause waits for a travel for so many lines, then holds where it is.
+const PAUSE_LINES: usize = 400;
+/// Questions for the end position.
+const ASKED_MAX: u32 = 6;
+/// M114 prints two decimals.
+const POSITION_MM: f64 = 0.0075;
+/// Reports in a row with heaters off that nobody switched off.
+const TARGETS_OFF_MAX: u32 = 3;
+
+impl Conductor {
+    /// Sends one line if there is one and it may go; `true` when it did.
+    pub(super) fn send_next(&mut self, now: Millis) -> bool {
+        if self.port != Port::Ready || !self.transport.has_room() {
+            return false;
+        }
+        let tag = self.job.as_ref().map_or(0, |job| job.next as u64);
+        if let Some((text, class)) = self.script.pop_front() {
+            return self.put(now, &text, class, tag);
+        }
+        let Some(job) = &mut self.job else {
+            return false;
+        };
+        if job.stage != Stage::Streaming {
+            return false;
+        }
+        let line = job.program.lines.get(job.next);
+        if let Some(from) = job.pause_from {
+            let here = line.is_none_or(|line| line.travel) || job.next >= from + PAUSE_LINES;
+            if here {
+                self.hold();
+                return true;
+            }
+        }
+        let Some(line) = line else {
+            job.stage = Stage::Finishing;
+            self.own("M400", Class::Drain);
+            return true;
+        };
+        let (text, class) = (line.text.clone(), line.class);
+        job.next += 1;
+        let tag = job.next as u64;
+        self.put(now, &text, class, tag)
+    }
+
+    fn put(&mut self, now: Millis, text: &str, class: Class, tag: u64) -> bool {
+        let after = self.tracker.apply(text);
+        if let Err(error) = self.transport.send(now, text, class, tag, after) {
+            // Program::prepare has framed every line already: this is a fault of our own code.
+            self.stop_safe(
+                now,
+                Finding::refuse(
+                    "unsendable_line",
+                    format!("The print was stopped: {error}. Tell the makers."),
+                ),
+            );
+            return false;
+        }
+        true
+    }
+
+    fn hold(&mut self) {
+        let hot = self.is_hot();
+        let Some(job) = &mut self.job else {
+            return;
+        };
+        job.pause_from = None;
+        job.stage = Stage::Pausing;
+        job.held = Some(self.tracker.clone());
+        let at = self.tracker.at();
+        self.script
+            .extend(park::park(&at, hot, &self.setup.printer));
+    }
+
+    /// Stages that end when everything sent is accepted.
+    pub(super) fn advance(&mut self, now: Millis) {
+        if self.port != Port::Ready || !self.script.is_empty() {
+            return;
+        }
+        self.watch_targets(now);
+        if !self.transport.is_drained() {
+            return;
+        }
+        if std::mem::take(&mut self.cooling) {
+            self.heaters_are_off();
+        }
+        let Some(job) = &mut self.job else {
+            return;
+        };
+        match job.stage {
+            Stage::Pausing => {
+                job.stage = Stage::Paused;
+                self.actions.push(Action::Journal(Record::Paused));
+            }
+            Stage::Resuming => {
+                job.stage = Stage::Streaming;
+                self.work(now);
+            }
+            Stage::Cancelling => self.end_job(now, Some(faults::cancelled())),
+            Stage::Finishing => self.finish(now),
+            Stage::Checking | Stage::Streaming | Stage::Paused => {}
+        }
+    }
+
+    /// The printer has taken the order to switch its heaters off: now it may be said of an interrupted print.
+    fn heaters_are_off(&mut self) {
+        let interrupted = |f: &Finding| f.name == crate::printer::journal::LINK_RESTARTED;
+        let of_job = self.last.as_mut().and_then(|job| job.fault.as_mut());
+        for fault in of_job.into_iter().chain(self.fault.as_mut()) {
+            if interrupted(fault) {
+                *fault = faults::restarted_and_off();
+            }
+        }
+    }
+
+    /// Everything is done: does the firmware stand where the plan ends? Asked again when the answer was lost, and
+    /// believed to differ only when it says so twice.
+    fn finish(&mut self, now: Millis) {
+        let plan = self.tracker.at();
+        let Some(job) = &mut self.job else {
+            return;
+        };
+        if let Some(said) = job.position.take() {
+            let same = plan
+                .iter()
+                .zip(&said)
+                .enumerate()
+                .all(|(axis, (plan, said))| {
+                    // Marlin sums E in single precision.
+                    let drift = if axis == 3 { plan.abs() * 2e-5 } else { 0.0 };
+                    plan.is_nan() || (plan - said).abs() <= POSITION_MM + drift
+                });
+            if same {
+                return self.end_job(now, None);
+            }
+            job.differed += 1;
+            if job.differed >= 2 {
+                return self.stop_safe(now, faults::end_position());
+            }
+        } else if job.asked >= ASKED_MAX {
+            return self.stop_safe(now, faults::end_position());
+        }
+        job.asked += 1;
+        self.own("M114", Class::Setting);
+        self.work(now);
+    }
+
+    /// Heaters that went off without our doing: the board was reset or stopped itself (pitfall 10).
+    fn watch_targets(&mut self, now: Millis) {
+        let wanted = self.tracker.targets_c;
+        let off = |wanted: f64, heater: Option<Heater>| {
+            wanted > 0.0 && heater.is_some_and(|h| h.target_c <= 0.0)
+        };
+        let lost = off(wanted[0], self.hotend) || off(wanted[1], self.bed);
+        let drained = self.transport.is_drained();
+        let Some(job) = &mut self.job else {
+            return;
+        };
+        // Only a report that is younger than the order counts; with an empty line it is.
+        if !(lost && drained && job.stage == Stage::Paused) {
+            job.targets_off = 0;
+            return;
+        }
+        job.targets_off += 1;
+        if job.targets_off >= TARGETS_OFF_MAX {
+            self.stop_safe(now, faults::targets_lost());
+        }
+    }
+
+    /// `//action:..`: a pause is taken, everything else only shown. `poweroff` comes from Marlin itself after a kill.
+    pub(super) fn firmware_asks(&mut self, now: Millis, action: &str) {
+        if matches!(action, "pause" | "paused") || action.starts_with("out_of_filament") {
+            // Refused when nothing runs: then there is nothing to hold.
+            let _ = self.pause(now);
+        }
+    }
+
+    pub(super) fn count_resend(&mut self) {
+        let figures = self.transport.figures();
+        let bad = figures.sent > 1_000 && figures.resends * 10 > figures.sent;
+        if let Some(job) = &mut self.job
+            && bad
+            && job.stage == Stage::Streaming
+            && job.pause_from.is_none()
+        {
+            job.pause_from = Some(job.next);
+            self.fault = Some(faults::bad_line());
+        }
+    }
+
+    /// A boot banner: everything the board knew is gone (pitfall 10).
+    pub(super) fn booted(&mut self, now: Millis) {
+        self.transport.silence();
+        self.script.clear();
+        self.forget_heaters();
+        self.tracker = Tracker::default();
+        if self.port != Port::Halted {
+            self.port = Port::Booting {
+                until: now + super::BOOT_QUIET_MS,
+            };
+        }
+        if self.job.is_some() {
+            self.end_job(now, Some(faults::was_reset()));
+        }
+    }
+
+    /// A fault with a line that works: no further line of the file, heaters off.
+    pub(super) fn stop_safe(&mut self, now: Millis, finding: Finding) {
+        if self.job.is_none() {
+            return;
+        }
+        let at = self.tracker.at();
+        self.end_job(now, Some(finding));
+        self.script = park::make_safe(&at, &self.setup.printer).into();
+    }
+
+    /// The job is over: `None` printed, otherwise stopped.
+    pub(super) fn end_job(&mut self, now: Millis, fault: Option<Finding>) {
+        let Some(job) = self.job.take() else {
+            return;
+        };
+        self.script.clear();
+        let phase = if fault.is_none() {
+            Phase::Printed
+        } else {
+            Phase::Stopped
+        };
+        let last = JobStatus {
+            phase,
+            fault: fault.clone(),
+            ..job.status(now)
+        };
+        self.fault = fault
+            .clone()
+            .filter(|f| f.severity > crate::status::Severity::Info);
+        self.actions
+            .push(Action::Journal(Record::Ended { job: last.clone() }));
+        self.actions.push(Action::Event(Event::Ended {
+            job: job.code,
+            sha256: job.sha256,
+            phase,
+            fault,
+        }));
+        self.last = Some(last);
+        if phase == Phase::Printed {
+            self.own("M85 S0", Class::Setting);
+        }
+    }
+}
