@@ -60,6 +60,22 @@ pub struct Link {
     pub line_max_bytes: usize,
     /// Seconds the board may need to boot after the port was opened.
     pub boot_s: f64,
+    /// A print that is held keeps its nozzle hot so long, min.
+    #[serde(default = "hold_nozzle_min")]
+    pub hold_nozzle_min: f64,
+    /// And its bed, min. A printer that can not hear by then is stopped.
+    #[serde(default = "hold_bed_min")]
+    pub hold_bed_min: f64,
+}
+
+/// Filament begins to burn in the nozzle after about that time.
+fn hold_nozzle_min() -> f64 {
+    10.0
+}
+
+/// A person on the same floor is there by then.
+fn hold_bed_min() -> f64 {
+    60.0
 }
 
 /// A printer: its space, limits, link, and its start and end code.

@@ -77,8 +77,10 @@ pub(super) fn printer(printer: &Printer) -> Result<(), Outside> {
         window,
         line_max_bytes,
         boot_s,
+        hold_nozzle_min,
+        hold_bed_min,
     } = link;
-    let rows: [Row; 4] = [
+    let rows: [Row; 6] = [
         ("link.baud", f64::from(*baud), 9600.0, 4_000_000.0),
         // More would hide an M112 behind a full queue.
         ("link.window", *window as f64, 1.0, facts.window_max as f64),
@@ -89,6 +91,8 @@ pub(super) fn printer(printer: &Printer) -> Result<(), Outside> {
             facts.line_max_bytes as f64,
         ),
         ("link.boot_s", *boot_s, 0.0, 60.0),
+        ("link.hold_nozzle_min", *hold_nozzle_min, 0.1, 120.0),
+        ("link.hold_bed_min", *hold_bed_min, 0.1, 720.0),
     ];
     judge(rows.map(owned))
 }

@@ -45,8 +45,17 @@ pub enum Record {
     },
     /// Held.
     Paused,
-    /// Goes on.
-    Resumed,
+    /// Goes on, by a person.
+    Resumed {
+        /// At the printer's own panel.
+        #[serde(default)]
+        at_printer: bool,
+    },
+    /// A person answered what the printer asked.
+    Answered {
+        /// Place of the choice, from 0.
+        choice: usize,
+    },
     /// Over.
     Ended {
         /// How.
@@ -159,7 +168,7 @@ fn last_job(text: &str) -> (Option<JobStatus>, bool) {
                     (job.layer, job.fraction) = (layer, fraction);
                 }
             }
-            Record::Paused | Record::Resumed | Record::Closed => {}
+            Record::Paused | Record::Resumed { .. } | Record::Answered { .. } | Record::Closed => {}
             Record::Ended { job } => {
                 running = false;
                 last = Some(job);

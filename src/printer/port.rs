@@ -170,6 +170,16 @@ impl Port {
         }
     }
 
+    /// Speaks and listens at another rate; a device that does not know it is left as it is.
+    pub fn set_baud(&mut self, baud: u32) {
+        self.pending.clear();
+        if let Some(line) = &mut self.line
+            && let Err(error) = line.set_baud_rate(baud)
+        {
+            tracing::debug!(baud, %error, "rate not taken");
+        }
+    }
+
     /// For `poll`.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()

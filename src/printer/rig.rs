@@ -20,6 +20,13 @@ pub(super) struct Rig {
     pub(super) records: Vec<Record>,
     /// Ask the validator, too.
     pub(super) check: bool,
+    /// The board hears and says nothing: the test speaks for the printer.
+    pub(super) deaf: bool,
+    /// Journal and rates, as they were ordered.
+    pub(super) journal: Vec<super::journal::Record>,
+    pub(super) bauds: Vec<u32>,
+    /// Lines of the board that are lost on their way.
+    pub(super) lost: fn(&str) -> bool,
     gone: bool,
 }
 
@@ -96,6 +103,10 @@ impl Rig {
             events: Vec::new(),
             records: Vec::new(),
             check: false,
+            deaf: false,
+            journal: Vec::new(),
+            bauds: Vec::new(),
+            lost: |_| false,
             gone: false,
         };
         rig.conductor.opened(0);
@@ -161,12 +172,14 @@ impl Rig {
             for action in actions {
                 match action {
                     Action::Write(bytes) => {
-                        if !self.gone {
+                        if !(self.gone || self.deaf) {
                             self.board.from_host(self.now, &bytes);
                         }
                         self.written.push((self.now, bytes));
                     }
-                    Action::FlushOutput | Action::Journal(_) => {}
+                    Action::FlushOutput => {}
+                    Action::Journal(record) => self.journal.push(record),
+                    Action::SetBaud(baud) => self.bauds.push(baud),
                     Action::ResetBoard => {
                         self.board.reset("External Reset");
                         self.conductor.opened(self.ms());
@@ -189,7 +202,7 @@ impl Rig {
         let wake = self.conductor.wake_ms(self.ms()) as f64 / 1e3;
         let next = self.board.next_event().min(wake);
         self.now = next.clamp(self.now + 2e-4, self.now + 1.0);
-        let bytes = self.board.to_host(self.now);
+        let bytes = self.heard();
         self.records.extend(self.board.records());
         match (self.board.gone_until().is_some(), self.gone) {
             (true, false) => {
@@ -206,6 +219,37 @@ impl Rig {
             self.conductor.bytes(self.ms(), &bytes);
         }
         self.conductor.tick(self.ms());
+    }
+
+    fn heard(&mut self) -> Vec<u8> {
+        let bytes = self.board.to_host(self.now);
+        let text = String::from_utf8_lossy(&bytes);
+        if self.deaf {
+            return Vec::new();
+        }
+        if !text.lines().any(|line| (self.lost)(line.trim())) {
+            return bytes;
+        }
+        let kept = text
+            .split_inclusive('\n')
+            .filter(|line| !(self.lost)(line.trim()));
+        kept.collect::<String>().into_bytes()
+    }
+
+    /// The printer says something of its own.
+    pub(super) fn say(&mut self, text: &str) {
+        self.conductor
+            .bytes(self.ms(), format!("{text}\n").as_bytes());
+        self.carry_out();
+    }
+
+    /// Name and text of the job's fault, or else of the link's.
+    pub(super) fn fault(&self) -> (String, String) {
+        let status = self.conductor.status(self.ms());
+        let of_job = status.job.and_then(|j| j.fault);
+        of_job
+            .or(status.fault)
+            .map_or_else(Default::default, |f| (f.name, f.text))
     }
 
     /// Ends of the executed moves as the plan counts them: 1e-4 mm, E as all filament since power-on.

@@ -58,6 +58,12 @@ pub enum Command {
     Cancel,
     /// Stop everything now (`M112`). Always taken, in every state; answered when the bytes are written.
     EmergencyStop,
+    /// Answers what the printer asks at its own panel ([`Status::prompt`]): the choice by its place from 0. Without a
+    /// prompt, and for a printer that waits, "go on" (`M108`).
+    Answer {
+        /// Place of the choice, from 0.
+        choice: usize,
+    },
     /// After a halt, by a person who looked: reset the board and connect anew. Nothing is resumed.
     Recover,
 }
@@ -122,8 +128,20 @@ pub struct Status {
     pub job: Option<JobStatus>,
     /// What is wrong with printer or link now, with what to do.
     pub fault: Option<Finding>,
+    /// What the printer asks at its own panel.
+    #[serde(default)]
+    pub prompt: Option<Prompt>,
     /// How the wire does.
     pub line: LineFigures,
+}
+
+/// A question of the printer's own panel.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Prompt {
+    /// The question.
+    pub text: String,
+    /// What may be answered, in order.
+    pub choices: Vec<String>,
 }
 
 /// Where a job stands on the printer.

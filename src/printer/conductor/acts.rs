@@ -24,18 +24,25 @@ impl Conductor {
                 "Look at it, then let it recover.",
             ));
         }
+        if let (Port::Stranger, Some(why)) = (&self.port, &self.unfit) {
+            return Err(refused(
+                &why.name,
+                &why.text,
+                "Choose the profile of this printer.",
+            ));
+        }
+        if self.port == Port::Stranger {
+            return Err(refused(
+                "other_printer",
+                "Another printer answers at the port than before.",
+                "Look at both; let it recover if this one is meant.",
+            ));
+        }
         if self.port != Port::Ready || self.ending || !self.script.is_empty() {
             return Err(refused(
                 "not_ready",
                 "The printer is not ready.",
                 "Look at cable and power, and try again in a few seconds.",
-            ));
-        }
-        if self.klipper {
-            return Err(refused(
-                "klipper",
-                "The printer runs Klipper, which this version does not print to.",
-                "Use a printer with Marlin.",
             ));
         }
         self.fault = None;
@@ -53,7 +60,11 @@ impl Conductor {
     pub fn pause(&mut self, now: Millis) -> Taken {
         match &mut self.job {
             Some(job) if job.stage == Stage::Streaming => {
-                job.pause_from.get_or_insert(job.next);
+                if job.pause_from.is_none() {
+                    job.pause_from = Some(job.next);
+                    job.pause_ms = now;
+                    job.by_printer = false;
+                }
                 self.settle(now);
                 Ok(())
             }
@@ -71,11 +82,18 @@ impl Conductor {
     /// # Errors
     /// When nothing is held.
     pub fn resume(&mut self, now: Millis) -> Taken {
+        self.go_on(now, false)
+    }
+
+    /// Goes on, by a person here or at the printer's own panel.
+    pub(super) fn go_on(&mut self, now: Millis, at_printer: bool) -> Taken {
         let not_paused = refused("not_paused", "Nothing is held.", "Look at the state.");
         let Some(job) = &mut self.job else {
             return Err(not_paused);
         };
         if job.stage == Stage::Streaming && job.pause_from.take().is_some() {
+            self.actions
+                .push(Action::Journal(Record::Resumed { at_printer }));
             self.settle(now);
             return Ok(());
         }
@@ -84,11 +102,16 @@ impl Conductor {
         }
         job.stage = Stage::Resuming;
         let held = job.held.take().unwrap_or_default();
-        let hot = self.is_hot();
-        self.script
-            .extend(park::unpark(&held, hot, &self.setup.printer));
+        let cooled = std::mem::take(&mut job.cooled);
+        let hot = self.is_hot()
+            || (cooled[0] && held.targets_c[0] >= self.setup.printer.limits.extrude_min_c);
+        let mut script = park::reheat(&held, cooled);
+        script.extend(park::unpark(&held, hot, &self.setup.printer));
+        let script = self.spoken(script);
+        self.script.extend(script);
         self.fault = None;
-        self.actions.push(Action::Journal(Record::Resumed));
+        self.actions
+            .push(Action::Journal(Record::Resumed { at_printer }));
         self.settle(now);
         Ok(())
     }
@@ -115,7 +138,12 @@ impl Conductor {
             | Stage::Finishing => {
                 job.stage = Stage::Cancelling;
                 let (at, hot) = (self.tracker.at(), self.is_hot());
-                self.script = park::give_up(&at, hot, &self.setup.printer).into();
+                self.make_safe(now, park::give_up(&at, hot, &self.setup.printer));
+                self.unsafe_since = Some((now, faults::cancelled()));
+                if self.waits.is_some() {
+                    // What it waits for is said anew, with what the person can do.
+                    self.waits_for_person(now);
+                }
             }
         }
         self.settle(now);
@@ -132,11 +160,12 @@ impl Conductor {
             let at = self.tracker.at();
             let printing = self.job.is_some();
             self.end_job(now, Some(faults::link_ended()));
-            self.script = if printing {
-                park::make_safe(&at, &self.setup.printer).into()
+            let script = if printing {
+                park::make_safe(&at, &self.setup.printer)
             } else {
-                park::heat_off().into()
+                park::heat_off()
             };
+            self.script = self.spoken(script).collect();
         } else {
             self.end_job(now, Some(faults::link_ended()));
         }

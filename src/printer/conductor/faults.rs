@@ -3,11 +3,16 @@
 use super::super::transport::LineFault;
 use crate::status::Finding;
 
-pub(super) fn of_line(fault: &LineFault) -> Finding {
+/// A line that can not be trusted; `in_print`: a print ended by it.
+pub(super) fn of_line(fault: &LineFault, in_print: bool) -> Finding {
     let (name, next) = match fault {
         LineFault::Silent { .. } => (
             "printer_silent",
             "Look at cable and power; if the printer is hot, use its own switch.",
+        ),
+        LineFault::Stuck { .. } => (
+            "stuck",
+            "Look at its display; if it is hot, use its own switch.",
         ),
         LineFault::Refused { .. } => (
             "line_refused",
@@ -22,8 +27,184 @@ pub(super) fn of_line(fault: &LineFault) -> Finding {
             "position_differs",
             "The wire was disturbed and a move may have been made twice. The part can not be trusted; look at the cable.",
         ),
+        LineFault::Unanswered { .. } => (
+            "line_unanswered",
+            "The part can not be trusted; look at the connection.",
+        ),
+        LineFault::Count { .. } => (
+            "count_differs",
+            "The part can not be trusted; look at the cable.",
+        ),
     };
-    Finding::refuse(name, format!("The print was stopped: {fault}. {next}"))
+    let what = if in_print {
+        "The print was stopped: "
+    } else {
+        "Not connected: "
+    };
+    Finding::refuse(name, format!("{what}{fault}. {next}"))
+}
+
+/// Nobody answers `M115`.
+pub(super) fn nobody_answers(bauds: &[u32]) -> Finding {
+    Finding::refuse(
+        "printer_silent",
+        format!(
+            "Not connected: the printer does not answer at any usual rate ({} baud). Look at cable and power.",
+            listed(bauds)
+        ),
+    )
+}
+
+/// What comes back can not be read, at any rate.
+pub(super) fn wrong_baud(configured: u32, bauds: &[u32]) -> Finding {
+    Finding::refuse(
+        "wrong_baud",
+        format!(
+            "Not connected: what comes from the printer can not be read at {configured} baud. This is a wrong baud rate; the usual ones ({}) were tried. Set `baud` to what the printer's firmware is built with, or look at the cable.",
+            listed(bauds)
+        ),
+    )
+}
+
+/// It was read at another rate than configured.
+pub(super) fn other_baud(configured: u32, found: u32) -> Finding {
+    Finding::warn(
+        "other_baud",
+        format!("The printer answers at {found} baud, not at {configured}. Set `baud` to {found}."),
+    )
+}
+
+fn listed(bauds: &[u32]) -> String {
+    let all: Vec<String> = bauds.iter().map(ToString::to_string).collect();
+    all.join(", ")
+}
+
+/// It answers, but not what it is.
+pub(super) fn nameless() -> Finding {
+    Finding::refuse(
+        "unknown_printer",
+        "Not connected: what answers at the port does not say which firmware it is (M115). Nothing else was sent to it. Is this the printer?",
+    )
+}
+
+/// Another printer than before.
+pub(super) fn other_printer(found: &str, before: &str, in_print: bool) -> Finding {
+    let what = if in_print {
+        "The print was stopped: another"
+    } else {
+        "Another"
+    };
+    Finding::refuse(
+        "other_printer",
+        format!(
+            "{what} printer answers at the port ({found}, before {before}). Nothing was sent to it. The first one may still be hot: look at it, and use its own switch. If this printer is meant, let it recover."
+        ),
+    )
+}
+
+/// The profile is made for another firmware.
+pub(super) fn wrong_firmware(found: &str, title: &str) -> Finding {
+    Finding::refuse(
+        "wrong_firmware",
+        format!(
+            "The printer runs {found}, for which the profile \"{title}\" is not made. Nothing is printed, and nothing was sent to it. Choose the profile of this printer."
+        ),
+    )
+}
+
+/// The firmware lives on after an error.
+pub(super) fn trouble(text: &str) -> Finding {
+    Finding::refuse(
+        "printer_fault",
+        format!(
+            "The print was stopped: the printer reported \"{text}\". Its heaters were ordered off. Find the cause and clear the bed."
+        ),
+    )
+}
+
+/// The same without a print.
+pub(super) fn trouble_idle(text: &str) -> Finding {
+    Finding::warn(
+        "printer_fault",
+        format!("The printer reports \"{text}\". Find the cause before you print."),
+    )
+}
+
+/// Stop at the printer's own panel.
+pub(super) fn stopped_at_printer() -> Finding {
+    Finding::refuse(
+        "stopped_at_printer",
+        "The print was stopped at the printer: a person pressed Stop at its own panel. Parked, heaters off. Clear the bed and print again.",
+    )
+}
+
+/// A heater that gets no warmer.
+pub(super) fn not_warmer(heater: &str, now_c: f64, target_c: f64) -> Finding {
+    Finding::warn(
+        "target_not_reached",
+        format!(
+            "The {heater} gets no warmer: {now_c:.0} of {target_c:.0} C. If this stays so for some minutes, the print is stopped. Look at the heater and its cover."
+        ),
+    )
+}
+
+/// The same, given up.
+pub(super) fn target_not_reached(heater: &str, now_c: f64, target_c: f64) -> Finding {
+    Finding::refuse(
+        "target_not_reached",
+        format!(
+            "The print was stopped: the {heater} got no warmer than {now_c:.0} of {target_c:.0} C. Heaters were ordered off. Have heater and sensor looked at."
+        ),
+    )
+}
+
+/// A hold that lasts: the nozzle is switched off.
+pub(super) fn hold_cools(min: f64, bed: bool) -> Finding {
+    let (what, note) = if bed {
+        (
+            "nozzle and bed were",
+            " Look whether the part still sticks before you go on.",
+        )
+    } else {
+        ("the nozzle was", "")
+    };
+    Finding::warn(
+        "hold_cools",
+        format!(
+            "Held for {min:.0} min: {what} switched off. Going on heats up again and primes the nozzle.{note}"
+        ),
+    )
+}
+
+/// The printer waits and can not hear; everything was switched off by emergency stop.
+pub(super) fn hold_too_long(min: f64) -> Finding {
+    Finding::refuse(
+        "hold_too_long",
+        format!(
+            "The print was stopped: the printer waited at its own display for {min:.0} min with its heaters on and could not hear. It was stopped by emergency stop. Clear the bed, then let it recover."
+        ),
+    )
+}
+
+/// Given up, but the printer does not hear.
+pub(super) fn cancel_waits(min: f64) -> Finding {
+    Finding::warn(
+        "cancel_waits",
+        format!(
+            "The print is given up, but the printer waits at its own display and does not hear it. Press its button, or use the emergency stop. In at most {min:.0} min it is stopped by emergency stop."
+        ),
+    )
+}
+
+/// An order to switch off was not taken.
+pub(super) fn not_heard(why: &Finding) -> Finding {
+    Finding::refuse(
+        &why.name,
+        format!(
+            "{} The printer did not take the order to switch off, so it was stopped by emergency stop.",
+            why.text
+        ),
+    )
 }
 
 pub(super) fn was_reset() -> Finding {
@@ -54,12 +235,8 @@ pub(super) fn halted(text: &str) -> Finding {
     let thermal = ["thermal", "heating failed", "maxtemp", "mintemp"]
         .iter()
         .any(|word| lower.contains(word));
-    let heater = if lower.contains("bed") {
-        "bed"
-    } else {
-        "hotend"
-    };
     if thermal {
+        let heater = heater(&lower);
         return Finding::refuse(
             "thermal_fault",
             format!(
@@ -71,6 +248,25 @@ pub(super) fn halted(text: &str) -> Finding {
         "printer_halted",
         format!("The printer halted itself ({text}). Find the cause, then let it recover."),
     )
+}
+
+/// Which heater a thermal text means: `Heater_ID: bed`, `E1`, `Error:1 ... Extruder switched off`.
+fn heater(lower: &str) -> String {
+    if lower.contains("chamber") {
+        return "chamber".into();
+    }
+    if lower.contains("bed") {
+        return "bed".into();
+    }
+    let named = lower.split("heater_id:").nth(1).map(str::trim_start);
+    let number = named
+        .map(|id| id.trim_start_matches('e'))
+        .or_else(|| lower.strip_prefix("error:"))
+        .and_then(|id| id.chars().next()?.to_digit(10));
+    match number {
+        None | Some(0) => "hotend".into(),
+        Some(n) => format!("hotend {}", n + 1),
+    }
 }
 
 /// Why a job ended: true whether or not the printer has confirmed.
@@ -89,12 +285,18 @@ pub(super) fn stop_sent() -> Finding {
     )
 }
 
-/// The firmware said that it halted; a halted Marlin has its heaters and motors off.
-pub(super) fn stop_confirmed() -> Finding {
-    Finding::refuse(
-        "emergency_stop",
-        "Emergency stop. The printer confirmed it: everything is off. When it is safe, let the printer recover and clear the bed.",
-    )
+/// The firmware said that it halted; a halted Marlin has its heaters and motors off. `why`: not by a person.
+pub(super) fn stop_confirmed(why: Option<Finding>) -> Finding {
+    match why {
+        Some(why) if why.name != "emergency_stop" => {
+            let text = format!("{} The printer confirmed it: everything is off.", why.text);
+            Finding::refuse(&why.name, text)
+        }
+        _ => Finding::refuse(
+            "emergency_stop",
+            "Emergency stop. The printer confirmed it: everything is off. When it is safe, let the printer recover and clear the bed.",
+        ),
+    }
 }
 
 /// A print that the end of the link interrupted, once the printer has taken the order to switch its heaters off.
@@ -133,10 +335,15 @@ pub(super) fn end_position() -> Finding {
     )
 }
 
-pub(super) fn waits_for_person() -> Finding {
+pub(super) fn waits_for_person(heat_min: Option<f64>) -> Finding {
+    let heat = heat_min.map_or(String::new(), |min| {
+        format!(" Its heaters stay on for at most {min:.0} min more; then it is stopped.")
+    });
     Finding::warn(
         "waits_for_person",
-        "The printer waits for a person: look at its own display (filament, message).",
+        format!(
+            "The printer waits for a person: look at its own display (filament, message).{heat}"
+        ),
     )
 }
 

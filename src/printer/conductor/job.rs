@@ -38,6 +38,17 @@ pub(super) struct Job {
     done: usize,
     /// Someone wants it held; since which line.
     pub(super) pause_from: Option<usize>,
+    /// When that was wanted.
+    pub(super) pause_ms: Millis,
+    /// The printer itself asked for the hold.
+    pub(super) by_printer: bool,
+    /// The panel said "go on" before the hold was reached.
+    pub(super) resume_asked: bool,
+    /// Since when it is held, and which heaters were switched off since: hotend, bed.
+    pub(super) held_ms: Millis,
+    pub(super) cooled: [bool; 2],
+    /// The firmware is asked how many lines it took.
+    pub(super) counting: bool,
     /// The tracker when it was held.
     pub(super) held: Option<Tracker>,
     /// The firmware's own position, in answer to our M114.
@@ -61,6 +72,12 @@ impl Job {
             next: 0,
             done: 0,
             pause_from: None,
+            pause_ms: 0,
+            by_printer: false,
+            resume_asked: false,
+            held_ms: 0,
+            cooled: [false; 2],
+            counting: false,
             held: None,
             position: None,
             asked: 0,

@@ -7,24 +7,30 @@
 //! Never: does I/O, reads a clock.
 //!
 //! ```text
-//! port:  Absent ─opened─► Booting ─► Greeting ─► Ready ──halted──► Halted ─recover─► Booting
+//! port:  Absent ─opened─► Booting ─► Asking ─M115─► Greeting ─► Ready ──halted──► Halted ─recover─► Absent
+//!                                       └─ another printer, another firmware ─► Stranger ─recover─► Asking
 //! job:   Checking ─► Printing ⇄ (Pausing ─► Paused ─► Resuming) ─► Finishing ─► printed
 //!                        └──────────── fault, cancel, emergency stop ──────────► stopped
 //! ```
 
 use super::journal::Record;
 use super::program::Program;
-use super::reply::{Reply, Scanner};
+use super::reply::{Reading, Reply, Scanner};
 use super::transport::{Class, LineFault, Millis, Output, Rules, Transport};
 use super::wire::{Event, JobStatus, LineFigures, Phase, Status};
-use crate::gcode::Printer;
+use crate::gcode::dialect::{Facts, Identity};
+use crate::gcode::{Dialect, Printer};
 use crate::status::{Finding, Heater, PrinterState, Refused};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
 mod acts;
 mod faults;
+mod heat;
+mod hold;
+mod introduction;
 mod job;
+mod panel;
 mod park;
 mod shown;
 mod stages;
@@ -32,6 +38,7 @@ mod stop;
 #[cfg(test)]
 mod tests;
 mod tracker;
+mod troubles;
 
 use job::{Job, Stage};
 use tracker::Tracker;
@@ -54,6 +61,8 @@ pub enum Action {
     Write(Vec<u8>),
     /// Throw away what was written and is not on the wire yet.
     FlushOutput,
+    /// Speak and listen at this rate from now on, bits per second.
+    SetBaud(u32),
     /// Close the port and open it anew so that the board resets.
     ResetBoard,
     /// Read, hash, prove and prepare a file; then [`Conductor::loaded`].
@@ -84,10 +93,12 @@ pub struct Setup {
 enum Port {
     /// Not open, since when.
     Absent(Millis),
-    /// Open; a greeting is sent at `until`, later while a banner comes.
+    /// Open; at `until` the first question is asked, later while a banner comes.
     Booting { until: Millis },
-    /// Open again in a print; at `until` the fence asks.
-    Reopened { until: Millis },
+    /// Asked who it is, since when; nothing else is said.
+    Asking { since: Millis },
+    /// Not the printer that is meant: nothing is said to it until a person says otherwise.
+    Stranger,
     /// Greeting.
     Greeting,
     /// Lines may flow.
@@ -110,15 +121,36 @@ pub struct Conductor {
     script: VecDeque<(String, Class)>,
     tracker: Tracker,
     name: String,
-    klipper: bool,
+    /// Who answered when the port was opened.
+    identity: Option<Identity>,
+    dialect: Dialect,
+    introduction: introduction::Introduction,
+    /// Why nothing may be printed on what is connected.
+    unfit: Option<Finding>,
+    /// Lines of a file wait until then: a board may boot twice.
+    lines_from: Millis,
     /// As last reported; `None` when nothing is known of it now.
     hotend: Option<Heater>,
     bed: Option<Heater>,
     /// Heaters were ordered off after connecting, and the answer is due.
     cooling: bool,
     fault: Option<Finding>,
+    /// Why the printer is not connected, or how it was found; shown when there is nothing else.
+    connect_fault: Option<Finding>,
+    /// The printer waits for a person at its own panel.
+    waits: Option<hold::Waits>,
+    /// What it asks there.
+    prompt: Option<panel::Asked>,
+    has_prompts: bool,
+    heat: heat::HeatWatch,
+    /// An order to switch off is on its way since, and why.
+    unsafe_since: Option<(Millis, Finding)>,
+    /// The last words before a halt, and half an error.
+    said: troubles::Said,
     /// Emergency stop: when it was first sent, how often.
     stop: Option<(Millis, usize)>,
+    /// Why, when it was not a person.
+    stop_why: Option<Finding>,
     /// Told to end: heaters off, then [`Conductor::is_finished`].
     ending: bool,
     shown: Option<Status>,
@@ -129,9 +161,11 @@ pub struct Conductor {
 impl Conductor {
     /// Before the port is open. `last` is what the journal knows of the last job.
     pub fn new(setup: Setup, last: Option<JobStatus>) -> Self {
+        let dialect = setup.printer.dialect;
         let rules = Rules {
             window: setup.printer.link.window as u64,
             line_max_bytes: setup.printer.link.line_max_bytes,
+            facts: dialect.facts(),
         };
         Self {
             name: setup.port.clone(),
@@ -144,11 +178,23 @@ impl Conductor {
             last,
             script: VecDeque::new(),
             tracker: Tracker::default(),
-            klipper: false,
+            identity: None,
+            dialect,
+            introduction: introduction::Introduction::default(),
+            unfit: None,
+            lines_from: 0,
+            connect_fault: None,
+            waits: None,
+            prompt: None,
+            has_prompts: false,
+            heat: heat::HeatWatch::default(),
+            unsafe_since: None,
+            said: troubles::Said::default(),
             hotend: None,
             bed: None,
             cooling: false,
             stop: None,
+            stop_why: None,
             ending: false,
             shown: None,
             shown_ms: 0,
@@ -167,17 +213,25 @@ impl Conductor {
         if self.port == Port::Halted {
             return;
         }
-        let boot_ms = (self.setup.printer.link.boot_s * 1e3) as Millis;
-        self.port = if self.job.is_some() && self.transport.is_up() {
-            Port::Reopened {
-                until: now + REOPEN_MS,
-            }
+        self.keep_rate();
+        let boot_ms = if self.is_in_print() {
+            REOPEN_MS
         } else {
-            Port::Booting {
-                until: now + boot_ms.max(BOOT_QUIET_MS),
-            }
+            self.boot_ms().max(BOOT_QUIET_MS)
+        };
+        self.port = Port::Booting {
+            until: now + boot_ms,
         };
         self.settle(now);
+    }
+
+    fn boot_ms(&self) -> Millis {
+        (self.setup.printer.link.boot_s * 1e3) as Millis
+    }
+
+    /// A print whose lines are on their way: what connects now is the board that has them, or another one.
+    fn is_in_print(&self) -> bool {
+        self.job.is_some() && self.transport.is_up()
     }
 
     /// The port could not be opened, or is gone.
@@ -192,10 +246,13 @@ impl Conductor {
 
     /// Bytes from the printer.
     pub fn bytes(&mut self, now: Millis, bytes: &[u8]) {
+        if let Port::Asking { .. } = self.port {
+            self.introduction.hears(bytes);
+        }
         let mut replies = Vec::new();
         self.scanner.feed(bytes, |reply| replies.push(reply));
         for reply in replies {
-            self.reply(now, &reply);
+            self.reply(now, reply);
             self.work(now);
         }
         self.settle(now);
@@ -204,14 +261,8 @@ impl Conductor {
     /// Time passes. Call it at [`Conductor::wake_ms`] at the latest.
     pub fn tick(&mut self, now: Millis) {
         match self.port {
-            Port::Booting { until } if now >= until => {
-                self.port = Port::Greeting;
-                self.transport.hello(now);
-            }
-            Port::Reopened { until } if now >= until => {
-                self.port = Port::Ready;
-                self.transport.reopened(now);
-            }
+            Port::Booting { until } if now >= until => self.begin_asking(now),
+            Port::Asking { since } => self.ask_on(now, since),
             Port::Absent(since) if self.job.is_some() && now >= since + GONE_MAX_MS => {
                 self.transport.silence();
                 self.end_job(now, Some(faults::gone()));
@@ -219,6 +270,10 @@ impl Conductor {
             Port::Greeting | Port::Ready => self.transport.tick(now),
             _ => {}
         }
+        self.half_error(now);
+        self.watch_hold(now);
+        self.watch_heat(now);
+        self.watch_orders(now);
         self.repeat_stop(now);
         self.settle(now);
     }
@@ -226,14 +281,17 @@ impl Conductor {
     /// When [`Conductor::tick`] has something to do.
     pub fn wake_ms(&self, now: Millis) -> Millis {
         let port = match self.port {
-            Port::Booting { until } | Port::Reopened { until } => Some(until),
+            Port::Booting { until } => Some(until),
+            Port::Asking { .. } => Some(self.introduction.next_ms()),
             Port::Greeting | Port::Ready => self.transport.wake_ms(now),
             Port::Absent(since) if self.job.is_some() => Some(since + GONE_MAX_MS),
-            Port::Absent(_) | Port::Halted => None,
+            Port::Absent(_) | Port::Halted | Port::Stranger => None,
         };
         let stop = self.stop.map(stop::next_stop_ms);
         let shown = self.job.is_some().then(|| self.shown_ms + STATUS_MS);
-        [port, stop, shown]
+        let lines = (self.job.is_some() && now < self.lines_from).then_some(self.lines_from);
+        // The slow watches (hold, heat, orders) are content with the second.
+        [port, stop, shown, lines]
             .into_iter()
             .flatten()
             .min()
@@ -241,23 +299,28 @@ impl Conductor {
             .clamp(now, now + 1_000)
     }
 
-    fn reply(&mut self, now: Millis, reply: &Reply) {
-        match reply {
+    fn reply(&mut self, now: Millis, reply: Reply) {
+        let reply = self.whole_error(now, reply);
+        match &reply {
             Reply::Boot => return self.booted(now),
             Reply::Fatal(text) => return self.fatal(now, text),
+            Reply::Trouble(text) => return self.trouble(now, text),
             Reply::ColdExtrusion if self.job.is_some() => {
                 return self.stop_safe(now, faults::cold_extrusion());
             }
-            Reply::Firmware(name) => {
-                self.klipper = name.starts_with("Klipper");
-                self.name.clone_from(name);
-            }
-            Reply::PausedForUser => self.fault = Some(faults::waits_for_person()),
+            Reply::Firmware(identity) => self.introduced(now, identity),
+            Reply::Capability(name, yes) => match name.as_str() {
+                "EMERGENCY_PARSER" => self.transport.has_emergency_parser(*yes),
+                "PROMPT_SUPPORT" => self.has_prompts = *yes,
+                _ => {}
+            },
+            Reply::PausedForUser => self.waits_for_person(now),
+            Reply::Busy => self.goes_on(),
             Reply::Action(action) => self.firmware_asks(now, action),
             _ => {}
         }
         if matches!(self.port, Port::Greeting | Port::Ready) {
-            self.transport.reply(now, reply);
+            self.transport.reply(now, &reply);
         }
     }
 
@@ -287,6 +350,7 @@ impl Conductor {
             Output::Write(bytes) => self.actions.push(Action::Write(bytes)),
             Output::Connected => self.connected(),
             Output::Accepted(tag) => {
+                self.progress(now);
                 if let Some(job) = &mut self.job
                     && let Some(mark) = job.accepted(now, tag, &self.tracker)
                 {
@@ -294,14 +358,22 @@ impl Conductor {
                 }
             }
             Output::Temperatures(t) => {
-                let heater = |old: Option<Heater>, new: Option<(f64, f64)>| {
-                    new.map(|(now_c, target_c)| Heater { now_c, target_c })
-                        .or(old)
+                let heater = |old: Option<Heater>, new: Option<Reading>| {
+                    let target_c = |new: &Reading| new.target_c.or(old.map(|h| h.target_c));
+                    new.and_then(|new| {
+                        Some(Heater {
+                            now_c: new.now_c,
+                            target_c: target_c(&new)?,
+                        })
+                    })
+                    .or(old)
                 };
                 self.hotend = heater(self.hotend, t.hotend);
                 self.bed = heater(self.bed, t.bed);
+                self.heat_reported(now, &t);
             }
-            Output::Resent => self.count_resend(),
+            Output::Counted => self.counted(now),
+            Output::Resent => self.count_resend(now),
             Output::Position(said) => {
                 if let Some(job) = &mut self.job {
                     job.position = Some(said);
@@ -311,13 +383,31 @@ impl Conductor {
         }
     }
 
-    /// The first thing said to a printer that was found: nothing may be hot without a job.
+    /// The first orders to a printer that was found: nothing may be hot without a job, and no report comes that
+    /// nobody asked for.
     fn connected(&mut self) {
         self.port = Port::Ready;
         self.tracker = Tracker::default();
         self.script.extend(park::heat_off());
         self.cooling = true;
-        self.own("M115", Class::Setting);
+        self.unsafe_since = None;
+        if self.facts().has_m155 {
+            self.own("M155 S0", Class::Setting);
+        }
+        if self.job.is_some() {
+            self.guard();
+        }
+    }
+
+    fn facts(&self) -> &'static Facts {
+        self.dialect.facts()
+    }
+
+    /// A host that dies leaves the heaters on for ever; with M85 the board ends it by itself (4.13).
+    fn guard(&mut self) {
+        if self.facts().has_m85 {
+            self.own("M85 S900", Class::Setting);
+        }
     }
 
     /// What was last reported says nothing about now.
@@ -330,17 +420,32 @@ impl Conductor {
         self.script.push_back((text.to_owned(), class));
     }
 
+    /// Own commands in the words of this firmware: elsewhere `M84 S0` switches the motors off, and `M85` is not known.
+    fn spoken(
+        &self,
+        script: Vec<(String, Class)>,
+    ) -> impl Iterator<Item = (String, Class)> + use<> {
+        let marlin = self.facts().has_m85;
+        script.into_iter().filter(move |(text, _)| {
+            marlin || !(text.starts_with("M84 S") || text.starts_with("M85"))
+        })
+    }
+
     fn line_fault(&mut self, now: Millis, fault: &LineFault) {
         if *fault == LineFault::Reset {
             return self.booted(now);
         }
-        let finding = faults::of_line(fault);
+        let in_print = self.job.is_some();
+        let finding = faults::of_line(fault, in_print);
         self.script.clear();
         self.forget_heaters();
-        if self.job.is_some() {
+        if in_print {
             self.end_job(now, Some(finding));
+            if let Some(why) = self.fault.clone() {
+                self.unsafe_since = Some((now, why));
+            }
         } else {
-            self.fault = Some(finding);
+            self.connect_fault = Some(finding);
         }
         // The line may still carry an order to switch off; greeting anew asks it.
         self.port = Port::Booting {
@@ -369,8 +474,7 @@ impl Conductor {
             Ok(program) => {
                 let record = job.begin(now, program);
                 self.actions.push(Action::Journal(record));
-                // A host that dies leaves the heaters on for ever; with M85 the board ends it by itself (4.13).
-                self.own("M85 S900", Class::Setting);
+                self.guard();
             }
         }
         self.settle(now);

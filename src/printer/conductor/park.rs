@@ -61,6 +61,27 @@ fn lift_mm(at: &[f64; 4], printer: &Printer) -> f64 {
     }
 }
 
+/// Pushed out beside the part after the nozzle was cold: what oozed and what is burnt, mm.
+const PRIME_COLD_MM: f64 = 4.0;
+
+/// Heats up again what was switched off in a hold, and primes where the head is parked.
+pub(super) fn reheat(held: &Tracker, cooled: [bool; 2]) -> Script {
+    let [hotend_c, bed_c] = held.targets_c;
+    let mut script = Script::new();
+    if cooled[1] && bed_c > 0.0 {
+        script.push((format!("M190 S{bed_c}"), Class::Heat));
+    }
+    if cooled[0] && hotend_c > 0.0 {
+        script.push((format!("M109 S{hotend_c}"), Class::Heat));
+        script.push(setting("G91"));
+        let push = RETRACT_MM + PRIME_COLD_MM;
+        script.push(motion(format!("G1 E{push} F180")));
+        script.push(motion(format!("G1 E-{RETRACT_MM} F{RETRACT_MM_MIN}")));
+        script.push(setting("G90"));
+    }
+    script
+}
+
 /// Back to where `held` was taken, with its modes; `held` is the tracker before [`park`].
 pub(super) fn unpark(held: &Tracker, hot: bool, printer: &Printer) -> Script {
     let at = held.at();

@@ -9,12 +9,18 @@ impl Conductor {
     pub fn status(&self, now: Millis) -> Status {
         let figures = self.transport.figures();
         let state = match (&self.port, &self.job) {
+            // A person has to look before anything is said to it.
             (Port::Halted, _) => PrinterState::Halted,
+            (Port::Stranger, None) if self.unfit.is_none() => PrinterState::Halted,
             (_, Some(job)) if job.phase() == Phase::Paused => PrinterState::Paused,
             (_, Some(_)) => PrinterState::Printing,
             (Port::Ready, None) => PrinterState::Idle,
             (
-                Port::Absent(_) | Port::Booting { .. } | Port::Reopened { .. } | Port::Greeting,
+                Port::Absent(_)
+                | Port::Booting { .. }
+                | Port::Asking { .. }
+                | Port::Stranger
+                | Port::Greeting,
                 None,
             ) => PrinterState::Disconnected,
         };
@@ -30,7 +36,8 @@ impl Conductor {
                 .as_ref()
                 .map(|job| job.status(now))
                 .or_else(|| self.last.clone()),
-            fault: self.fault.clone(),
+            fault: self.fault.clone().or_else(|| self.connect_fault.clone()),
+            prompt: self.prompt(),
             line: LineFigures {
                 sent: figures.sent,
                 resends: figures.resends,

@@ -7,6 +7,8 @@ use crate::status::Heater;
 
 /// A pause waits for a travel for so many lines, then holds where it is.
 const PAUSE_LINES: usize = 400;
+/// And no longer than this: a person who pressed Pause sees it move on.
+const PAUSE_MS: Millis = 5_000;
 /// Questions for the end position.
 const ASKED_MAX: u32 = 6;
 /// M114 prints two decimals.
@@ -27,12 +29,14 @@ impl Conductor {
         let Some(job) = &mut self.job else {
             return false;
         };
-        if job.stage != Stage::Streaming {
+        if job.stage != Stage::Streaming || now < self.lines_from {
             return false;
         }
         let line = job.program.lines.get(job.next);
         if let Some(from) = job.pause_from {
-            let here = line.is_none_or(|line| line.travel) || job.next >= from + PAUSE_LINES;
+            let here = line.is_none_or(|line| line.travel)
+                || job.next >= from + PAUSE_LINES
+                || now >= job.pause_ms + PAUSE_MS;
             if here {
                 self.hold();
                 return true;
@@ -66,16 +70,16 @@ impl Conductor {
     }
 
     fn hold(&mut self) {
-        let hot = self.is_hot();
+        let (at, hot) = (self.tracker.at(), self.is_hot());
+        let held = self.tracker.clone();
         let Some(job) = &mut self.job else {
             return;
         };
         job.pause_from = None;
         job.stage = Stage::Pausing;
-        job.held = Some(self.tracker.clone());
-        let at = self.tracker.at();
-        self.script
-            .extend(park::park(&at, hot, &self.setup.printer));
+        job.held = Some(held);
+        let script = self.spoken(park::park(&at, hot, &self.setup.printer));
+        self.script.extend(script);
     }
 
     /// Stages that end when everything sent is accepted.
@@ -96,7 +100,13 @@ impl Conductor {
         match job.stage {
             Stage::Pausing => {
                 job.stage = Stage::Paused;
+                job.held_ms = now;
+                let resume = std::mem::take(&mut job.resume_asked);
                 self.actions.push(Action::Journal(Record::Paused));
+                if resume {
+                    // It is held: this is not refused.
+                    let _ = self.go_on(now, true);
+                }
             }
             Stage::Resuming => {
                 job.stage = Stage::Streaming;
@@ -126,6 +136,9 @@ impl Conductor {
         let Some(job) = &mut self.job else {
             return;
         };
+        if job.counting {
+            return;
+        }
         if let Some(said) = job.position.take() {
             let same = plan
                 .iter()
@@ -137,7 +150,8 @@ impl Conductor {
                     plan.is_nan() || (plan - said).abs() <= POSITION_MM + drift
                 });
             if same {
-                return self.end_job(now, None);
+                job.counting = true;
+                return self.transport.ask_count(now);
             }
             job.differed += 1;
             if job.differed >= 2 {
@@ -149,6 +163,13 @@ impl Conductor {
         job.asked += 1;
         self.own("M114", Class::Setting);
         self.work(now);
+    }
+
+    /// The firmware has taken as many lines as were sent, and stands where the plan ends.
+    pub(super) fn counted(&mut self, now: Millis) {
+        if self.job.as_ref().is_some_and(|job| job.counting) {
+            self.end_job(now, None);
+        }
     }
 
     /// Heaters that went off without our doing: the board was reset or stopped itself (pitfall 10).
@@ -173,15 +194,7 @@ impl Conductor {
         }
     }
 
-    /// `//action:..`: a pause is taken, everything else only shown. `poweroff` comes from Marlin itself after a kill.
-    pub(super) fn firmware_asks(&mut self, now: Millis, action: &str) {
-        if matches!(action, "pause" | "paused") || action.starts_with("out_of_filament") {
-            // Refused when nothing runs: then there is nothing to hold.
-            let _ = self.pause(now);
-        }
-    }
-
-    pub(super) fn count_resend(&mut self) {
+    pub(super) fn count_resend(&mut self, now: Millis) {
         let figures = self.transport.figures();
         let bad = figures.sent > 1_000 && figures.resends * 10 > figures.sent;
         if let Some(job) = &mut self.job
@@ -190,6 +203,7 @@ impl Conductor {
             && job.pause_from.is_none()
         {
             job.pause_from = Some(job.next);
+            job.pause_ms = now;
             self.fault = Some(faults::bad_line());
         }
     }
@@ -199,13 +213,21 @@ impl Conductor {
         self.transport.silence();
         self.script.clear();
         self.forget_heaters();
+        self.unsafe_since = None;
+        self.waits = None;
+        self.prompt = None;
         self.tracker = Tracker::default();
+        self.lines_from = now + 2 * self.boot_ms();
         if self.port != Port::Halted {
             self.port = Port::Booting {
                 until: now + super::BOOT_QUIET_MS,
             };
         }
-        if self.job.is_some() {
+        // A board may boot twice after the port was opened: a file of which no line was sent just begins later.
+        let begun = |job: &super::Job| {
+            job.next > 0 || !matches!(job.stage, Stage::Checking | Stage::Streaming)
+        };
+        if self.job.as_ref().is_some_and(begun) {
             self.end_job(now, Some(faults::was_reset()));
         }
     }
@@ -217,7 +239,7 @@ impl Conductor {
         }
         let at = self.tracker.at();
         self.end_job(now, Some(finding));
-        self.script = park::make_safe(&at, &self.setup.printer).into();
+        self.make_safe(now, park::make_safe(&at, &self.setup.printer));
     }
 
     /// The job is over: `None` printed, otherwise stopped.
@@ -248,7 +270,7 @@ impl Conductor {
             fault,
         }));
         self.last = Some(last);
-        if phase == Phase::Printed {
+        if phase == Phase::Printed && self.facts().has_m85 {
             self.own("M85 S0", Class::Setting);
         }
     }

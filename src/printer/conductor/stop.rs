@@ -2,7 +2,7 @@
 //!
 //! Holds: nothing is said to be off before the firmware has said that it halted.
 
-use super::{Action, Conductor, Millis, Port, Taken, faults, refused};
+use super::{Action, Conductor, Finding, Millis, Port, Taken, faults, refused};
 
 /// M112 is sent again after so long, until the answer comes: a single one can be wiped out (4.5, pitfall 16).
 const STOP_MS: [Millis; 8] = [50, 150, 300, 600, 900, 1_200, 1_600, 2_000];
@@ -14,6 +14,11 @@ pub(super) fn next_stop_ms((since, times): (Millis, usize)) -> Millis {
 impl Conductor {
     /// M112, ahead of everything, in every state; repeated until the firmware says that it halted.
     pub fn emergency_stop(&mut self, now: Millis) {
+        self.emergency_stop_because(now, faults::emergency());
+    }
+
+    /// The same for a reason of the link's own.
+    pub(super) fn emergency_stop_because(&mut self, now: Millis, why: Finding) {
         self.actions.push(Action::FlushOutput);
         self.actions.push(Action::Write(b"\nM112\n".to_vec()));
         let there = !matches!(self.port, Port::Absent(_));
@@ -24,7 +29,16 @@ impl Conductor {
         if there {
             self.port = Port::Halted;
         }
-        self.end_job(now, Some(faults::emergency()));
+        self.stop_why = Some(why.clone());
+        self.unsafe_since = None;
+        (self.waits, self.prompt) = (None, None);
+        if self.job.is_none()
+            && let Some(last) = &mut self.last
+            && last.fault.as_ref().is_some_and(|f| f.name == why.name)
+        {
+            last.fault = Some(why.clone());
+        }
+        self.end_job(now, Some(why));
         // Nothing is said to be off before the firmware has said so.
         self.fault = Some(if there {
             faults::stop_sent()
@@ -55,6 +69,13 @@ impl Conductor {
     /// # Errors
     /// When nothing is halted.
     pub fn recover(&mut self, now: Millis) -> Taken {
+        if self.port == Port::Stranger {
+            // A person says that this printer is meant.
+            (self.identity, self.unfit, self.fault) = (None, None, None);
+            self.begin_asking(now);
+            self.settle(now);
+            return Ok(());
+        }
         if self.port != Port::Halted {
             return Err(refused(
                 "not_halted",
@@ -83,10 +104,11 @@ impl Conductor {
         // The first words say why; what follows ("kill() called") says less.
         let first = self.port != Port::Halted;
         self.port = Port::Halted;
+        (self.waits, self.prompt, self.unsafe_since) = (None, None, None);
         if asked {
-            self.fault = Some(faults::stop_confirmed());
+            self.fault = Some(faults::stop_confirmed(self.stop_why.take()));
         } else if first {
-            let finding = faults::halted(text);
+            let finding = faults::halted(&self.with_reason(now, text));
             self.end_job(now, Some(finding.clone()));
             self.fault = Some(finding);
         }

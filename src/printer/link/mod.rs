@@ -291,6 +291,7 @@ impl Link {
                 self.conductor.emergency_stop(now);
                 Ok(())
             }
+            Command::Answer { choice } => self.conductor.answer(now, choice),
             Command::Recover => self.conductor.recover(now),
         };
         // Onto the wire first, then the answer: it says that the bytes are written.
@@ -388,6 +389,11 @@ impl Link {
             Action::FlushOutput => {
                 if let Some(port) = &mut self.port {
                     port.flush_output();
+                }
+            }
+            Action::SetBaud(baud) => {
+                if let Some(port) = &mut self.port {
+                    port.set_baud(baud);
                 }
             }
             Action::ResetBoard => {

@@ -6,11 +6,13 @@
 //!        bounded by [`LINE_BYTES_MAX`]. Texts are printable ASCII, so that they may go to a log.
 //! Never: waits, answers, decides.
 
+use crate::gcode::dialect::Identity;
+
 mod errors;
 mod report;
 
 use errors::stop_text;
-use report::{firmware_name, position, temperatures};
+use report::{heating, position, temperatures};
 
 /// Longest line that is looked at; the rest of a longer one is dropped.
 pub const LINE_BYTES_MAX: usize = 512;
@@ -18,10 +20,19 @@ pub const LINE_BYTES_MAX: usize = 512;
 /// Temperatures in one report, C; what is missing in the report is `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Temperatures {
-    /// Hotend now and target.
-    pub hotend: Option<(f64, f64)>,
-    /// Bed now and target.
-    pub bed: Option<(f64, f64)>,
+    /// Hotend.
+    pub hotend: Option<Reading>,
+    /// Bed.
+    pub bed: Option<Reading>,
+}
+
+/// One heater in a report, C.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reading {
+    /// Measured.
+    pub now_c: f64,
+    /// Wanted; `None` where the report does not say (Prusa-Firmware up to 3.11 while it waits).
+    pub target_c: Option<f64>,
 }
 
 /// What the firmware said in one line.
@@ -31,6 +42,8 @@ pub enum Reply {
     Ok {
         /// The line it belongs to, where the firmware says so (ADVANCED_OK).
         line: Option<u64>,
+        /// Free places in the command queue, likewise.
+        free: Option<u64>,
     },
     /// `ok T:..`: the answer to `M105`, which can not be mistaken for another line's `ok`.
     OkTemperatures(Temperatures),
@@ -45,23 +58,31 @@ pub enum Reply {
     Busy,
     /// `echo:busy: paused for user` or `... for input`: waits for a person at the printer.
     PausedForUser,
-    /// A report without `ok`: while heating, or by itself.
+    /// A report without `ok`, by itself: no sign that a line was taken.
     Temperatures(Temperatures),
+    /// A report of `M109` or `M190` that waits: `T:170.5 E:0 W:?`.
+    Heating(Temperatures),
     /// `X:.. Y:.. Z:.. E:.. Count ..`, mm.
     Position([f64; 4]),
     /// `start` or a boot banner: the board was reset.
     Boot,
     /// `echo:Unknown command: "..."`.
     Unknown(String),
-    /// `FIRMWARE_NAME:..`: the name.
-    Firmware(String),
+    /// `FIRMWARE_NAME:..`, also glued to an `ok` as Klipper does: who answers.
+    Firmware(Identity),
     /// `Cap:NAME:1`.
     Capability(String, bool),
     /// `echo: cold extrusion prevented`: the move is not made, yet the line gets its `ok`.
     ColdExtrusion,
     /// Halted or stopped by the firmware; the text as it came.
     Fatal(String),
-    /// `//action:..`: shown, never obeyed (Marlin sends `poweroff` after every kill).
+    /// An error with which the firmware lives on, and its heaters with it.
+    Trouble(String),
+    /// An error that concerns no print: card, volume, EEPROM.
+    Harmless(String),
+    /// `Error:0`: the heater of a text that comes in the next line (Marlin 1.0).
+    ErrorHead(String),
+    /// `//action:..`: what the printer's own panel asks for.
     Action(String),
     /// Everything else.
     Noise(String),
@@ -105,64 +126,84 @@ impl Scanner {
 /// Reads one trimmed line of printable ASCII.
 pub fn read(text: &str) -> Reply {
     let lower = text.to_ascii_lowercase();
+    answer(text, &lower)
+        .or_else(|| stop_text(text, &lower))
+        .or_else(|| life(text, &lower))
+        .unwrap_or_else(|| noise(text))
+}
+
+/// What answers a line of ours.
+fn answer(text: &str, lower: &str) -> Option<Reply> {
+    let resend = |rest| number_after(rest).map_or_else(|| noise(text), Reply::Resend);
     if let Some(at) = lower.find("resend:") {
-        return number_after(&text[at + 7..]).map_or_else(|| noise(text), Reply::Resend);
+        return Some(resend(&text[at + 7..]));
     }
     if let Some(rest) = lower.strip_prefix("rs ") {
-        return number_after(rest).map_or_else(|| noise(text), Reply::Resend);
+        return Some(resend(rest));
+    }
+    // Before the `ok`: Klipper says both in one line.
+    if let Some(identity) = Identity::read(text) {
+        return Some(Reply::Firmware(identity));
     }
     // Wherever it stands in the line: `okok T:..` and `..ok T:..` are met when a line end was lost (Marlin #16196).
     if let Some(at) = text.find("ok T:").or_else(|| text.find("ok B:")) {
-        return Reply::OkTemperatures(temperatures(&text[at + 2..]));
+        return Some(Reply::OkTemperatures(temperatures(&text[at + 2..])));
     }
     if text == "ok" || text.starts_with("ok ") {
-        let line = text
-            .strip_prefix("ok N")
-            .and_then(|rest| rest.split(' ').next()?.parse().ok());
-        return Reply::Ok { line };
+        let word = |letter: char| {
+            let found = text.split(' ').skip(1).find_map(|w| w.strip_prefix(letter));
+            found.and_then(|digits| digits.parse().ok())
+        };
+        // Repetier says the bare number.
+        let bare = || text.strip_prefix("ok ").and_then(|n| n.parse().ok());
+        return Some(Reply::Ok {
+            line: word('N').or_else(bare),
+            free: word('B'),
+        });
     }
-    if let Some(stop) = stop_text(text, &lower) {
-        return stop;
-    }
+    None
+}
+
+/// What the firmware says by itself.
+fn life(text: &str, lower: &str) -> Option<Reply> {
     if text == "start"
         || BOOT.iter().any(|word| lower.contains(word))
         || lower.starts_with("marlin ")
     {
-        return Reply::Boot;
+        return Some(Reply::Boot);
     }
     if lower.contains("paused for") {
-        return Reply::PausedForUser;
+        return Some(Reply::PausedForUser);
     }
     if lower.contains("busy:") {
-        return Reply::Busy;
+        return Some(Reply::Busy);
     }
     if lower.contains("cold extrusion prevented") || lower.contains("extrude below minimum") {
-        return Reply::ColdExtrusion;
+        return Some(Reply::ColdExtrusion);
     }
     if let Some(at) = lower.find("unknown command") {
         let quoted = text[at..].split('"').nth(1).unwrap_or_default();
-        return Reply::Unknown(quoted.to_owned());
+        return Some(Reply::Unknown(quoted.to_owned()));
     }
     if text.starts_with("X:") {
-        return position(text).map_or_else(|| noise(text), Reply::Position);
-    }
-    if let Some(at) = text.find("FIRMWARE_NAME:") {
-        return Reply::Firmware(firmware_name(&text[at + 14..]));
+        return position(text).map(Reply::Position);
     }
     if let Some((name, value)) = text.strip_prefix("Cap:").and_then(|r| r.split_once(':')) {
-        return Reply::Capability(name.to_owned(), value == "1");
+        return Some(Reply::Capability(name.to_owned(), value == "1"));
     }
-    if let Some(action) = text.strip_prefix("//") {
-        if let Some(action) = action.trim_start().strip_prefix("action:") {
-            return Reply::Action(action.to_owned());
-        }
-        return noise(text);
+    if let Some(comment) = text.strip_prefix("//") {
+        let action = comment.trim_start().strip_prefix("action:")?;
+        return Some(Reply::Action(action.trim().to_owned()));
     }
     let report = temperatures(text);
-    if report != Temperatures::default() {
-        return Reply::Temperatures(report);
+    if report == Temperatures::default() {
+        return None;
     }
-    noise(text)
+    Some(if heating(text) {
+        Reply::Heating(report)
+    } else {
+        Reply::Temperatures(report)
+    })
 }
 
 /// Boot lines of Marlin (`MarlinCore.cpp`), in lower case.

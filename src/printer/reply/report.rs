@@ -1,28 +1,35 @@
-//! Report: temperatures, position and name out of the firmware's lines.
+//! Report: temperatures, position and identity out of the firmware's lines.
 
-use super::{Temperatures, decimal};
+use super::{Reading, Temperatures, decimal};
 
 /// Every `T:now /target` and `B:now /target`; a number that can not be read leaves its heater out.
 pub(super) fn temperatures(text: &str) -> Temperatures {
-    let heater = |names: [&str; 2]| {
+    let heater = |names: &[&str]| {
         let at = names.iter().find_map(|name| {
             text.match_indices(name)
                 .find(|(at, _)| *at == 0 || text.as_bytes()[at - 1] == b' ')
                 .map(|(at, name)| at + name.len())
         })?;
-        let now = decimal(&text[at..])?;
-        let target = text[at..]
+        let now_c = decimal(&text[at..])?;
+        let target_c = text[at..]
             .split_once('/')
             .filter(|(between, _)| !between.contains(':'))
-            .and_then(|(_, rest)| decimal(rest))?;
-        Some((now, target))
+            .and_then(|(_, rest)| decimal(rest));
+        Some(Reading { now_c, target_c })
     };
     Temperatures {
-        hotend: heater(["T:", "T0:"]),
-        bed: heater(["B:", "B:"]),
+        hotend: heater(&["T:", "T0:"]),
+        bed: heater(&["B:"]),
     }
 }
 
+/// Is this what `M109` or `M190` says while it waits? Marlin and Prusa end it with `W:`, the residency; `M190` of
+/// Prusa-Firmware up to 3.11 says `T:.. E:0 B:..` without any target.
+pub(super) fn heating(text: &str) -> bool {
+    text.contains(" W:") || (text.contains(" E:") && !text.contains('/'))
+}
+
+/// `X:1.00 Y:2.00 Z:0.30 E:4.00 Count ..`
 pub(super) fn position(text: &str) -> Option<[f64; 4]> {
     let mut found = [0.0; 4];
     let head = text.split(" Count").next()?;
@@ -31,20 +38,4 @@ pub(super) fn position(text: &str) -> Option<[f64; 4]> {
         *value = decimal(&head[at..])?;
     }
     Some(found)
-}
-
-/// The name runs to the next `KEY:` word; it may itself hold spaces and colons.
-pub(super) fn firmware_name(text: &str) -> String {
-    let mut words = Vec::new();
-    for word in text.split(' ') {
-        let key = word.split(':').next().unwrap_or_default();
-        let is_key = word.contains(':')
-            && key.len() > 2
-            && key.chars().all(|c| c.is_ascii_uppercase() || c == '_');
-        if is_key {
-            break;
-        }
-        words.push(word);
-    }
-    words.join(" ").trim().to_owned()
 }

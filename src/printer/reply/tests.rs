@@ -7,16 +7,40 @@ fn scan(bytes: &[u8]) -> Vec<Reply> {
     found
 }
 
+const OK: Reply = Reply::Ok {
+    line: None,
+    free: None,
+};
+
+fn reading(now_c: f64, target_c: f64) -> Option<Reading> {
+    Some(Reading {
+        now_c,
+        target_c: Some(target_c),
+    })
+}
+
 #[test]
 fn the_forms_of_4_3_are_read() {
     let temperatures = Temperatures {
-        hotend: Some((19.37, 0.0)),
-        bed: Some((19.5, 60.0)),
+        hotend: reading(19.37, 0.0),
+        bed: reading(19.5, 60.0),
     };
     for (text, reply) in [
-        ("ok", Reply::Ok { line: None }),
-        ("ok P15 B3", Reply::Ok { line: None }),
-        ("ok N12 P15 B3", Reply::Ok { line: Some(12) }),
+        ("ok", OK),
+        (
+            "ok P15 B3",
+            Reply::Ok {
+                line: None,
+                free: Some(3),
+            },
+        ),
+        (
+            "ok N12 P15 B3",
+            Reply::Ok {
+                line: Some(12),
+                free: Some(3),
+            },
+        ),
         (
             "ok T:19.37 /0.00 B:19.5 /60.00 @:0 B@:0",
             Reply::OkTemperatures(temperatures),
@@ -27,6 +51,10 @@ fn the_forms_of_4_3_are_read() {
         ),
         (
             " T:19.37 /0.00 B:19.5 /60.00 @:127 B@:0 W:?",
+            Reply::Heating(temperatures),
+        ),
+        (
+            " T:19.37 /0.00 B:19.5 /60.00 @:127 B@:0",
             Reply::Temperatures(temperatures),
         ),
         ("Resend: 12", Reply::Resend(12)),
@@ -58,7 +86,10 @@ fn the_forms_of_4_3_are_read() {
         ),
         (
             "FIRMWARE_NAME:Marlin 2.1.2.1 (Jul 24 2023 12:00:00) SOURCE_CODE_URL:x",
-            Reply::Firmware("Marlin 2.1.2.1 (Jul 24 2023 12:00:00)".into()),
+            Reply::Firmware(Identity {
+                firmware: "Marlin 2.1.2.1 (Jul 24 2023 12:00:00)".into(),
+                ..Identity::default()
+            }),
         ),
         (
             "Cap:EMERGENCY_PARSER:0",
@@ -80,7 +111,48 @@ fn the_forms_of_4_3_are_read() {
 }
 
 #[test]
-fn pitfall_17_the_texts_of_4_6_mean_stop() {
+fn the_heating_lines_of_old_prusa_firmware_are_signs_of_life() {
+    let now = |now_c| {
+        Some(Reading {
+            now_c,
+            target_c: None,
+        })
+    };
+    let hotend = Temperatures {
+        hotend: now(170.5),
+        bed: None,
+    };
+    assert_eq!(read("T:170.5 E:0 W:?"), Reply::Heating(hotend));
+    let both = Temperatures {
+        hotend: now(24.1),
+        bed: now(41.2),
+    };
+    assert_eq!(read("T:24.10 E:0 B:41.2"), Reply::Heating(both));
+}
+
+#[test]
+fn an_identity_is_read_also_when_it_is_glued_to_the_ok() {
+    let klipper = read("ok FIRMWARE_NAME:Klipper FIRMWARE_VERSION:v0.12.0-1");
+    let Reply::Firmware(klipper) = klipper else {
+        panic!("{klipper:?}");
+    };
+    assert_eq!(klipper.firmware, "Klipper");
+    let prusa = read(
+        "FIRMWARE_NAME:Prusa-Firmware 3.13.0 based on Marlin FIRMWARE_URL:https://github.com/prusa3d/Prusa-Firmware PROTOCOL_VERSION:1.0 MACHINE_TYPE:Prusa i3 MK3S EXTRUDER_COUNT:1 UUID:00000000-0000-0000-0000-000000000001",
+    );
+    let Reply::Firmware(prusa) = prusa else {
+        panic!("{prusa:?}");
+    };
+    assert_eq!(prusa.firmware, "Prusa-Firmware 3.13.0 based on Marlin");
+    assert_eq!(prusa.machine, "Prusa i3 MK3S");
+    assert_eq!(
+        prusa.uuid.as_deref(),
+        Some("00000000-0000-0000-0000-000000000001")
+    );
+}
+
+#[test]
+fn pitfall_17_errors_are_told_apart() {
     for text in [
         "Error:Printer halted. kill() called!",
         "echo:M112 Shutdown",
@@ -91,12 +163,35 @@ fn pitfall_17_the_texts_of_4_6_mean_stop() {
         "Error:!! KILL caused by too much inactive time - current command: M85 S4",
         "Error:Printer stopped due to errors. Fix the error and use M999 to restart.",
         "!! STOP called because of BLTouch error - restart with M999",
-        "Error:Probing Failed",
-        "!! Move out of range: 500.000 0.000 0.000 [0.000]",
+        "!! MCU 'mcu' shutdown: Timer too close",
+        ": Extruder switched off. MINTEMP triggered !",
         "fatal: heater decoupled",
     ] {
         assert!(matches!(read(text), Reply::Fatal(_)), "{text}");
     }
+    for text in [
+        "Error: Failed to enable Bed Leveling",
+        "Error:Probing Failed",
+        "Error:G2/G3 bad parameters",
+        "!! Move out of range: 500.000 0.000 0.000 [0.000]",
+        "!! Must home axis first: 1.000 0.000 0.000 [0.000]",
+        "echo: too long extrusion prevented",
+    ] {
+        assert!(matches!(read(text), Reply::Trouble(_)), "{text}");
+    }
+    for text in [
+        "Error:SD init fail",
+        "Error:volume.init failed",
+        "Error:openRoot failed",
+        "Error:EEPROM checksum mismatch",
+        "Error:No media",
+    ] {
+        assert!(matches!(read(text), Reply::Harmless(_)), "{text}");
+    }
+    for text in ["Error:expected line 4 got 5", "Error:Wrong checksum"] {
+        assert_eq!(read(text), Reply::LinkError { last: None }, "{text}");
+    }
+    assert!(matches!(read("Error:0"), Reply::ErrorHead(_)));
     assert_eq!(read("echo: cold extrusion prevented"), Reply::ColdExtrusion);
 }
 
@@ -155,7 +250,7 @@ proptest! {
         prop_assert!(after <= before, "a false ok: {replies:?}");
         prop_assert!(after + 2 >= before, "one byte hides at most the two lines it joins");
         // A link error stays one (or noise): it never ends a print.
-        prop_assert!(!replies.iter().any(|r| matches!(r, Reply::Fatal(_) | Reply::Boot)), "{replies:?}");
+        prop_assert!(!replies.iter().any(|r| matches!(r, Reply::Fatal(_) | Reply::Trouble(_) | Reply::Boot)), "{replies:?}");
     }
 
     #[test]

@@ -1,5 +1,11 @@
 //! Deadline: how long an answer may take, and what is done when none comes (4.9 rule 4, 4.10).
+//!
+//! Three bounds on the oldest line on its way, of which only a line that is taken moves the last two for good:
+//! when it is *due* (then a fence asks), when silence means that the printer is *gone*, and when a printer that says
+//! that it is busy is *stuck*. Reports of temperature and noise are no sign that a line was taken; `busy` and the
+//! lines of a heating wait extend the first two, never the third.
 
+use super::super::reply::{Reply, Temperatures};
 use super::{LineFault, Millis, Transport};
 
 /// Doubt begins so long after an answer was due.
@@ -12,6 +18,13 @@ const SILENT_MS: Millis = 20_000;
 const PROBES_MAX: u32 = 8;
 /// Blocks that a firmware may hold in front of a line.
 const PLANNER_BLOCKS: usize = 20;
+/// Probing of the bed, whatever is said meanwhile.
+const PROBE_MAX_MS: Millis = 1_800_000;
+/// A printer that is busy with moves: so many times as long as planned (the knob at 10 %, and reserve).
+const SLOW_TIMES: Millis = 30;
+const BUSY_MAX_MS: Millis = 120_000;
+/// Warmer by so much is a sign of life of a heating wait, C.
+const WARMER_C: f64 = 0.5;
 
 /// What a command does to the time its `ok` takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +52,12 @@ pub enum Class {
 pub(super) struct Watch {
     /// When the oldest line became the oldest.
     since: Millis,
-    /// Last sign of life that was no answer.
+    /// Last sign of life that fits the line.
     life: Millis,
+    /// Waits for a person, as last said.
+    person: Option<Millis>,
+    /// Warmest hotend and bed since the oldest line became the oldest, C.
+    warmest_c: [f64; 2],
     /// Probes since the last answer.
     probes: u32,
     first_probe: Millis,
@@ -51,6 +68,8 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) fn restart(&mut self, now: Millis) {
         self.since = now;
+        self.person = None;
+        self.warmest_c = [f64::NEG_INFINITY; 2];
         self.answered();
     }
 
@@ -64,36 +83,93 @@ impl Watch {
         }
         self.recent.push_back(match class {
             Class::Move(ms) | Class::Dwell(ms) => ms,
-            _ => 0,
+            Class::Setting
+            | Class::Drain
+            | Class::Home
+            | Class::Probe
+            | Class::Heat
+            | Class::Person => 0,
         });
+    }
+
+    fn all_ms(&self) -> Millis {
+        self.recent.iter().copied().map(Millis::from).sum()
+    }
+
+    /// Is anything warmer than it ever was in this wait?
+    fn warmer(&mut self, report: &Temperatures) -> bool {
+        let mut warmer = false;
+        for (warmest, heater) in self.warmest_c.iter_mut().zip([report.hotend, report.bed]) {
+            if let Some(heater) = heater
+                && heater.now_c >= *warmest + WARMER_C
+            {
+                *warmest = heater.now_c;
+                warmer = true;
+            }
+        }
+        warmer
     }
 }
 
+fn ms(seconds: f64) -> Millis {
+    (seconds * 1e3) as Millis
+}
+
 impl Transport {
-    pub(super) fn sign_of_life(&mut self, now: Millis) {
-        self.watch.life = now;
-        self.watch.answered();
+    /// `busy`, or a report while heating: the firmware lives; that it has our lines is not said.
+    pub(super) fn sign_of_life(&mut self, now: Millis, reply: &Reply) {
+        let heats = self.heats();
+        let lives = match reply {
+            Reply::Busy => {
+                self.watch.person = None;
+                true
+            }
+            Reply::PausedForUser => {
+                self.watch.person = Some(now);
+                true
+            }
+            Reply::Heating(_) => heats,
+            Reply::Temperatures(report) => heats && self.watch.warmer(report),
+            _ => false,
+        };
+        if lives {
+            self.watch.life = now;
+            self.watch.answered();
+        }
+    }
+
+    /// The longest time among lines that are not proved to be done: credit may err, and then a G28 still runs.
+    fn longest(&self, time: impl Fn(Class) -> Millis) -> Millis {
+        let unproved = self.sent_since(self.proved.min(self.acked));
+        let longest = unproved.map(|s| time(s.class)).max();
+        longest.unwrap_or_else(|| time(Class::Setting))
+    }
+
+    fn heats(&self) -> bool {
+        let mut unproved = self.sent_since(self.proved.min(self.acked));
+        unproved.any(|s| s.class == Class::Heat)
+    }
+
+    /// The line that is due waits for a temperature.
+    pub fn is_waiting_for_heat(&self) -> bool {
+        self.in_flight()
+            .next()
+            .is_some_and(|s| s.class == Class::Heat)
     }
 
     /// When the oldest line on its way is overdue.
     pub(super) fn deadline_ms(&self) -> Millis {
-        let class = self.in_flight().next().map_or(Class::Setting, |s| s.class);
         let watch = &self.watch;
         let longest = Millis::from(watch.recent.iter().copied().max().unwrap_or(0));
-        let all: Millis = watch.recent.iter().copied().map(Millis::from).sum();
+        let all = watch.all_ms();
         let trip = 4 * self.figures.round_trip_ms;
-        let own = match class {
+        let own = self.longest(|class| match class {
             Class::Move(_) | Class::Setting => DOUBT_MS + trip + longest * 3 / 2,
             Class::Dwell(ms) => DOUBT_MS + trip + all * 3 / 2 + Millis::from(ms),
             Class::Heat | Class::Person => 10_000 + all,
             Class::Home | Class::Probe => 60_000 + all,
             Class::Drain => 2_000 + trip + all * 3 / 2,
-        };
-        let alive = if watch.life > watch.since {
-            watch.life + LIFE_MS
-        } else {
-            0
-        };
+        });
         // Each unanswered probe doubles the wait, up to 5 s.
         let backoff = (DOUBT_MS << watch.probes.min(8)).min(5_000) + trip;
         let probed = if watch.probes > 0 {
@@ -101,24 +177,93 @@ impl Transport {
         } else {
             0
         };
-        (watch.since + own).max(alive).max(probed)
+        let due = (watch.since + own).max(self.alive_until()).max(probed);
+        if watch.probes >= PROBES_MAX {
+            due.max(self.gone_ms())
+        } else {
+            due
+        }
+    }
+
+    fn alive_until(&self) -> Millis {
+        if self.watch.life > self.watch.since {
+            self.watch.life + LIFE_MS
+        } else {
+            0
+        }
+    }
+
+    /// When silence means that nobody is there.
+    fn gone_ms(&self) -> Millis {
+        let watch = &self.watch;
+        let patience = self.longest(|class| match class {
+            Class::Home => ms(self.rules.facts.times.home_silent_s) + watch.all_ms(),
+            Class::Probe => ms(self.rules.facts.times.probe_silent_s) + watch.all_ms(),
+            Class::Move(_)
+            | Class::Setting
+            | Class::Drain
+            | Class::Dwell(_)
+            | Class::Heat
+            | Class::Person => 0,
+        });
+        (watch.since + patience)
+            .max(watch.first_probe + SILENT_MS)
+            .max(self.alive_until() + SILENT_MS)
+    }
+
+    /// When a printer that says that it is busy has been so for too long.
+    fn stuck_ms(&self) -> Millis {
+        let all = self.watch.all_ms() * SLOW_TIMES;
+        let most = self.longest(|class| match class {
+            Class::Move(_) | Class::Setting | Class::Drain => BUSY_MAX_MS + all,
+            Class::Dwell(ms) => BUSY_MAX_MS + all + 2 * Millis::from(ms),
+            Class::Home => ms(self.rules.facts.times.home_s) + all,
+            Class::Probe => PROBE_MAX_MS,
+            Class::Heat => ms(self.rules.facts.times.heat_s) + all,
+            // A person comes when a person comes; the owner bounds the heat.
+            Class::Person => Millis::MAX / 4,
+        });
+        self.watch.since + most
+    }
+
+    /// The firmware waits for a person at its own panel: its queue may be full, and a further line would make it deaf
+    /// for `M108` and `M112`. How long that may last is the owner's question.
+    pub(super) fn waits_for_person(&self, now: Millis) -> bool {
+        self.watch.person.is_some_and(|t| now < t + LIFE_MS)
     }
 
     /// Probes with the next line, never with a repeat: Marlin 2.1 swallows those in silence (pitfall 2).
     pub(super) fn watch_silence(&mut self, now: Millis) {
-        if self.flown == self.acked || now < self.deadline_ms() {
+        if self.flown == self.acked || self.waits_for_person(now) {
+            return;
+        }
+        if now >= self.stuck_ms() {
+            return self.fail(LineFault::Stuck {
+                stuck_s: now.saturating_sub(self.watch.since) as f64 / 1e3,
+            });
+        }
+        if now < self.deadline_ms() {
             return;
         }
         if self.watch.probes == 0 {
             self.watch.first_probe = now;
         }
-        let silent = now.saturating_sub(self.heard_ms.max(self.watch.first_probe));
-        if self.watch.probes >= PROBES_MAX || (self.watch.probes > 3 && silent > SILENT_MS) {
+        if self.watch.probes > 3 && now >= self.gone_ms() {
             return self.fail(LineFault::Silent {
                 silent_s: now.saturating_sub(self.heard_ms) as f64 / 1e3,
             });
         }
-        self.probe(now);
+        if self.watch.probes < PROBES_MAX {
+            self.probe(now);
+        }
+    }
+
+    /// When [`Transport::watch_silence`] has something to do.
+    pub(super) fn silence_wake_ms(&self, now: Millis) -> Millis {
+        if self.waits_for_person(now) {
+            return now + LIFE_MS;
+        }
+        self.deadline_ms().min(self.stuck_ms())
     }
 
     pub(super) fn probe(&mut self, now: Millis) {

@@ -6,6 +6,8 @@ use super::{LineFault, Millis, Mode, Output, Transport};
 
 /// Round trips measured when connecting.
 const ROUND_TRIPS: usize = 3;
+/// How long a greeting waits for its answer, ms: whoever answers `M115` answers this.
+pub(super) const PATIENCE_MS: Millis = 1_000;
 /// Greetings tried before giving up.
 const GREETINGS_MAX: u32 = 15;
 
@@ -17,7 +19,7 @@ impl Transport {
             });
         }
         self.ring.clear();
-        (self.next, self.acked, self.flown) = (1, 0, 0);
+        (self.next, self.acked, self.proved, self.flown) = (1, 0, 0, 0);
         self.doubt();
         self.mode = Mode::Greeting { since: now, tries };
         // The first LF ends a half line of whoever spoke before. `N0 M110 N0*125`: a bad copy is refused (4.2 point 8).
@@ -37,9 +39,9 @@ impl Transport {
 
     pub(super) fn in_proving(&mut self, now: Millis, reply: &Reply, tries: u32) {
         match reply {
-            Reply::OkTemperatures(_) => {
+            Reply::OkTemperatures(_) | Reply::Position(_) => {
                 self.round_trips.push(now.saturating_sub(self.fence_ms));
-                self.acked = self.flown;
+                (self.acked, self.proved) = (self.flown, self.flown);
                 if self.round_trips.len() < ROUND_TRIPS {
                     self.mode = Mode::Proving { since: now, tries };
                     return self.send_fence(now);
@@ -57,9 +59,4 @@ impl Transport {
             _ => {}
         }
     }
-}
-
-/// How long a greeting waits for its answer: a board may still be booting.
-pub(super) fn patience_ms(tries: u32) -> Millis {
-    if tries <= 3 { 500 } else { 1_500 }
 }

@@ -10,24 +10,31 @@
 //! `ok` only gives credit, and what is certain is said by *fences*: numbered `M105`, whose `ok T:` can not be
 //! mistaken and proves every line before it.
 //!
+//! What is certain is remembered as *proved*. A `Resend` below it contradicts what the firmware said before: either its
+//! text is damaged, or the board was reset and counts from 1. Nothing is repeated on such a word: a fence asks, and
+//! two agreeing answers decide (`resync`).
+//!
 //! Here: the state, sending, the window. `greeting` begins, `steady` takes answers while lines flow, `resync` mends,
-//! `position` asks where the head is, `deadline` knows how long an answer may take, `output` is what the owner hears.
+//! `position` asks where the head is, `proof` asks how many lines were taken, `deadline` knows how long an answer may
+//! take, `output` is what the owner hears.
 //!
 //! ```text
 //!            hello          ok            ok T:
 //!  Silent ─────────► Greeting ──► Proving ──────► Steady ──Resend──► Quiet ──► Checking ──► Steady (window 1,
-//!                        ▲           │ anything else                  (M114 against the plan)   until a fence)
-//!                        └───────────┘
+//!                        ▲           │ anything else    │            (M114 against the plan)   until a fence)
+//!                        └───────────┘                  └─ask_count─► Counting ──► Steady
 //! ```
 
 use super::line::{FrameError, frame};
 use super::reply::Reply;
+use crate::gcode::dialect::{Facts, TemperatureAnswer};
 use std::collections::VecDeque;
 
 mod deadline;
 mod greeting;
 mod output;
 mod position;
+mod proof;
 mod resync;
 mod steady;
 #[cfg(test)]
@@ -41,6 +48,14 @@ pub type Millis = u64;
 
 /// Lines kept for repeats.
 const RING: usize = 64;
+/// Smallest RX ring of a firmware, bytes, less one line of ours (Marlin on AVR: 128).
+const RX_BYTES: usize = 112;
+/// Lines that may wait in that ring besides the queue.
+const RING_LINES: u64 = 2;
+/// Never more lines on their way, whatever is announced.
+const WINDOW_MAX: u64 = 16;
+/// A report that nobody asked for is remembered so long: fences are `M114` meanwhile.
+const REPORTED_MS: Millis = 15_000;
 /// A fence after so many lines, or [`FENCE_MS`] after the last, whichever is first.
 const FENCE_LINES: u32 = 50;
 /// Time between fences while lines flow.
@@ -55,10 +70,36 @@ struct Sent {
     text: String,
     frame: String,
     class: Class,
-    fence: bool,
+    fence: Option<Fence>,
     tag: u64,
     /// X, Y, Z, E after it, mm in the file's coordinates; NaN where unknown.
     after: [f64; 4],
+}
+
+/// How the answer to a line is known from all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fence {
+    /// `M105`: `ok T:..`. Not where the firmware reports temperatures by itself: an `ok` whose line end was lost and
+    /// a report behind it look the same.
+    Temperatures,
+    /// `M114`: `X:.. Y:.. ..`, then a plain `ok`.
+    Position,
+}
+
+impl Fence {
+    fn of(command: &str) -> Option<Self> {
+        match command {
+            "M105" => Some(Self::Temperatures),
+            "M114" => Some(Self::Position),
+            _ => None,
+        }
+    }
+    fn command(self) -> &'static str {
+        match self {
+            Self::Temperatures => "M105",
+            Self::Position => "M114",
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -75,6 +116,8 @@ enum Mode {
     Quiet(resync::Quiet),
     /// `M114` is out: does the firmware stand where the plan says?
     Checking(position::Check),
+    /// A line with a number that is too high is out: how many did the firmware take?
+    Counting(proof::Count),
 }
 
 /// The state machine. See the module.
@@ -87,6 +130,8 @@ pub struct Transport {
     next: u64,
     /// All lines up to here have credit.
     acked: u64,
+    /// All lines up to here were accepted for certain.
+    proved: u64,
     /// Last number written since the last resync.
     flown: u64,
     window: u64,
@@ -96,6 +141,15 @@ pub struct Transport {
     phantoms: u32,
     /// Last Line of the error just before.
     error_last: Option<u64>,
+    /// The firmware asked for a line that it can not want.
+    contradiction: Option<resync::Contradiction>,
+    /// Questions what is wanted since a fence came through.
+    questions: u32,
+    /// The firmware's BUFSIZE, where it announces its free places (ADVANCED_OK).
+    buffer: Option<u64>,
+    emergency_parser: bool,
+    /// The last report that nobody asked for.
+    reported_ms: Option<Millis>,
     last_tag: u64,
     since_fence: u32,
     fence_ms: Millis,
@@ -119,11 +173,17 @@ impl Transport {
             ring: VecDeque::new(),
             next: 1,
             acked: 0,
+            proved: 0,
             flown: 0,
             window: 1,
             doubtful: true,
             phantoms: 0,
             error_last: None,
+            contradiction: None,
+            questions: 0,
+            buffer: None,
+            emergency_parser: false,
+            reported_ms: None,
             last_tag: 0,
             since_fence: 0,
             fence_ms: 0,
@@ -152,7 +212,20 @@ impl Transport {
         self.figures = Figures::default();
         self.round_trips.clear();
         self.heard_ms = now;
+        self.reported_ms = None;
+        self.buffer = None;
         self.greet(now, 1);
+    }
+
+    /// Which firmware it is.
+    pub fn speaks_to(&mut self, facts: &'static Facts) {
+        self.rules.facts = facts;
+        self.rules.window = self.rules.window.min(facts.window_max as u64);
+    }
+
+    /// The firmware reads every byte as it comes (`Cap:EMERGENCY_PARSER:1`): more lines may wait in its ring.
+    pub fn has_emergency_parser(&mut self, yes: bool) {
+        self.emergency_parser = yes;
     }
 
     /// Says nothing more, expects nothing more.
@@ -162,7 +235,10 @@ impl Transport {
 
     /// `true` while connected and not given up.
     pub fn is_up(&self) -> bool {
-        matches!(self.mode, Mode::Steady | Mode::Quiet(_) | Mode::Checking(_))
+        matches!(
+            self.mode,
+            Mode::Steady | Mode::Quiet(_) | Mode::Checking(_) | Mode::Counting(_)
+        )
     }
 
     /// May [`Transport::send`] be called now?
@@ -171,6 +247,27 @@ impl Transport {
             && self.flown + 1 == self.next
             && self.next - 1 - self.acked < self.window
             && !self.fence_is_due_first()
+            && self.ring_has_room()
+    }
+
+    /// Most unacknowledged lines: the profile's, or what the firmware announces and its ring holds besides. Without an
+    /// emergency parser a full queue makes it deaf for `M112`.
+    fn window_max(&self) -> u64 {
+        match self.buffer {
+            Some(lines) if self.emergency_parser => {
+                self.rules.window.max((lines + RING_LINES).min(WINDOW_MAX))
+            }
+            _ => self.rules.window,
+        }
+    }
+
+    /// Bytes beyond the firmware's queue stay within its ring, with room for a fence.
+    fn ring_has_room(&self) -> bool {
+        let queue = self.buffer.map_or(usize::MAX, |lines| {
+            usize::try_from(lines.max(self.rules.window)).unwrap_or(usize::MAX)
+        });
+        let waiting: usize = self.in_flight().skip(queue).map(|s| s.frame.len()).sum();
+        waiting + self.rules.line_max_bytes / 2 <= RX_BYTES
     }
 
     /// Everything sent was accepted.
@@ -193,7 +290,11 @@ impl Transport {
     ) -> Result<(), FrameError> {
         let frame = frame(self.next, command, self.rules.line_max_bytes)?;
         self.since_fence += 1;
-        self.put(now, command.to_owned(), frame, class, false, tag, after);
+        let fence = Fence::of(command).filter(|fence| {
+            *fence == Fence::Position
+                || self.rules.facts.temperatures != TemperatureAnswer::LaterLine
+        });
+        self.put(now, command.to_owned(), frame, class, fence, tag, after);
         Ok(())
     }
 
@@ -202,8 +303,18 @@ impl Transport {
         if !matches!(reply, Reply::Noise(_)) {
             self.heard_ms = now;
         }
-        if let Reply::OkTemperatures(t) | Reply::Temperatures(t) = reply {
+        if let Reply::OkTemperatures(t) | Reply::Temperatures(t) | Reply::Heating(t) = reply {
             self.out.push(Output::Temperatures(*t));
+        }
+        if let Reply::Temperatures(_) = reply {
+            self.reported_ms = Some(now);
+        }
+        if let Reply::Ok {
+            free: Some(free), ..
+        } = reply
+        {
+            // The line that is answered still holds its own place.
+            self.buffer = self.buffer.max(Some((free + 1).min(WINDOW_MAX)));
         }
         match self.mode {
             Mode::Silent => {}
@@ -212,6 +323,7 @@ impl Transport {
             Mode::Steady => self.in_steady(now, reply),
             Mode::Quiet(_) => self.in_quiet(now, reply),
             Mode::Checking(_) => self.in_checking(now, reply),
+            Mode::Counting(_) => self.in_counting(now, reply),
         }
         self.pump(now);
     }
@@ -221,7 +333,7 @@ impl Transport {
         match &self.mode {
             Mode::Silent => {}
             Mode::Greeting { since, tries } | Mode::Proving { since, tries } => {
-                if now >= since + greeting::patience_ms(*tries) {
+                if now >= since + greeting::PATIENCE_MS {
                     let tries = *tries + 1;
                     self.greet(now, tries);
                 }
@@ -229,6 +341,7 @@ impl Transport {
             Mode::Steady => self.watch_silence(now),
             Mode::Quiet(_) => self.tick_quiet(now),
             Mode::Checking(_) => self.tick_checking(now),
+            Mode::Counting(_) => self.tick_counting(now),
         }
         self.pump(now);
     }
@@ -237,17 +350,18 @@ impl Transport {
     pub fn wake_ms(&self, now: Millis) -> Option<Millis> {
         match &self.mode {
             Mode::Silent => None,
-            Mode::Greeting { since, tries } | Mode::Proving { since, tries } => {
-                Some(since + greeting::patience_ms(*tries))
+            Mode::Greeting { since, .. } | Mode::Proving { since, .. } => {
+                Some(since + greeting::PATIENCE_MS)
             }
             Mode::Steady if self.acked + 1 == self.next => Some(self.fence_ms + IDLE_MS),
             Mode::Steady => Some(
-                self.deadline_ms()
+                self.silence_wake_ms(now)
                     .min(self.fence_ms + FENCE_MS)
                     .max(now + 1),
             ),
             Mode::Quiet(quiet) => Some(quiet.ends_ms(self.figures.round_trip_ms)),
             Mode::Checking(check) => Some(check.ends_ms()),
+            Mode::Counting(count) => Some(count.ends_ms(self.figures.round_trip_ms)),
         }
     }
 
@@ -273,7 +387,7 @@ impl Transport {
         text: String,
         frame: String,
         class: Class,
-        fence: bool,
+        fence: Option<Fence>,
         tag: u64,
         after: [f64; 4],
     ) {
@@ -302,12 +416,28 @@ impl Transport {
 
     fn send_fence(&mut self, now: Millis) {
         let after = self.ring.back().map_or([f64::NAN; 4], |sent| sent.after);
+        let reports = self.reported_ms.is_some_and(|t| now < t + REPORTED_MS);
+        let later = self.rules.facts.temperatures == TemperatureAnswer::LaterLine;
+        let fence = if later || (reports && !matches!(self.mode, Mode::Proving { .. })) {
+            Fence::Position
+        } else {
+            Fence::Temperatures
+        };
+        let text = fence.command();
         // "N<n> M105*cs" has at most 27 bytes: it always fits.
-        if let Ok(frame) = frame(self.next, "M105", self.rules.line_max_bytes) {
+        if let Ok(frame) = frame(self.next, text, self.rules.line_max_bytes) {
             self.fence_ms = now;
             self.since_fence = 0;
             let tag = self.last_tag;
-            self.put(now, "M105".into(), frame, Class::Setting, true, tag, after);
+            self.put(
+                now,
+                text.into(),
+                frame,
+                Class::Setting,
+                Some(fence),
+                tag,
+                after,
+            );
         }
     }
 
@@ -335,8 +465,12 @@ impl Transport {
             }
             let idle = self.acked + 1 == self.next;
             let old = now >= self.fence_ms + if idle { IDLE_MS } else { FENCE_MS };
-            let fence_flies = self.in_flight().any(|sent| sent.fence);
-            if room && !fence_flies && (self.fence_is_due_first() || old) {
+            let fence_flies = self.in_flight().any(|sent| sent.fence.is_some());
+            if room
+                && !fence_flies
+                && !self.waits_for_person(now)
+                && (self.fence_is_due_first() || old)
+            {
                 self.send_fence(now);
             }
             return;
@@ -345,11 +479,16 @@ impl Transport {
 
     /// Lines on their way, oldest first.
     fn in_flight(&self) -> impl DoubleEndedIterator<Item = &Sent> {
+        self.sent_since(self.acked)
+    }
+
+    /// Lines after `number` that were written, oldest first.
+    fn sent_since(&self, number: u64) -> impl DoubleEndedIterator<Item = &Sent> {
         let first = self.ring.front().map_or(self.next, |sent| sent.number);
         let index =
             |number: u64| usize::try_from(number.saturating_sub(first)).unwrap_or(usize::MAX);
         let end = index(self.flown + 1).min(self.ring.len());
-        self.ring.range(index(self.acked + 1).min(end)..end)
+        self.ring.range(index(number + 1).min(end)..end)
     }
 
     fn sent(&self, number: u64) -> Option<&Sent> {
@@ -362,6 +501,7 @@ impl Transport {
     fn doubt(&mut self) {
         self.phantoms = 0;
         self.error_last = None;
+        self.contradiction = None;
         self.doubt_steadily();
     }
 

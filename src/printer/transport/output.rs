@@ -2,6 +2,7 @@
 
 use super::super::reply::Temperatures;
 use super::Millis;
+use crate::gcode::dialect::Facts;
 
 /// What the profile says about the wire.
 #[derive(Clone, Copy, Debug)]
@@ -10,6 +11,16 @@ pub struct Rules {
     pub window: u64,
     /// The firmware's MAX_CMD_SIZE.
     pub line_max_bytes: usize,
+    /// What this family of firmware really does.
+    pub facts: &'static Facts,
+}
+
+impl Rules {
+    /// Line numbers are looked at, and a line that failed is asked for again. Where they are not, nothing is ever
+    /// repeated: it would be executed twice.
+    pub(super) fn are_numbered(&self) -> bool {
+        self.facts.numbering.may_repeat() && self.facts.numbering.order_checked
+    }
 }
 
 /// What the transport wants done or known.
@@ -27,6 +38,8 @@ pub enum Output {
     Resent,
     /// A position was reported (mm, as planned by the firmware) in answer to an `M114` of the owner.
     Position([f64; 4]),
+    /// In answer to [`super::Transport::ask_count`]: the firmware has taken exactly the lines that were given a number.
+    Counted,
     /// The line can not be trusted any more. Nothing more is sent until [`super::Transport::hello`].
     Fault(LineFault),
 }
@@ -39,6 +52,26 @@ pub enum LineFault {
     Silent {
         /// Seconds without a byte that could be read.
         silent_s: f64,
+    },
+    /// It says that it is busy, and takes nothing.
+    #[error("the printer says that it is busy, but has taken no line for {stuck_s:.0} s")]
+    Stuck {
+        /// Seconds since the last line that was taken.
+        stuck_s: f64,
+    },
+    /// Another number of lines was taken than was sent.
+    #[error("the printer has taken {taken} lines, but {sent} were sent")]
+    Count {
+        /// What the firmware says.
+        taken: u64,
+        /// Numbers given.
+        sent: u64,
+    },
+    /// Lines without an answer, where nothing may be sent twice.
+    #[error("{lines} lines were not answered; whether the printer has made them is not known")]
+    Unanswered {
+        /// How many.
+        lines: u64,
     },
     /// The same line was refused again and again.
     #[error("the printer refused line {number} ({text}) {times} times")]

@@ -8,11 +8,14 @@ use super::{LineFault, Millis, Mode, Output, Reply, Transport};
 
 /// Questions for the position before the printer is taken for silent.
 const CHECKS_MAX: u32 = 8;
+/// The question waits behind moves, but not for ever.
+const CHECK_MAX_MS: Millis = 600_000;
 /// M114 prints two decimals: half of the last one, and a little for the sum of E in single precision.
 const POSITION_MM: f64 = 0.0075;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Check {
+    since: Millis,
     asked: Millis,
     tries: u32,
     /// Extended by signs of life: the question waits behind moves.
@@ -32,6 +35,7 @@ impl Transport {
     /// Asks for the position, which should be `plan`; then lines flow again.
     pub(super) fn check_position(&mut self, now: Millis, plan: [f64; 4]) {
         self.mode = Mode::Checking(Check {
+            since: now,
             asked: now,
             tries: 0,
             life: 0,
@@ -64,6 +68,9 @@ impl Transport {
                 };
                 if same(said, &check.plan) {
                     self.recheck = false;
+                    if self.contradiction.is_some() {
+                        return self.ask_what_is_wanted(now);
+                    }
                     self.mode = Mode::Steady;
                     // The `ok` of the question is still due.
                     self.phantoms += 1;
@@ -79,11 +86,11 @@ impl Transport {
                     self.ask_position(now);
                 }
             }
-            Reply::Busy | Reply::Temperatures(_) | Reply::PausedForUser => check.life = now,
+            Reply::Busy => check.life = now,
+            // How long a person may take is the owner's question.
+            Reply::PausedForUser => (check.life, check.since) = (now, now),
             // Late echoes of the resync, or the firmware flushed the question with a half line.
-            Reply::Resend(_) | Reply::LinkError { .. } => {
-                let _ = self.wanted(reply);
-            }
+            Reply::Resend(_) | Reply::LinkError { .. } => self.note_odd(reply),
             _ => {}
         }
     }
@@ -92,9 +99,7 @@ impl Transport {
     /// further than it said. A fence under the next new number moves nothing and makes it say its last line.
     fn ask_last_line(&mut self, now: Millis) {
         self.recheck = true;
-        self.mode = Mode::Steady;
-        self.flown = self.next - 1;
-        self.send_fence(now);
+        self.ask_what_is_wanted(now);
     }
 
     pub(super) fn tick_checking(&mut self, now: Millis) {
@@ -103,6 +108,11 @@ impl Transport {
         };
         if now < check.ends_ms() {
             return;
+        }
+        if now >= check.since + CHECK_MAX_MS {
+            return self.fail(LineFault::Stuck {
+                stuck_s: now.saturating_sub(check.since) as f64 / 1e3,
+            });
         }
         if check.tries >= CHECKS_MAX {
             return self.fail(LineFault::Silent {

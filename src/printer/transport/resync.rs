@@ -11,13 +11,15 @@ const QUIET_MS: Millis = 50;
 const QUIET_MAX_MS: Millis = 500;
 /// After three refusals of one line.
 const QUIET_SLOW_MS: Millis = 250;
+/// Questions what the firmware wants before the line is given up.
+const QUESTIONS_MAX: u32 = 12;
 /// Refusals of one line after which the print ends.
 const REFUSALS_MAX: u32 = 10;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Quiet {
-    /// Line that is wanted.
-    from: u64,
+    /// Line that is wanted; `None`: that is to be asked.
+    from: Option<u64>,
     started: Millis,
     last: Millis,
     slow: bool,
@@ -66,22 +68,51 @@ impl Refusals {
     }
 }
 
+/// The firmware asked for a line that it can not want: one that is proved to be taken, or was never sent.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Contradiction {
+    number: u64,
+    /// How many questions had been asked when it said so.
+    at: u32,
+    /// Questions asked.
+    asked: u32,
+}
+
+/// Which line the firmware wants.
+enum Wanted {
+    /// The word says nothing about it.
+    Unsaid,
+    /// This one, which may be so.
+    Line(u64),
+    /// This one, which can not be so: damaged on its way, or the board was reset.
+    Odd(u64),
+}
+
 impl Transport {
     /// A Resend, or the error before it, while lines flow.
     pub(super) fn asked_again(&mut self, now: Millis, reply: &Reply) {
-        let Some(from) = self.wanted(reply) else {
-            return;
-        };
-        if from == self.next && self.flown + 1 == self.next {
-            // The last line was a duplicate: everything is there.
-            self.acked = self.flown;
-            self.doubt_steadily();
-            let tag = self.last_tag;
-            self.out.push(Output::Accepted(tag));
-            return;
+        match self.wanted(reply) {
+            Wanted::Unsaid => {}
+            Wanted::Odd(number) => self.contradicted(now, number),
+            Wanted::Line(from) if from == self.next && self.flown + 1 == self.next => {
+                // The last line was a duplicate: everything is there.
+                (self.acked, self.proved) = (self.flown, self.flown);
+                self.doubt_steadily();
+                let tag = self.last_tag;
+                self.out.push(Output::Accepted(tag));
+            }
+            Wanted::Line(from) => {
+                self.contradiction = None;
+                self.be_quiet(now, Some(from));
+            }
         }
-        self.figures.resends += 1;
-        self.out.push(Output::Resent);
+    }
+
+    fn be_quiet(&mut self, now: Millis, from: Option<u64>) {
+        if from.is_some() {
+            self.figures.resends += 1;
+            self.out.push(Output::Resent);
+        }
         self.mode = Mode::Quiet(Quiet {
             from,
             started: now,
@@ -90,44 +121,77 @@ impl Transport {
         });
     }
 
-    /// The line that the firmware wants, if it can be believed; replies carry no checksum.
-    fn wanted(&mut self, reply: &Reply) -> Option<u64> {
+    /// The line that the firmware wants; replies carry no checksum.
+    fn wanted(&mut self, reply: &Reply) -> Wanted {
+        if !self.rules.are_numbered() {
+            return Wanted::Unsaid;
+        }
         let number = match reply {
             Reply::LinkError { last } => {
                 self.error_last = *last;
-                let number = last.map(|last| last + 1)?;
-                // Alone it counts only where it is certain to be sound; the Resend that follows says it again.
-                if number <= self.acked || number > self.next {
-                    return None;
+                match last {
+                    Some(last) => last + 1,
+                    None => return Wanted::Unsaid,
                 }
-                number
             }
             Reply::Resend(number) => *number,
-            _ => return None,
+            _ => return Wanted::Unsaid,
         };
-        let confirmed = self.error_last.is_some_and(|last| last + 1 == number);
-        if number > self.acked && number <= self.next {
-            return Some(number);
-        }
-        if !confirmed {
-            // Damaged on its way: a fence makes the firmware say it again.
-            self.doubt_steadily();
-            return None;
-        }
-        let in_ring = self.sent(number).is_some();
-        if in_ring {
-            return Some(number);
-        }
-        if number == 1 {
-            self.fail(LineFault::Reset);
+        if number > self.proved && number <= self.next {
+            Wanted::Line(number)
         } else {
+            Wanted::Odd(number)
+        }
+    }
+
+    /// Said once it may be damage: a fence makes the firmware say it again. Said to two questions it is so.
+    fn contradicted(&mut self, now: Millis, number: u64) {
+        let asked = self.contradiction.as_ref().map_or(0, |c| c.asked);
+        match &self.contradiction {
+            Some(c) if c.number == number && c.at < asked => {
+                return self.contradiction_holds(now, number);
+            }
+            // The rest of the same answer.
+            Some(c) if c.at == asked => return,
+            _ => {}
+        }
+        self.contradiction = Some(Contradiction {
+            number,
+            at: asked,
+            asked,
+        });
+        self.doubt_steadily();
+        self.be_quiet(now, None);
+    }
+
+    /// Line 1 is wanted by a board that was reset: nothing is repeated. Another line that is still in the ring was
+    /// proved by an answer that was not what it seemed.
+    fn contradiction_holds(&mut self, now: Millis, number: u64) {
+        if number == 1 {
+            return self.fail(LineFault::Reset);
+        }
+        if number >= self.next || self.sent(number).is_none() {
             let sent = self.next - 1;
-            self.fail(LineFault::OutOfStep {
+            return self.fail(LineFault::OutOfStep {
                 asked: number,
                 sent,
             });
         }
-        None
+        self.contradiction = None;
+        self.acked = self.acked.min(number - 1);
+        self.proved = number - 1;
+        self.be_quiet(now, Some(number));
+    }
+
+    /// Notes an odd word where it can not be asked about yet.
+    pub(super) fn note_odd(&mut self, reply: &Reply) {
+        if let Wanted::Odd(number) = self.wanted(reply) {
+            self.contradiction.get_or_insert(Contradiction {
+                number,
+                at: 0,
+                asked: 0,
+            });
+        }
     }
 
     pub(super) fn in_quiet(&mut self, now: Millis, reply: &Reply) {
@@ -135,12 +199,15 @@ impl Transport {
             Reply::Resend(_) | Reply::LinkError { .. } => {
                 let wanted = self.wanted(reply);
                 let confirmed = self.error_last.map(|last| last + 1);
+                if let Wanted::Odd(_) = wanted {
+                    self.note_odd(reply);
+                }
                 if let Mode::Quiet(quiet) = &mut self.mode {
                     quiet.last = now;
-                    if let Some(from) = wanted
-                        && confirmed == Some(from)
+                    if let Wanted::Line(from) = wanted
+                        && (confirmed == Some(from) || quiet.from.is_none())
                     {
-                        quiet.from = from;
+                        quiet.from = Some(from);
                     }
                 }
             }
@@ -153,6 +220,22 @@ impl Transport {
         }
     }
 
+    /// Asks with a fence under the next number, which moves nothing: `ok T:`, or what the firmware wants.
+    pub(super) fn ask_what_is_wanted(&mut self, now: Millis) {
+        self.questions += 1;
+        if let Some(contradiction) = &mut self.contradiction {
+            contradiction.asked += 1;
+            if self.questions > QUESTIONS_MAX {
+                let (asked, sent) = (contradiction.number, self.next - 1);
+                return self.fail(LineFault::OutOfStep { asked, sent });
+            }
+        }
+        self.mode = Mode::Steady;
+        self.flown = self.next - 1;
+        self.watch.restart(now);
+        self.send_fence(now);
+    }
+
     pub(super) fn tick_quiet(&mut self, now: Millis) {
         let Mode::Quiet(quiet) = &self.mode else {
             return;
@@ -160,7 +243,9 @@ impl Transport {
         if now < quiet.ends_ms(self.figures.round_trip_ms) {
             return;
         }
-        let from = quiet.from;
+        let Some(from) = quiet.from.filter(|_| self.contradiction.is_none()) else {
+            return self.ask_what_is_wanted(now);
+        };
         let times = self.refusals.count(from);
         if times >= REFUSALS_MAX {
             let text = self.sent(from).map_or(String::new(), |s| s.text.clone());
@@ -177,8 +262,7 @@ impl Transport {
         {
             self.out.push(Output::Accepted(tag));
         }
-        self.acked = from - 1;
-        self.flown = from - 1;
+        (self.acked, self.proved, self.flown) = (from - 1, from - 1, from - 1);
         self.doubt();
         let plan = before.map_or([f64::NAN; 4], |(_, after)| after);
         if plan.iter().all(|v| v.is_nan()) {

@@ -1,69 +1,113 @@
-//! Steady: answers while lines flow. An `ok` gives credit, a fence's `ok T:` is certain.
+//! Steady: answers while lines flow. An `ok` gives credit, a fence's own answer is certain.
 
 use super::super::reply::Reply;
-use super::{Millis, Output, Transport};
+use super::{Class, FENCE_LINES, Fence, LineFault, Millis, Output, Transport};
 
 impl Transport {
     pub(super) fn in_steady(&mut self, now: Millis, reply: &Reply) {
         match reply {
-            Reply::Ok { line: Some(number) } => {
+            Reply::Ok {
+                line: Some(number), ..
+            } => {
                 if (self.acked + 1..=self.flown).contains(number) {
                     self.credit(now, *number);
                 }
             }
-            Reply::Ok { line: None } => self.plain_ok(now),
-            Reply::OkTemperatures(_) => self.fence_came(now),
+            Reply::Ok { line: None, .. } => self.plain_ok(now),
+            Reply::OkTemperatures(_) => {
+                // Nobody asked: an `ok` whose line end was lost, and a report behind it.
+                if !self.fence_came(now, Fence::Temperatures) {
+                    self.plain_ok(now);
+                }
+            }
+            Reply::Position(at) => {
+                if self.fence_came(now, Fence::Position) {
+                    // Its `ok` is still due.
+                    self.phantoms = 1;
+                }
+                self.out.push(Output::Position(*at));
+            }
             Reply::Resend(_) | Reply::LinkError { .. } => self.asked_again(now, reply),
             Reply::Unknown(text) => {
-                if !self.in_flight().any(|sent| sent.text == *text) {
+                // Klipper says only the first word.
+                let ours = |sent: &super::Sent| {
+                    sent.text == *text || sent.text.split(' ').next() == Some(text)
+                };
+                if !self.in_flight().any(ours) {
                     // A damaged `N`: its `ok` is for a line that never counted (pitfall 6).
                     self.phantoms += 1;
                     self.doubt_steadily();
                 }
             }
-            Reply::Busy | Reply::Temperatures(_) | Reply::PausedForUser => self.sign_of_life(now),
-            Reply::Position(at) => self.out.push(Output::Position(*at)),
+            Reply::Busy | Reply::PausedForUser | Reply::Heating(_) | Reply::Temperatures(_) => {
+                self.sign_of_life(now, reply)
+            }
             Reply::Firmware(_)
             | Reply::Capability(..)
             | Reply::Boot
             | Reply::ColdExtrusion
             | Reply::Fatal(_)
+            | Reply::Trouble(_)
+            | Reply::Harmless(_)
+            | Reply::ErrorHead(_)
             | Reply::Action(_)
             | Reply::Noise(_) => {}
         }
     }
 
-    /// A plain `ok` belongs to the oldest line that is no fence; fences before it must have been answered too.
+    /// A plain `ok` belongs to the oldest line that is answered by one; fences before it must have been answered too.
     fn plain_ok(&mut self, now: Millis) {
         if self.phantoms > 0 {
             self.phantoms -= 1;
             return;
         }
-        let oldest = self.in_flight().find(|sent| !sent.fence).map(|s| s.number);
+        let plain = |sent: &&super::Sent| sent.fence != Some(Fence::Temperatures);
+        let oldest = self.in_flight().find(plain).map(|s| s.number);
         if let Some(number) = oldest {
             self.credit(now, number);
         }
     }
 
-    /// The newest fence on its way is proved, and everything before it.
-    fn fence_came(&mut self, now: Millis) {
-        let newest = self.in_flight().rfind(|sent| sent.fence);
+    /// The newest fence of this kind on its way is proved, and everything before it; `false` when there is none.
+    fn fence_came(&mut self, now: Millis, kind: Fence) -> bool {
+        let newest = self.in_flight().rfind(|sent| sent.fence == Some(kind));
         let Some(number) = newest.map(|sent| sent.number) else {
-            return;
+            return false;
         };
+        // Its own answer is certain; of a line before it that had none nobody knows whether it was made or lost.
+        let unanswered = self
+            .in_flight()
+            .filter(|s| s.number < number && s.fence.is_none());
+        let lines = unanswered.count() as u64;
+        if lines > 0 && !self.rules.are_numbered() {
+            self.fail(LineFault::Unanswered { lines });
+            return true;
+        }
         self.doubtful = false;
         self.phantoms = 0;
         self.recheck = false;
+        self.contradiction = None;
+        self.questions = 0;
         self.refusals.line_works();
         self.window = self.window.max(2.min(self.rules.window));
         self.watch.answered();
+        self.proved = number;
         self.credit(now, number);
+        true
     }
 
     pub(super) fn credit(&mut self, now: Millis, number: u64) {
+        let slow = |class| !matches!(class, Class::Move(_) | Class::Setting);
+        let slow = self
+            .in_flight()
+            .any(|s| s.number <= number && slow(s.class));
         self.acked = number;
         self.watch.restart(now);
-        if !self.doubtful && !self.refusals.is_slow() && self.window < self.rules.window {
+        if slow && self.proved < number {
+            // Credit may err, and the time that the next answer may take hangs on it: make it certain.
+            self.since_fence = FENCE_LINES;
+        }
+        if !self.doubtful && !self.refusals.is_slow() && self.window < self.window_max() {
             // 1 -> 2 by the fence, 2 -> 3 once a line went through.
             self.window += 1;
         }

@@ -2,12 +2,16 @@
 
 use super::super::reply::read;
 use super::*;
+use crate::gcode::Dialect;
 
 const PLAN: [f64; 4] = [10.0, 20.0, 0.3, 1.0];
-const RULES: Rules = Rules {
-    window: 3,
-    line_max_bytes: 96,
-};
+fn rules(dialect: Dialect) -> Rules {
+    Rules {
+        window: 3,
+        line_max_bytes: 96,
+        facts: dialect.facts(),
+    }
+}
 
 fn hear(transport: &mut Transport, now: Millis, lines: &[&str]) {
     for line in lines {
@@ -30,7 +34,7 @@ const REPORT: &str = "ok T:20.00 /0.00 B:20.00 /0.00 @:0 B@:0";
 
 /// Greeted and proved: numbers 1 to 3 are used up, the window is 3.
 fn connected() -> Transport {
-    let mut transport = Transport::new(RULES);
+    let mut transport = Transport::new(rules(Dialect::Marlin));
     transport.hello(0);
     hear(&mut transport, 1, &["ok", REPORT, REPORT, REPORT]);
     assert!(transport.drain().contains(&Output::Connected));
@@ -138,7 +142,271 @@ fn a_resend_far_below_means_that_the_board_was_reset() {
             "Resend: 1",
         ],
     );
+    assert_eq!(written(&mut transport), [""; 0], "nothing is repeated");
+    transport.tick(560);
+    assert!(written(&mut transport)[0].contains("M105"), "a fence asks");
+    hear(&mut transport, 570, &RESET);
     assert!(transport.drain().contains(&Output::Fault(LineFault::Reset)));
+}
+
+const RESET: [&str; 3] = [
+    "Error:Line Number is not Last Line Number+1, Last Line: 0",
+    "Resend: 1",
+    "ok",
+];
+
+/// Lines 1 to 33 are accepted: line 1 is still in the ring.
+fn in_print() -> Transport {
+    let mut transport = connected();
+    for tag in 1..=30 {
+        send(&mut transport, 10 + tag, tag);
+        hear(&mut transport, 10 + tag, &["ok"]);
+    }
+    transport.drain();
+    transport
+}
+
+#[test]
+fn line_one_is_never_a_rewind_whatever_its_text_suffers() {
+    // Both halves whole; one lost; one damaged so that it can not be read.
+    let texts: [&[&str]; 5] = [
+        &RESET,
+        &["Resend: 1", "ok"],
+        &[
+            "Error:Line Number is not Last Line Number+1, Last Line: 0",
+            "ok",
+        ],
+        &["Errr:Lne Nmber, Lst Lne: 0", "Resend: 1"],
+        &[
+            "Error:Line Number is not Last Line Number+1, Last Line: 0",
+            "Rsend: 1",
+        ],
+    ];
+    for said in texts {
+        let mut transport = in_print();
+        send(&mut transport, 100, 31);
+        written(&mut transport);
+        hear(&mut transport, 101, said);
+        transport.tick(700);
+        let asked = written(&mut transport);
+        assert_eq!(asked.len(), 1, "{said:?}: {asked:?}");
+        assert!(
+            asked[0].contains("M105"),
+            "{said:?}: only a fence asks: {asked:?}"
+        );
+        hear(&mut transport, 701, said);
+        let outputs = transport.drain();
+        assert!(
+            outputs.contains(&Output::Fault(LineFault::Reset)),
+            "{said:?}: {outputs:?}"
+        );
+        assert!(
+            !outputs.iter().any(|o| matches!(o, Output::Write(_))),
+            "{said:?}"
+        );
+    }
+}
+
+#[test]
+fn a_resend_that_lost_digits_is_no_reset() {
+    let mut transport = in_print();
+    send(&mut transport, 100, 31);
+    written(&mut transport);
+    // `Resend: 134`, of which two digits were lost.
+    hear(&mut transport, 101, &["Resend: 1", "ok"]);
+    transport.tick(700);
+    assert!(written(&mut transport)[0].contains("M105"));
+    hear(
+        &mut transport,
+        701,
+        &["Error:checksum mismatch, Last Line: 33", "Resend: 34", "ok"],
+    );
+    transport.tick(800);
+    hear(&mut transport, 801, &[POSITION, "ok"]);
+    let written = written(&mut transport);
+    assert!(written.iter().any(|l| l.starts_with("N34 ")), "{written:?}");
+    assert!(transport.is_up());
+}
+
+#[test]
+fn the_answer_to_a_fence_ends_the_doubt_of_a_damaged_resend() {
+    let mut transport = in_print();
+    send(&mut transport, 100, 31);
+    written(&mut transport);
+    hear(&mut transport, 101, &["Resend: 1"]);
+    transport.tick(700);
+    hear(&mut transport, 701, &["ok", REPORT]);
+    assert!(transport.is_drained());
+    assert!(transport.has_room());
+}
+
+#[test]
+fn a_firmware_without_line_numbers_is_sent_nothing_twice() {
+    let mut transport = Transport::new(rules(Dialect::Klipper));
+    transport.hello(0);
+    hear(&mut transport, 1, &["ok", REPORT, REPORT, REPORT]);
+    for tag in 1..=3 {
+        send(&mut transport, 10, tag);
+    }
+    written(&mut transport);
+    hear(
+        &mut transport,
+        20,
+        &[
+            "Resend: 4",
+            "Error:checksum mismatch, Last Line: 3",
+            "Resend: 4",
+        ],
+    );
+    let mut now = 20;
+    while now < 40_000 && transport.is_up() {
+        now = transport.wake_ms(now).unwrap().max(now + 1);
+        transport.tick(now);
+        for line in written(&mut transport) {
+            assert!(line.contains("M105"), "sent twice: {line}");
+        }
+    }
+    assert!(!transport.is_up(), "silence ends it");
+}
+
+#[test]
+fn a_report_glued_to_an_ok_proves_nothing() {
+    let mut transport = connected();
+    send(&mut transport, 10, 1);
+    // A report that nobody asked for: from now on `ok T:` may be two lines.
+    hear(&mut transport, 11, &["T:20.00 /0.00 B:20.00 /0.00"]);
+    written(&mut transport);
+    transport.tick(2_000);
+    let fence = written(&mut transport);
+    assert!(fence[0].contains("M114"), "{fence:?}");
+    hear(&mut transport, 2_001, &[REPORT]);
+    assert!(!transport.is_drained());
+    hear(&mut transport, 2_002, &[POSITION, "ok"]);
+    assert!(transport.is_drained());
+}
+
+#[test]
+fn reports_and_noise_are_no_sign_that_a_line_was_taken() {
+    let mut transport = connected();
+    for tag in 1..=3 {
+        send(&mut transport, 10, tag);
+    }
+    written(&mut transport);
+    let (mut now, mut asked) = (10, 0);
+    while transport.is_up() && now < 200_000 {
+        now += 100;
+        hear(
+            &mut transport,
+            now,
+            &[" T:20.00 /0.00 B:20.00 /0.00 @:0 B@:0", "#+?"],
+        );
+        transport.tick(now);
+        asked += written(&mut transport).len();
+    }
+    assert!(asked > 3, "{asked}");
+    assert!(now < 60_000, "given up after {now} ms");
+}
+
+#[test]
+fn a_printer_that_is_busy_for_ever_is_stuck_in_the_end() {
+    let mut transport = connected();
+    for tag in 1..=3 {
+        send(&mut transport, 10, tag);
+    }
+    let mut now = 10;
+    while transport.is_up() && now < 3_600_000 {
+        now += 1_000;
+        hear(&mut transport, now, &["echo:busy: processing"]);
+        transport.tick(now);
+    }
+    let stuck = |o: &Output| matches!(o, Output::Fault(LineFault::Stuck { .. }));
+    assert!(transport.drain().iter().any(stuck));
+    assert!((120_000..200_000).contains(&now), "{now}");
+}
+
+#[test]
+fn a_silent_homing_is_waited_for() {
+    let mut transport = connected();
+    // Heating stands behind it: its own patience is shorter.
+    for (tag, text, class) in [
+        (1, "G28", Class::Home),
+        (2, "M190 S60", Class::Heat),
+        (3, "M109 S200", Class::Heat),
+    ] {
+        transport.send(10, text, class, tag, PLAN).unwrap();
+    }
+    let mut now = 10;
+    while now < 175_000 {
+        now = transport.wake_ms(now).unwrap().max(now + 1);
+        transport.tick(now);
+        assert!(transport.is_up(), "given up at {now} ms");
+    }
+    while transport.is_up() && now < 400_000 {
+        now = transport.wake_ms(now).unwrap().max(now + 1);
+        transport.tick(now);
+    }
+    assert!(now < 240_000, "{now}");
+}
+
+#[test]
+fn the_firmware_says_itself_how_many_lines_it_took() {
+    let mut transport = connected();
+    send(&mut transport, 10, 1);
+    hear(&mut transport, 11, &["ok"]);
+    transport.drain();
+    transport.ask_count(20);
+    let asked = written(&mut transport);
+    assert!(asked[0].starts_with("N12 M105*"), "{asked:?}");
+    hear(
+        &mut transport,
+        21,
+        &[
+            "Error:Line Number is not Last Line Number+1, Last Line: 4",
+            "Resend: 5",
+        ],
+    );
+    assert!(transport.drain().contains(&Output::Counted));
+}
+
+#[test]
+fn another_count_is_believed_when_it_is_said_to_two_questions() {
+    let mut transport = connected();
+    send(&mut transport, 10, 1);
+    hear(&mut transport, 11, &["ok"]);
+    transport.ask_count(5_000);
+    for now in [5_001, 6_001] {
+        assert!(transport.is_up());
+        hear(&mut transport, now, &["Resend: 4", "ok"]);
+        transport.tick(now + 200);
+    }
+    let counted = LineFault::Count { taken: 3, sent: 4 };
+    assert!(transport.drain().contains(&Output::Fault(counted)));
+}
+
+#[test]
+fn the_window_grows_where_the_firmware_announces_its_places() {
+    for (parser, most) in [(false, 3), (true, 6)] {
+        let mut transport = connected();
+        transport.has_emergency_parser(parser);
+        let mut sent = 0;
+        for step in 0..200 {
+            while transport.has_room() {
+                sent += 1;
+                send(&mut transport, 10 + step, sent);
+            }
+            let flying = transport.next - 1 - transport.acked;
+            assert!(flying <= most + 1, "{flying} on their way");
+            let number = transport.acked + 1;
+            let fence = transport.sent(number).is_some_and(|s| s.fence.is_some());
+            let answer = if fence {
+                REPORT.to_owned()
+            } else {
+                format!("ok N{number} P15 B3")
+            };
+            hear(&mut transport, 10 + step, &[&answer]);
+        }
+        assert_eq!(transport.window, most);
+    }
 }
 
 #[test]
@@ -222,4 +490,20 @@ fn ten_refusals_of_one_line_end_it() {
         )
     });
     assert!(refused);
+}
+
+#[test]
+fn a_line_without_an_answer_ends_it_where_nothing_may_be_sent_twice() {
+    let mut transport = Transport::new(rules(Dialect::Klipper));
+    transport.hello(0);
+    hear(&mut transport, 1, &["ok", REPORT, REPORT, REPORT]);
+    for tag in 1..=2 {
+        send(&mut transport, 10, tag);
+    }
+    hear(&mut transport, 20, &["ok"]);
+    let wake = transport.wake_ms(20).unwrap();
+    transport.tick(wake);
+    hear(&mut transport, wake + 1, &["ok B:20.0 /0.0 T0:20.0 /0.0"]);
+    let unanswered = LineFault::Unanswered { lines: 1 };
+    assert!(transport.drain().contains(&Output::Fault(unanswered)));
 }

@@ -1,11 +1,13 @@
 //! Prints from the first line to the last against the virtual printer, on one virtual clock. `pitfall_NN_…` are those
 //! of printing.md section 5.
 
-use super::super::journal::{Journal, Record};
-use super::super::rig::{Rig, part};
-use super::super::virtual_printer::{Dialect, Faults, Happening, What};
-use super::super::wire::{JobStatus, Phase};
 use super::{Conductor, Setup};
+use crate::printer::journal::{Journal, Record};
+use crate::printer::rig::{Rig, part};
+use crate::printer::virtual_printer::{Dialect, Faults, Happening, What};
+use crate::printer::wire::{JobStatus, Phase};
+
+mod firmwares;
 
 fn fault_name(job: &JobStatus) -> String {
     job.fault.as_ref().map_or(String::new(), |f| f.name.clone())
@@ -195,7 +197,9 @@ fn pitfall_10_reset_mid_print() {
         rig.until(30.0, |_| false);
         rig.written.drain(..at);
         for text in rig.lines() {
-            let harmless = ["M110", "M105", "M115", "M104 S0", "M140 S0", "M107"];
+            let harmless = [
+                "M110", "M105", "M115", "M104 S0", "M140 S0", "M107", "M155 S0",
+            ];
             assert!(
                 harmless.iter().any(|h| text.contains(h)),
                 "sent after the reset: {text}"
@@ -338,7 +342,7 @@ fn heaters_are_called_off_only_once_the_printer_has_taken_the_order() {
     };
     let mut rig = Rig::new("G28\n", frozen, 27);
     let setup = Setup {
-        printer: super::super::rig::printer(),
+        printer: crate::printer::rig::printer(),
         port: "rig".into(),
         is_virtual: true,
     };
@@ -459,7 +463,7 @@ fn a_held_print_goes_on_where_it_was() {
         rig.job().is_some_and(|j| j.phase == Phase::Paused)
     }));
     let held = rig.executed().len();
-    rig.until(600.0, |_| false);
+    rig.until(300.0, |_| false);
     assert_eq!(rig.executed().len(), held, "nothing moves while held");
     assert!(
         rig.board.firmware().targets_c()[0] > 0.0,

@@ -1,0 +1,238 @@
+//! Introduction: who is at the port, asked with `M115` before anything else is said, each time it is opened.
+//!
+//! In:    bytes and replies while [`Port::Asking`].
+//! Out:   the printer that was there before: lines go on. Another one, or a firmware that the profile is not made for:
+//!        nothing is sent to it. Nobody: the usual baud rates are tried, and what was found is said.
+//! Holds: an answer carries no checksum, so one that is new or strange counts when it comes twice.
+
+use super::{Action, Conductor, GONE_MAX_MS, Millis, Port, faults};
+use crate::gcode::dialect::Identity;
+
+/// Between two questions, ms.
+const ASK_MS: Millis = 1_000;
+/// The same while the printer says that it is busy: each question takes a place in its queue.
+const ASK_BUSY_MS: Millis = 5_000;
+/// Questions at the configured rate, and at each other one.
+const ASKS: u32 = 4;
+const ASKS_ELSEWHERE: u32 = 2;
+/// Questions to one that answers without saying who it is.
+const ASKS_NAMELESS: u32 = 20;
+/// Rates that firmwares are built with.
+const BAUDS: [u32; 8] = [
+    115_200, 250_000, 57_600, 500_000, 1_000_000, 38_400, 19_200, 9_600,
+];
+/// Answers kept to compare.
+const ANSWERS_MAX: usize = 8;
+/// So many bytes that are no text, and so large a share of all, are a wrong rate.
+const GARBAGE_BYTES: u64 = 8;
+const GARBAGE_SHARE: u64 = 5;
+
+/// What is known of the one that is being asked.
+#[derive(Debug, Default)]
+pub(super) struct Introduction {
+    next: Millis,
+    /// Questions at this rate.
+    asked: u32,
+    /// Rate in use, by its place in [`Introduction::bauds`].
+    rate: usize,
+    answers: Vec<Identity>,
+    /// It said something that can be read.
+    speaks: bool,
+    busy: bool,
+    bytes: u64,
+    garbage: u64,
+    /// Some rate brought garbage.
+    garbled: bool,
+}
+
+impl Introduction {
+    pub(super) fn next_ms(&self) -> Millis {
+        self.next
+    }
+
+    pub(super) fn hears(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len() as u64;
+        let text = |b: &u8| matches!(b, b' '..=b'~' | b'\r' | b'\n' | b'\t');
+        self.garbage += bytes.iter().filter(|b| !text(b)).count() as u64;
+    }
+
+    fn is_garbled(&self) -> bool {
+        self.garbage >= GARBAGE_BYTES && self.garbage * GARBAGE_SHARE >= self.bytes
+    }
+}
+
+/// The configured rate first.
+fn bauds(configured: u32) -> Vec<u32> {
+    let others = BAUDS.into_iter().filter(|baud| *baud != configured);
+    std::iter::once(configured).chain(others).collect()
+}
+
+impl Conductor {
+    pub(super) fn begin_asking(&mut self, now: Millis) {
+        self.introduction = Introduction {
+            rate: self.introduction.rate,
+            garbled: self.introduction.garbled,
+            ..Introduction::default()
+        };
+        self.port = Port::Asking { since: now };
+        self.ask(now);
+    }
+
+    /// A port that is opened anew speaks at the configured rate.
+    pub(super) fn keep_rate(&mut self) {
+        let bauds = bauds(self.setup.printer.link.baud);
+        if let Some(baud) = bauds
+            .get(self.introduction.rate)
+            .filter(|b| **b != bauds[0])
+        {
+            self.actions.push(Action::SetBaud(*baud));
+        }
+    }
+
+    /// It said something that could be read, and is there.
+    pub(super) fn is_heard(&self) -> bool {
+        self.introduction.speaks
+    }
+
+    fn ask(&mut self, now: Millis) {
+        let intro = &mut self.introduction;
+        intro.asked += 1;
+        intro.next = now + if intro.busy { ASK_BUSY_MS } else { ASK_MS };
+        intro.busy = false;
+        // The LF ends a half line of whoever spoke before. Without a number: which one is due is not known yet.
+        self.actions.push(Action::Write(b"\nM115\n".to_vec()));
+    }
+
+    /// Asks again when it is time; in a print the port counts as away meanwhile.
+    pub(super) fn ask_on(&mut self, now: Millis, since: Millis) {
+        if self.is_in_print() && now >= since + GONE_MAX_MS {
+            self.transport.silence();
+            return self.end_job(now, Some(faults::gone()));
+        }
+        if now < self.introduction.next {
+            return;
+        }
+        let asks = if self.introduction.rate == 0 {
+            ASKS
+        } else {
+            ASKS_ELSEWHERE
+        };
+        let intro = &self.introduction;
+        if intro.speaks && !intro.is_garbled() {
+            if intro.asked >= ASKS_NAMELESS && !intro.busy {
+                self.connect_fault = Some(faults::nameless());
+            }
+        } else if intro.asked >= asks && !self.is_in_print() {
+            self.next_rate(now);
+        }
+        self.ask(now);
+    }
+
+    fn next_rate(&mut self, now: Millis) {
+        let configured = self.setup.printer.link.baud;
+        let bauds = bauds(configured);
+        let garbled = self.introduction.garbled || self.introduction.is_garbled();
+        let rate = (self.introduction.rate + 1) % bauds.len();
+        self.introduction = Introduction {
+            rate,
+            garbled: garbled && rate != 0,
+            next: now,
+            ..Introduction::default()
+        };
+        self.scanner.clear();
+        self.actions.push(Action::SetBaud(bauds[rate]));
+        if rate == 0 {
+            self.connect_fault = Some(if garbled {
+                faults::wrong_baud(configured, &bauds)
+            } else {
+                faults::nobody_answers(&bauds)
+            });
+        }
+    }
+
+    /// It answers, but not yet who it is.
+    pub(super) fn speaks(&mut self, busy: bool) {
+        if let Port::Asking { .. } = self.port {
+            self.introduction.speaks = true;
+            self.introduction.busy |= busy;
+        }
+    }
+
+    /// An answer to `M115`.
+    pub(super) fn introduced(&mut self, now: Millis, identity: &Identity) {
+        let Port::Asking { .. } = self.port else {
+            return;
+        };
+        self.introduction.speaks = true;
+        if self.identity.as_ref() == Some(identity) {
+            return self.is_known(now);
+        }
+        if !self.introduction.answers.contains(identity) {
+            if self.introduction.answers.len() < ANSWERS_MAX {
+                self.introduction.answers.push(identity.clone());
+            }
+            return self.ask(now);
+        }
+        self.name.clone_from(&identity.firmware);
+        if let Some(before) = &self.identity {
+            let finding =
+                faults::other_printer(&identity.firmware, &before.firmware, self.job.is_some());
+            self.transport.silence();
+            self.port = Port::Stranger;
+            self.end_job(now, Some(finding.clone()));
+            self.fault = Some(finding);
+            return;
+        }
+        self.identity = Some(identity.clone());
+        self.is_known(now);
+    }
+
+    /// The printer that is meant, as far as it can say so.
+    fn is_known(&mut self, now: Millis) {
+        let Some(identity) = &self.identity else {
+            return;
+        };
+        let found = identity.dialect();
+        // Our virtual printer stands in for any.
+        let fits = found == Some(self.setup.printer.dialect) || identity.machine == "virtual";
+        let Some(dialect) = found.filter(|_| fits) else {
+            let what = found.map_or_else(|| identity.firmware.clone(), |d| d.to_string());
+            let finding = faults::wrong_firmware(&what, &self.setup.printer.title);
+            self.end_job(now, Some(finding.clone()));
+            self.port = Port::Stranger;
+            self.unfit = Some(finding.clone());
+            self.fault = Some(finding);
+            // Another printer may be put in its place.
+            self.identity = None;
+            return;
+        };
+        self.dialect = dialect;
+        self.unfit = None;
+        self.connect_fault = None;
+        if self
+            .fault
+            .as_ref()
+            .is_some_and(|f| f.name == "other_printer")
+            && self.last.is_none()
+        {
+            self.fault = None;
+        }
+        let bauds = bauds(self.setup.printer.link.baud);
+        if self.introduction.rate != 0 && self.introduction.garbled {
+            let found = bauds[self.introduction.rate % bauds.len()];
+            self.connect_fault = Some(faults::other_baud(bauds[0], found));
+        }
+        self.transport.speaks_to(self.facts());
+        if self.is_in_print() {
+            if self.facts().numbering.may_repeat() {
+                self.port = Port::Ready;
+                return self.transport.reopened(now);
+            }
+            // Which lines it took is not known, and nothing may be sent twice.
+            self.transport.silence();
+            self.end_job(now, Some(faults::gone()));
+        }
+        self.port = Port::Greeting;
+        self.transport.hello(now);
+    }
+}
