@@ -77,6 +77,35 @@ pub struct Body {
     pub(super) mirrored: Option<Mirrored>,
 }
 
+impl Body {
+    /// Region and the patient's own side, in words: `parietal left`.
+    pub(super) fn place(&self) -> String {
+        let side = match self.side {
+            Side::Left => "left",
+            Side::Right => "right",
+            Side::Both => "across the midline",
+        };
+        format!("{} {side}", self.region)
+    }
+}
+
+/// What stands before a finding, so that it is known which hole it is about: nothing where there is one, its place
+/// where there are several, with a number where two have the same.
+pub(super) fn labels<'a>(bodies: impl IntoIterator<Item = &'a Body>) -> Vec<String> {
+    let places: Vec<String> = bodies.into_iter().map(Body::place).collect();
+    if places.len() < 2 {
+        return vec![String::new(); places.len()];
+    }
+    let label = |(n, place): (usize, &String)| {
+        let same = |others: &[String]| others.iter().filter(|p| *p == place).count();
+        match same(&places) {
+            1 => format!("{place}: "),
+            _ => format!("{place} ({}): ", same(&places[..n]) + 1),
+        }
+    };
+    places.iter().enumerate().map(label).collect()
+}
+
 /// Nothing in the answer is a hole in the skull.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{}", finding.text)]
@@ -365,8 +394,8 @@ impl Scene<'_> {
                 }
             })
             .collect();
-        for (body, (vault, _)) in bodies.iter().zip(holes) {
-            findings.extend(self.report(body, vault));
+        for ((body, (vault, _)), label) in bodies.iter().zip(holes).zip(labels(&bodies)) {
+            findings.extend(self.report(body, vault, &label));
         }
         findings.extend(self.left_out(&mask, refused));
         Missing {
@@ -414,22 +443,17 @@ impl Scene<'_> {
         findings
     }
 
-    fn report(&self, body: &Body, vault: &Vault) -> Vec<Finding> {
-        let side = match body.side {
-            Side::Left => "left",
-            Side::Right => "right",
-            Side::Both => "across the midline",
-        };
+    fn report(&self, body: &Body, vault: &Vault, label: &str) -> Vec<Finding> {
         let text = format!(
-            "Hole in the skull: {} {side}, {:.0} ml of bone are missing.",
-            body.region,
+            "Hole in the skull: {}, {:.0} ml of bone are missing.",
+            body.place(),
             body.mm3 / 1000.0
         );
         let mut findings = vec![Finding::info("defect", text).value(body.area_mm2 / 100.0, "cm2")];
         if !body.printed {
             let text = format!(
                 "This hole ({}) is too small for a part of its own and is not printed.",
-                body.region
+                body.place()
             );
             let finding = Finding::warn("small_hole", text);
             findings.push(
@@ -438,6 +462,7 @@ impl Scene<'_> {
                     .at_least(self.rules.part_least_cm2),
             );
         }
+        let own = findings.len();
         if vault.mirrored_share > 0.0 {
             let text = "The shape follows the other half of the head where that has bone: look at that side too.";
             findings
@@ -455,6 +480,9 @@ impl Scene<'_> {
                     .value(vault.covered * 100.0, "%")
                     .at_least(50.0),
             );
+        }
+        for finding in &mut findings[own..] {
+            finding.text.insert_str(0, label);
         }
         findings
     }

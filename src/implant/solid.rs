@@ -2,7 +2,7 @@
 
 use super::fault::SolidError;
 use super::fit::{self, Fit};
-use super::missing::{Body, Missing};
+use super::missing::{self, Body, Missing};
 use super::part::{Bone, Made};
 use super::rules::Rules;
 use crate::mesh::{Mesh, check, cubes};
@@ -56,8 +56,8 @@ pub fn solid(missing: &Missing, bone: Bone, rules: &Rules) -> Result<Solid, Soli
     };
     let mut parts = Vec::new();
     let mut findings = Vec::new();
-    let several = printed.len() > 1;
-    for body in printed {
+    let labels = missing::labels(printed.iter().copied());
+    for (body, of) in printed.into_iter().zip(labels) {
         let made = Made::new(body, bone, rules)?;
         let shell = cubes::extract(&made.field, 0.0);
         if !check::inspect(&shell).is_solid() {
@@ -68,11 +68,6 @@ pub fn solid(missing: &Missing, bone: Bone, rules: &Rules) -> Result<Solid, Soli
         tracing::debug!("meshed and checked");
         made.voxelise(&mut voxels);
         let fit = fit::measure(&shell, &made.seat(), rules);
-        let of = if several {
-            format!("{}: ", body.region)
-        } else {
-            String::new()
-        };
         findings.extend(fit.findings(rules).into_iter().map(|mut finding| {
             finding.text.insert_str(0, &of);
             finding

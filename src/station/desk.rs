@@ -17,7 +17,7 @@ use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// An act that has begun is answered within this time, or the station is stuck: a commit waits for a disk.
-const COMMIT_MAX: Duration = Duration::from_secs(10);
+const COMMIT_MAX: Duration = Duration::from_secs(8);
 /// Cases on one page of the history.
 pub const HISTORY_MAX: u32 = 50;
 
