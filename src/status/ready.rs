@@ -1,6 +1,6 @@
 //! May somebody walk up and print? One answer for page, LCD and API, so that no headline says Ready when it is not.
 
-use super::{PrinterState, Snapshot};
+use super::{JobState, PrinterState, Snapshot};
 
 /// Why the station is not ready for a print. The first that holds is told.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +42,11 @@ impl Snapshot {
             PrinterState::Halted => return Some(NotReady::Halted),
             PrinterState::Printing | PrinterState::Paused => return Some(NotReady::Busy),
             PrinterState::Idle => {}
+        }
+        // Released, and the link has not said so yet.
+        let prints = |state| matches!(state, JobState::Printing | JobState::Paused);
+        if self.jobs.iter().any(|j| prints(j.state)) {
+            return Some(NotReady::Busy);
         }
         if printer.barred.is_some() {
             return Some(NotReady::Barred);

@@ -29,7 +29,7 @@ pub(super) fn migrate(db: &mut Connection, path: &Path, seed: u64) -> Result<(),
         keep_copy(db, path, found)?;
     }
     for (from, sql) in (0_i64..).zip(STEPS).filter(|(from, _)| *from >= found) {
-        let tx = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let tx = db.transaction()?;
         let now: i64 = tx.query_row("PRAGMA user_version", [], |r| r.get(0))?;
         // Another process, `calvaria operator` perhaps, was quicker.
         if now > from {

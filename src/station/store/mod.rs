@@ -166,6 +166,8 @@ impl Store {
              PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA secure_delete = ON;
              PRAGMA journal_size_limit = 4194304; PRAGMA cache_size = -1024;",
         )?;
+        // A transaction that began by reading is not let wait for another writer: it would be refused at once.
+        db.set_transaction_behavior(rusqlite::TransactionBehavior::Immediate);
         migrate::migrate(&mut db, &path, seed)?;
         db.execute_batch(studies::TABLE)?;
         let seed: i64 = db.query_row("SELECT value FROM meta WHERE key = 'seed'", [], |r| {
