@@ -2,9 +2,11 @@
 
 use super::{Failure, Outcome};
 use crate::phantom::Defect;
-use std::path::PathBuf;
+use crate::station::config::home;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+mod interrupt;
 mod proof;
 mod station;
 mod summary;
@@ -46,8 +48,11 @@ pub(super) struct Args {
 const DESIGN_MAX: Duration = Duration::from_secs(600);
 const PRINT_MAX: Duration = Duration::from_secs(600);
 
-pub(super) fn run(args: Args) -> Outcome {
-    let started = Instant::now();
+pub(super) fn run(mut args: Args) -> Outcome {
+    for path in [&mut args.scan, &mut args.keep].into_iter().flatten() {
+        *path = home(path).map_err(Failure::usage)?;
+    }
+    interrupt::watch()?;
     let temporary = match &args.keep {
         Some(dir) => {
             std::fs::create_dir_all(dir).map_err(|e| Failure::failed(format!("--keep: {e}")))?;
@@ -60,17 +65,41 @@ pub(super) fn run(args: Args) -> Outcome {
                 .map_err(Failure::failed)?,
         ),
     };
-    let folder = args
-        .keep
-        .clone()
-        .or_else(|| temporary.as_ref().map(|t| t.path().to_owned()))
-        .unwrap_or_default();
+    let folder = temporary.as_ref().map(|t| t.path().to_owned());
+    let folder = folder.or_else(|| args.keep.clone()).unwrap_or_default();
+    let outcome = line(&args, &folder);
+    // By now every process has ended, however the line went.
+    if let Some(temporary) = temporary {
+        remove(temporary)?;
+    }
+    outcome
+}
 
+/// Removes the folder; what a process wrote at its last moment is removed at the second try.
+fn remove(folder: tempfile::TempDir) -> Outcome {
+    let path = folder.keep();
+    let mut last = Ok(());
+    for _ in 0..20 {
+        last = std::fs::remove_dir_all(&path);
+        if !path.exists() {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let why = last.map_or_else(|e| e.to_string(), |()| "it fills again".into());
+    Err(Failure::failed(format!(
+        "{} could not be removed ({why}). Remove it by hand: it holds the demo's scan.",
+        path.display()
+    )))
+}
+
+fn line(args: &Args, folder: &Path) -> Outcome {
+    let started = Instant::now();
     let input = match &args.scan {
         Some(path) => path.clone(),
-        None => station::phantom(&folder, args.seed, args.defect)?,
+        None => station::phantom(folder, args.seed, args.defect)?,
     };
-    let mut station = Station::start(&folder, args.port)?;
+    let mut station = Station::start(folder, args.port)?;
     super::print(&format!(
         "page: {}   (virtual printer: no metal moves)",
         station.address()

@@ -1,10 +1,12 @@
 //! `calvaria operator`: who may release a print.
 
 use super::{Failure, Outcome};
-use crate::station::{Config, Store, StoreError};
+use crate::station::config::home;
+use crate::station::{Store, StoreError};
 use crate::status::Role;
 use std::io::{BufRead, IsTerminal, Write};
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 /// Who may release a print: names and PINs.
 ///
@@ -53,13 +55,14 @@ enum Act {
 }
 
 pub(super) fn run(args: Args) -> Outcome {
-    let config = match &args.config {
-        Some(path) => Config::read(path).map_err(Failure::usage)?,
-        None => Config::default(),
-    };
+    let config = super::serve::configuration(args.config.as_deref(), None)?;
     // A folder typed by hand may be mistyped, and only adding may begin a new station.
     let begins = args.data.is_none() && matches!(args.act, Act::Add { .. });
-    let data = args.data.unwrap_or(config.data);
+    let data = match &args.data {
+        Some(data) => home(data).map_err(Failure::usage)?,
+        None => config.data,
+    };
+    is_own(&data)?;
     let mut store = match Store::open_existing(&data) {
         Err(StoreError::None(_)) if begins => {
             let store = Store::open(&data, super::serve::random_seed()).map_err(Failure::failed)?;
@@ -97,6 +100,22 @@ pub(super) fn run(args: Args) -> Outcome {
             ))),
         },
     }
+}
+
+/// What root writes into another user's store that user can not open any more.
+fn is_own(data: &Path) -> Outcome {
+    let Ok(folder) = std::fs::metadata(data) else {
+        // Not there yet: it will be ours.
+        return Ok(());
+    };
+    if rustix::process::geteuid().is_root() && folder.uid() != 0 {
+        let uid = folder.uid();
+        return Err(Failure::usage(format!(
+            "{} belongs to user number {uid}, and what root writes there it could not open. Say: sudo -u '#{uid}' calvaria operator …",
+            data.display()
+        )));
+    }
+    Ok(())
 }
 
 fn list(store: &Store, json: bool) -> Outcome {

@@ -3,27 +3,35 @@
 use super::{Failure, Outcome};
 use crate::gcode::Printer;
 use crate::printer::link::{Config, PortConfig, StandIn, run as run_link};
-use std::path::PathBuf;
+use crate::printer::started::{Keeper, Started};
+use crate::station::Config as StationConfig;
+use crate::station::config::home;
+use std::path::{Path, PathBuf};
 
 /// The printer link: owns the port, keeps a journal, goes on printing when the station is killed or updated.
 /// Started by the station or by systemd; not typed by people.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Example:\n  calvaria printer --data /var/lib/calvaria --port /dev/serial/by-id/usb-Prusa --profile prusa-mk3s"
-)]
+#[command(after_help = "Example:\n  calvaria printer --config /etc/calvaria/calvaria.toml")]
 pub(super) struct Args {
+    /// Configuration of the station; without it /etc/calvaria/calvaria.toml where that is there. What is given below
+    /// goes before it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Data folder: socket and lock in run/, journal in printer/.
-    #[arg(long, default_value = "/var/lib/calvaria", value_name = "DIR")]
-    data: PathBuf,
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
     /// "virtual", a serial device, or pty:PATH.
-    #[arg(long, default_value = "virtual", value_name = "PORT")]
-    port: String,
-    /// Bits per second; the profile's without.
+    #[arg(long, value_name = "PORT")]
+    port: Option<String>,
+    /// Bits per second; without it and a configuration the profile's.
     #[arg(long, value_name = "N")]
     baud: Option<u32>,
     /// Printer profile.
-    #[arg(long, default_value = "virtual", value_name = "P")]
-    profile: String,
+    #[arg(long, value_name = "P")]
+    profile: Option<String>,
+    /// Who starts it anew when it ends.
+    #[arg(long, hide = true, value_parser = ["station"])]
+    keeper: Option<String>,
     /// Virtual seconds in a second, for the virtual printer.
     #[arg(long, default_value_t = 1.0, value_name = "X")]
     virtual_speed: f64,
@@ -42,31 +50,50 @@ pub(super) struct Args {
 const IDLE_S: &str = "60";
 
 pub(super) fn run(args: Args) -> Outcome {
-    let printer = Printer::load(&args.profile).map_err(Failure::usage)?;
-    let port = if args.port == "virtual" {
+    let (config, file) = StationConfig::find(args.config.as_deref()).map_err(Failure::usage)?;
+    let data = match &args.data {
+        Some(data) => home(data).map_err(Failure::usage)?,
+        None => config.data,
+    };
+    let profile = args.profile.as_ref().unwrap_or(&config.printer.profile);
+    let printer = Printer::load(profile).map_err(Failure::usage)?;
+    let of_file = file.map(|_| config.printer.baud);
+    let baud = args.baud.or(of_file).unwrap_or(printer.link.baud);
+    let named = args.port.as_ref().unwrap_or(&config.printer.port);
+    let started = Started::new(named, baud, &printer, keeper(&args));
+    let port = if named == "virtual" {
         let program = std::env::current_exe().map_err(Failure::failed)?;
-        PortConfig::Virtual(stand_in(&args, program))
+        PortConfig::Virtual(stand_in(&args, &data, profile, program))
     } else {
-        let path = args.port.strip_prefix("pty:").unwrap_or(&args.port);
         PortConfig::Path {
-            path: path.to_owned(),
-            baud: args.baud.unwrap_or(printer.link.baud),
+            path: started.port.clone(),
+            baud,
         }
     };
     run_link(Config {
-        data: args.data,
+        data,
         printer,
         port,
+        started,
     })
     .map_err(Failure::failed)
 }
 
-fn stand_in(args: &Args, program: PathBuf) -> StandIn {
+/// systemd gives every unit it starts an id; what a station's unit hands on to its children is not meant.
+fn keeper(args: &Args) -> Keeper {
+    match (&args.keeper, std::env::var_os("INVOCATION_ID")) {
+        (Some(_), _) => Keeper::Station,
+        (None, Some(_)) => Keeper::Systemd,
+        (None, None) => Keeper::Hand,
+    }
+}
+
+fn stand_in(args: &Args, data: &Path, profile: &str, program: PathBuf) -> StandIn {
     let mut arguments: Vec<String> = [
         "--idle-exit",
         IDLE_S,
         "--profile",
-        &args.profile,
+        profile,
         "--speed",
         &args.virtual_speed.to_string(),
         "--seed",
@@ -84,7 +111,7 @@ fn stand_in(args: &Args, program: PathBuf) -> StandIn {
     }
     StandIn {
         program,
-        pty: args.data.join("run/virtual-printer"),
+        pty: data.join("run/virtual-printer"),
         arguments,
     }
 }

@@ -3,6 +3,8 @@
 use super::{Failure, Outcome};
 use crate::printer::client::{Client, SOCKET};
 use crate::printer::wire::{Command, Status};
+use crate::station::Config;
+use crate::station::config::home;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -11,8 +13,11 @@ use std::time::{Duration, Instant};
 #[command(after_help = "Example:\n  calvaria stop --data /var/lib/calvaria")]
 pub(super) struct Args {
     /// Data folder of the station.
-    #[arg(long, default_value = "/var/lib/calvaria", value_name = "DIR")]
-    data: PathBuf,
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Configuration that says where it is; without it /etc/calvaria/calvaria.toml where that is there.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// The state after the stop as JSON.
     #[arg(long)]
     json: bool,
@@ -23,7 +28,7 @@ const LIMIT: Duration = Duration::from_secs(3);
 
 #[allow(clippy::print_stdout)] // results go to stdout
 pub(super) fn run(args: Args) -> Outcome {
-    let mut client = Client::connect(&args.data.join(SOCKET), LIMIT).map_err(Failure::failed)?;
+    let mut client = Client::connect(&data(&args).join(SOCKET), LIMIT).map_err(Failure::failed)?;
     let mut status = client
         .ask(Command::EmergencyStop)
         .map_err(Failure::failed)?;
@@ -47,6 +52,21 @@ pub(super) fn run(args: Args) -> Outcome {
             "the printer did not confirm the emergency stop. Use its own switch.",
         ))
     }
+}
+
+/// A configuration that can not be read must not be in the way of a stop: then the folder is where it always is.
+fn data(args: &Args) -> PathBuf {
+    let typed = args
+        .data
+        .as_deref()
+        .map(|data| home(data).unwrap_or_else(|_| data.into()));
+    typed.unwrap_or_else(|| match Config::find(args.config.as_deref()) {
+        Ok((config, _)) => config.data,
+        Err(error) => {
+            tracing::warn!("{error}");
+            Config::default().data
+        }
+    })
 }
 
 /// The fault that is shown now, by name.

@@ -1,8 +1,8 @@
 //! Outputs: where a frame goes.
 
 use super::canvas::Canvas;
+use super::choice::Screen;
 use super::framebuffer::Framebuffer;
-use super::screens::Screen;
 use embedded_graphics::prelude::OriginDimensions;
 use std::collections::BTreeMap;
 use std::io;

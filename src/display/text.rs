@@ -102,7 +102,9 @@ pub(super) fn fit(text: &str, room: i32, most: Face) -> Face {
 /// `text` in lines of at most `room`, at most `lines` of them; the last ends in `...` when there is more.
 pub(super) fn wrap(text: &str, face: Face, room: i32, lines: usize) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
+    let words = text.split_whitespace();
+    for word in words.flat_map(|word| pieces(word, face, room)) {
+        let word = word.as_str();
         match out.last_mut() {
             Some(line) if width(&format!("{line} {word}"), face) <= room => {
                 line.push(' ');
@@ -118,6 +120,21 @@ pub(super) fn wrap(text: &str, face: Face, room: i32, lines: usize) -> Vec<Strin
                 last.pop();
             }
             last.push_str("...");
+        }
+    }
+    out
+}
+
+/// A word that is wider than the room, a path for instance, in pieces that are not.
+fn pieces(word: &str, face: Face, room: i32) -> Vec<String> {
+    let mut out = vec![String::new()];
+    for c in word.chars() {
+        if let Some(piece) = out.last_mut() {
+            piece.push(c);
+            if piece.chars().count() > 1 && width(piece, face) > room {
+                piece.pop();
+                out.push(c.into());
+            }
         }
     }
     out

@@ -90,7 +90,7 @@ impl Client {
                 }
                 Message::Event(event) => self.events.push_back(event),
                 // The answer to an older command that was given up on.
-                Message::Reply { .. } | Message::Refused { .. } => {}
+                Message::Reply { .. } | Message::Refused { .. } | Message::Hello(_) => {}
             }
         }
     }

@@ -15,6 +15,7 @@
 //! | file | what | |
 //! |---|---|---|
 //! | [`wire`] | what is said on the socket: [`wire::Command`], [`wire::Status`], [`wire::Event`] | types |
+//! | [`started`] | what a link was started with, and what differs | types |
 //! | [`client`] | the other end of the socket | I/O |
 //! | [`link`] | the process: port, socket, signals, threads | I/O |
 //! | [`port`] | a serial line or pty | I/O |
@@ -34,6 +35,7 @@ pub mod program;
 pub mod reply;
 #[cfg(test)]
 mod rig;
+pub mod started;
 pub mod transport;
 pub mod virtual_printer;
 pub mod wire;

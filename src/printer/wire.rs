@@ -2,7 +2,7 @@
 //!
 //! One JSON object a line, both ways. A client sends [`Request`]s; every request is answered by exactly one
 //! [`Message::Reply`] or [`Message::Refused`] with the same id. After [`Command::Watch`] the link also sends
-//! [`Message::Event`]s, the present [`Status`] first. Several clients may be connected; all may command.
+//! [`Message::Hello`] once and then [`Message::Event`]s, the present [`Status`] first. Several clients may be connected; all may command.
 //!
 //! ```
 //! use calvaria::printer::wire::{Command, Request};
@@ -11,6 +11,7 @@
 //! assert!(matches!(request.command, Command::Print { .. }));
 //! ```
 
+use super::started::Started;
 use crate::status::{Finding, Heater, PrinterState, Refused};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -66,6 +67,8 @@ pub enum Command {
     },
     /// After a halt, by a person who looked: reset the board and connect anew. Nothing is resumed.
     Recover,
+    /// End this process, as SIGTERM does; refused while there is a job. Whoever keeps the link starts it anew.
+    End,
 }
 
 /// What the link sends.
@@ -86,6 +89,8 @@ pub enum Message {
         /// Why, and what to do.
         error: Refused,
     },
+    /// What the link was started with: the first answer to [`Command::Watch`]. Links of earlier versions do not say.
+    Hello(Started),
     /// Something changed (after [`Command::Watch`]).
     Event(Event),
 }

@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+mod place;
+
+pub use place::{SYSTEM, VARIABLE, home};
+
 /// Everything a person may set. `Config::default()` is what DESIGN says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -60,6 +64,8 @@ pub struct Drop {
 pub struct Web {
     /// Where the page listens.
     pub listen: SocketAddr,
+    /// Host names under which the page is reached, the first one on the LCD; empty: addresses alone.
+    pub names: Vec<String>,
 }
 
 /// The printer.
@@ -150,6 +156,7 @@ impl Default for Web {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            names: Vec::new(),
         }
     }
 }
@@ -231,6 +238,14 @@ pub enum ConfigError {
         /// What it may say.
         want: &'static str,
     },
+    /// A `~` that nobody can resolve.
+    #[error("{}: {want}. Write the whole path.", path.display())]
+    Home {
+        /// The path.
+        path: PathBuf,
+        /// Why not.
+        want: &'static str,
+    },
 }
 
 impl Config {
@@ -257,7 +272,7 @@ impl Config {
                 nearest,
             });
         }
-        let config: Self = toml::from_str(text).map_err(parse)?;
+        let config = toml::from_str::<Self>(text).map_err(parse)?.at_home()?;
         config.check(path)?;
         Ok(config)
     }
@@ -316,6 +331,10 @@ impl Config {
             let want = "write a folder of its own: not the data folder, not one around it, none of its sub-folders but drop";
             return wrong("drop.folder", self.drop.folder.display().to_string(), want);
         }
+        if let Some(name) = self.web.names.iter().find(|n| !is_host_name(n)) {
+            let want = "write a host name without port or path, e.g. print.ward.example";
+            return wrong("web.names", name.clone(), want);
+        }
         if self.printer.baud == 0 {
             return wrong("printer.baud", "0".into(), "write bits per second");
         }
@@ -365,6 +384,13 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// Letters, digits, hyphens and dots, as in a URL.
+fn is_host_name(text: &str) -> bool {
+    let label =
+        |l: &str| !l.is_empty() && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    text.len() <= 253 && text.split('.').all(label)
 }
 
 /// `prefix` with something after it.

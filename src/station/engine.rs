@@ -279,7 +279,12 @@ impl Engine {
 
     /// What a committed event asks for.
     fn follow_up(&mut self, applied: Applied, event: &Event, actor: &str) {
-        let Applied { job, from, actions } = applied;
+        let Applied {
+            job,
+            from,
+            actions,
+            recorded,
+        } = applied;
         let code = job.code.as_str();
         let changed = job.state != from;
         if changed {
@@ -298,7 +303,8 @@ impl Engine {
         for action in actions {
             self.act(&job, action);
         }
-        if changed || !matches!(event, Event::StationStarted { .. }) {
+        // What is not recorded has nothing to export: the link says twice a second that it prints.
+        if recorded {
             self.export(code);
         }
         self.files.remove(code);

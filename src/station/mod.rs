@@ -60,8 +60,8 @@ pub struct Settings {
     pub monotonic: Monotonic,
     /// Makes the case codes of a new store.
     pub seed: u64,
-    /// Address of the page, for the LCD.
-    pub address: String,
+    /// Gives the address of the page, for the LCD; it may change while the station runs.
+    pub address: Arc<dyn Fn() -> String + Send + Sync>,
     /// What was found wrong before the start; while one of them is a refusal, scans wait.
     pub attention: Vec<Finding>,
 }

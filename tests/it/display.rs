@@ -30,6 +30,7 @@ fn base() -> Snapshot {
         station: StationView {
             version: "0.1.0".into(),
             address: "http://127.0.0.1:8080/".into(),
+            releasers: 1,
             ..StationView::default()
         },
         printer: PrinterView {
@@ -146,21 +147,93 @@ fn decode(bytes: &[u8]) -> (u32, u32, Vec<u8>) {
     (info.width, info.height, out)
 }
 
+/// Further states, by the name of their picture and the screen they are.
+fn states() -> Vec<(&'static str, Screen, Snapshot)> {
+    let stuck = || {
+        Finding::warn(
+            "drop_stuck",
+            "Something lies in the drop folder that can not be taken: a name that is no text, a link or another special file, or a folder without any file. Look into the drop folder and copy the scan itself there, under another name; then remove what is left.",
+        )
+    };
+    let mut all: Vec<(&str, Screen, Snapshot)> = Vec::new();
+    let mut add = |name, screen, change: &dyn Fn(&mut Snapshot)| {
+        let mut s = if screen == Screen::Attention {
+            base()
+        } else {
+            snapshot(screen)
+        };
+        change(&mut s);
+        all.push((name, screen, s));
+    };
+    add("printing-notice", Screen::Printing, &|s| {
+        s.station.attention.push(stuck())
+    });
+    add("printing-paused", Screen::Printing, &|s| {
+        s.jobs[0].state = JobState::Paused;
+        s.printer.state = PrinterState::Paused;
+        s.jobs[0].progress = Some(Progress {
+            stage: Stage::Print,
+            fraction: 0.42,
+            text: "going back to the part".into(),
+        });
+    });
+    add("idle-no-printer", Screen::Idle, &|s| {
+        s.printer.state = PrinterState::Disconnected;
+        (s.printer.hotend, s.printer.bed) = (None, None);
+        s.printer.is_virtual = false;
+        s.printer.port =
+            "/dev/serial/by-id/usb-Prusa_Research__prusa3d.com__Original_Prusa_i3_MK3_CZPX0000X004XK00000-if00".into();
+    });
+    add("idle-hot", Screen::Idle, &|s| {
+        s.printer.hotend = Some(Heater {
+            now_c: 166.0,
+            target_c: 0.0,
+        });
+    });
+    add("idle-bed", Screen::Idle, &|s| {
+        s.printer.on_bed = Some("K7-2043".into())
+    });
+    add("idle-nobody", Screen::Idle, &|s| s.station.releasers = 0);
+    add("idle-name", Screen::Idle, &|s| {
+        s.station.address = "http://calvaria.radiology.hospital.example:8080/".into();
+    });
+    add("attention-drop", Screen::Attention, &|s| {
+        s.station.attention.push(stuck())
+    });
+    add("attention-link", Screen::Attention, &|s| {
+        s.printer.barred = Some(Finding::warn(
+            "link_differs",
+            "The printer link does not run as it is configured. Nothing is printed until it was restarted. It has port /dev/serial/by-id/usb-Prusa_Research__prusa3d.com__Original_Prusa_i3_MK3_CZPX0000X004XK00000-if00 instead of virtual, profile prusa-mk3s instead of virtual. Tell IT: when no print runs, systemctl restart calvaria-printer.",
+        ));
+    });
+    add("attention-print", Screen::Attention, &|s| {
+        *s = snapshot(Screen::Printing);
+        s.printer.fault = Some(Finding::warn(
+            "waits_for_person",
+            "The printer waits for a person: look at its own display (filament, message).",
+        ));
+    });
+    all
+}
+
 #[test]
 fn every_screen_at_both_sizes_is_its_golden() {
     let tmp = tempfile::tempdir().unwrap();
     let picture = picture(tmp.path());
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/lcd");
     let bless = std::env::var_os("CALVARIA_BLESS").is_some();
+    let mut all: Vec<_> = ALL
+        .map(|screen| (screen.word(), screen, snapshot(screen)))
+        .into();
+    all.extend(states());
     let mut wrong = Vec::new();
     for (w, h) in [(800, 480), (320, 240)] {
-        for screen in ALL {
-            let s = snapshot(screen);
-            assert_eq!(screen_of(&s), screen);
+        for (name, screen, s) in &all {
+            assert_eq!(screen_of(s), *screen, "{name}");
             let mut canvas = Canvas::new(w, h);
-            draw(&mut canvas, &s, Some(&picture), true);
+            draw(&mut canvas, s, Some(&picture), true);
             let got = png_of(&canvas).unwrap();
-            let name = format!("{}-{w}x{h}.png", screen.word());
+            let name = format!("{name}-{w}x{h}.png");
             let path = golden.join(&name);
             if bless {
                 std::fs::create_dir_all(&golden).unwrap();
@@ -179,6 +252,83 @@ fn every_screen_at_both_sizes_is_its_golden() {
     assert!(wrong.is_empty(), "not as the goldens: {wrong:?}");
 }
 
+/// Whatever the station has to say, whoever walks past sees how far the print is.
+#[test]
+fn a_print_is_never_hidden_behind_what_the_station_says() {
+    for name in ["drop_stuck", "disk_full", "no_model", "link_differs"] {
+        let mut s = snapshot(Screen::Printing);
+        let finding = Finding::refuse(name, "Look here. Do that.");
+        s.station.attention.push(finding.clone());
+        s.printer.barred = Some(finding);
+        assert_eq!(screen_of(&s), Screen::Printing, "{name}");
+        let quiet = snapshot(Screen::Printing);
+        let frame = |s: &Snapshot| {
+            let mut canvas = Canvas::new(320, 240);
+            draw(&mut canvas, s, None, true);
+            decode(&png_of(&canvas).unwrap()).2
+        };
+        assert_ne!(frame(&s), frame(&quiet), "{name} is not told at all");
+        // Without a record the printer alone says that it prints.
+        s.jobs.clear();
+        assert_eq!(screen_of(&s), Screen::Printing, "{name}");
+    }
+    let mut s = snapshot(Screen::Printing);
+    s.printer.state = PrinterState::LinkDown;
+    assert_eq!(
+        screen_of(&s),
+        Screen::Attention,
+        "old figures shown as if they were true"
+    );
+}
+
+/// An empty folder in the drop is no alarm: it waits for somebody, and nothing flashes.
+#[test]
+fn only_a_fault_flashes() {
+    let frames = |s: &Snapshot| {
+        [true, false].map(|lit| {
+            let mut canvas = Canvas::new(320, 240);
+            draw(&mut canvas, s, None, lit);
+            decode(&png_of(&canvas).unwrap()).2
+        })
+    };
+    let mut s = base();
+    s.station
+        .attention
+        .push(Finding::warn("drop_stuck", "Look into the drop folder."));
+    let [lit, dark] = frames(&s);
+    assert_eq!(lit, dark);
+    s.station.attention.push(Finding::refuse(
+        "no_store",
+        "The record can not be written.",
+    ));
+    let [lit, dark] = frames(&s);
+    assert_ne!(lit, dark);
+}
+
+/// The word Ready stands for a printer that is there and cold.
+#[test]
+fn ready_is_never_said_of_a_printer_that_is_not() {
+    let frame = |s: &Snapshot| {
+        let mut canvas = Canvas::new(800, 480);
+        draw(&mut canvas, s, None, true);
+        // The title's rows.
+        decode(&png_of(&canvas).unwrap()).2[..(800 * 100 * 3)].to_vec()
+    };
+    let ready = frame(&base());
+    for state in [PrinterState::Disconnected, PrinterState::LinkDown] {
+        let mut s = base();
+        s.printer.state = state;
+        assert_eq!(screen_of(&s), Screen::Idle);
+        assert_ne!(frame(&s), ready, "{state:?}");
+    }
+    let mut s = base();
+    s.printer.bed = Some(Heater {
+        now_c: 55.0,
+        target_c: 0.0,
+    });
+    assert_ne!(frame(&s), ready);
+}
+
 #[test]
 fn what_matters_more_is_shown_first() {
     let mut s = snapshot(Screen::Printing);
@@ -186,6 +336,7 @@ fn what_matters_more_is_shown_first() {
     s.jobs.push(job("A1-0004", JobState::Designing));
     assert_eq!(screen_of(&s), Screen::Printing);
     s.jobs[0].state = JobState::Printed;
+    s.printer = base().printer;
     assert_eq!(screen_of(&s), Screen::AwaitingRelease);
     s.jobs[1].state = JobState::Cancelled;
     assert_eq!(screen_of(&s), Screen::InWork);

@@ -212,7 +212,7 @@ fn open_as(dir: &Path, designer: &str, change: impl FnOnce(&mut Config)) -> (Han
         clock: Arc::new(jiff::Zoned::now),
         monotonic: Arc::new(Instant::now),
         seed: 7,
-        address: String::new(),
+        address: Arc::new(String::new),
         attention: Vec::new(),
     };
     let mut made = None;

@@ -2,12 +2,14 @@
 //! script would.
 
 use super::super::Failure;
+use super::interrupt;
 use crate::phantom::Defect;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::io::{IsTerminal, Write};
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -22,8 +24,8 @@ pub(super) struct Station {
     address: String,
     pin: String,
     agent: ureq::Agent,
-    serve: Child,
-    link: Child,
+    serve: Process,
+    link: Process,
 }
 
 /// What the demo reads of a job; the API says more.
@@ -68,7 +70,7 @@ impl Job {
 /// A phantom series under `folder`/phantom: what a scanner would send.
 pub(super) fn phantom(folder: &Path, seed: u64, defect: Defect) -> Result<PathBuf, Failure> {
     let out = folder.join("phantom");
-    let status = Command::new(own_binary()?)
+    let mut child = Command::new(own_binary()?)
         .args([
             "phantom",
             "--format",
@@ -81,8 +83,19 @@ pub(super) fn phantom(folder: &Path, seed: u64, defect: Defect) -> Result<PathBu
         ])
         .arg(&out)
         .stdout(Stdio::null())
-        .status()
+        .process_group(0)
+        .spawn()
         .map_err(Failure::failed)?;
+    let status = loop {
+        if let Some(status) = child.try_wait().map_err(Failure::failed)? {
+            break status;
+        }
+        if let Err(interrupted) = interrupt::sleep(Duration::from_millis(20)) {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(interrupted);
+        }
+    };
     if !status.success() {
         return Err(Failure::failed("the phantom could not be made; see above"));
     }
@@ -114,16 +127,20 @@ impl Station {
         );
         let path = folder.join("calvaria.toml");
         std::fs::write(&path, config).map_err(Failure::failed)?;
-        let link = start_link(&folder)?;
+        let link = Process(start_link(&folder)?);
         let log = std::fs::File::create(folder.join("serve.log")).map_err(Failure::failed)?;
         let serve = Command::new(own_binary()?)
             .arg("serve")
             .arg("--config")
             .arg(&path)
+            // A link that dies ends the demo; a second one would belong to nobody.
+            .arg("--no-link")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
+            .process_group(0)
             .spawn()
+            .map(Process)
             .map_err(Failure::failed)?;
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
@@ -145,7 +162,7 @@ impl Station {
     fn wait_until_alive(&mut self) -> Result<(), Failure> {
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(20) {
-            if let Ok(Some(status)) = self.serve.try_wait() {
+            if let Ok(Some(status)) = self.serve.0.try_wait() {
                 let log =
                     std::fs::read_to_string(self.folder.join("serve.log")).unwrap_or_default();
                 return Err(Failure::failed(format!(
@@ -155,7 +172,7 @@ impl Station {
             if self.get("/healthz").is_ok() {
                 return Ok(());
             }
-            std::thread::sleep(Duration::from_millis(50));
+            interrupt::sleep(Duration::from_millis(50))?;
         }
         Err(Failure::failed("the station did not answer within 20 s"))
     }
@@ -207,7 +224,7 @@ impl Station {
             if let Some(job) = self.jobs()?.into_iter().next() {
                 return Ok(job.code);
             }
-            std::thread::sleep(Duration::from_millis(100));
+            interrupt::sleep(Duration::from_millis(100))?;
         }
         Err(Failure::failed(
             "the station did not take the drop within 60 s",
@@ -226,7 +243,7 @@ impl Station {
 
     /// Shows the job's progress until `done` or `limit`.
     pub(super) fn follow(
-        &self,
+        &mut self,
         code: &str,
         limit: Duration,
         done: impl Fn(&Job) -> bool,
@@ -260,7 +277,8 @@ impl Station {
                     limit.as_secs()
                 )));
             }
-            std::thread::sleep(Duration::from_millis(150));
+            interrupt::sleep(Duration::from_millis(150))?;
+            self.is_whole()?;
         }
     }
 
@@ -296,28 +314,76 @@ impl Station {
         Ok(serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
-    /// Stops the station and its link in order.
-    pub(super) fn stop(&mut self) {
-        for child in [&mut self.serve, &mut self.link] {
-            end(child.id());
-            for _ in 0..100 {
-                if matches!(child.try_wait(), Ok(Some(_))) {
-                    break;
-                }
-                std::thread::sleep(Duration::from_millis(50));
+    /// Both processes are there: without one of them nothing will happen any more.
+    fn is_whole(&mut self) -> Result<(), Failure> {
+        for (name, process) in [("station", &mut self.serve), ("link", &mut self.link)] {
+            if let Ok(Some(status)) = process.0.try_wait() {
+                return Err(Failure::failed(format!("the {name} ended ({status})")));
             }
         }
+        Ok(())
+    }
+
+    /// Stops the station and its link in order.
+    pub(super) fn stop(&mut self) {
+        self.serve.end(Duration::from_secs(10));
+        self.link.end(LINK_END_MAX);
+        end_virtual_printer(&self.folder);
     }
 }
 
 impl Drop for Station {
     fn drop(&mut self) {
         self.stop();
-        // A process that does not go by itself must not outlive the demo; there is nobody left to tell.
-        for child in [&mut self.serve, &mut self.link] {
-            let _ = child.kill();
-            let _ = child.wait();
+    }
+}
+
+/// A link parks its printer before it ends.
+const LINK_END_MAX: Duration = Duration::from_secs(30);
+
+/// A child that never outlives the demo.
+struct Process(Child);
+
+impl Process {
+    /// Asks it to end, and makes it when it does not within `limit`.
+    fn end(&mut self, limit: Duration) {
+        if matches!(self.0.try_wait(), Ok(Some(_)) | Err(_)) {
+            return;
         }
+        let by = Instant::now() + limit;
+        end(self.0.id());
+        while Instant::now() < by {
+            if matches!(self.0.try_wait(), Ok(Some(_)) | Err(_)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // There is nobody left to tell.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if matches!(self.0.try_wait(), Ok(None)) {
+            self.end(LINK_END_MAX);
+        }
+    }
+}
+
+/// The virtual printer outlives a link that was killed, as a real one would: it stands in its lock by number.
+fn end_virtual_printer(folder: &Path) {
+    let lock = folder.join("data/run/virtual-printer.lock");
+    let Ok(file) = std::fs::File::open(&lock) else {
+        return;
+    };
+    let free = rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive);
+    let number = std::fs::read_to_string(&lock)
+        .ok()
+        .and_then(|text| text.trim().parse().ok());
+    if let (Err(_), Some(number)) = (free, number) {
+        end(number);
     }
 }
 
@@ -334,6 +400,8 @@ fn start_link(folder: &Path) -> Result<Child, Failure> {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)
+        // Ctrl-C is the demo's to pass on, in order: the station first.
+        .process_group(0)
         .spawn()
         .map_err(Failure::failed)?;
     let socket = folder.join("data/run/printer.sock");
@@ -346,11 +414,15 @@ fn start_link(folder: &Path) -> Result<Child, Failure> {
             )));
         }
         if start.elapsed() > Duration::from_secs(10) {
+            drop(Process(link));
             return Err(Failure::failed(
                 "the link did not open its socket within 10 s",
             ));
         }
-        std::thread::sleep(Duration::from_millis(20));
+        if let Err(interrupted) = interrupt::sleep(Duration::from_millis(20)) {
+            drop(Process(link));
+            return Err(interrupted);
+        }
     }
     Ok(link)
 }

@@ -5,6 +5,7 @@
 //! Holds: one connection for orders and reports, so that nothing overtakes; emergency stop goes over a connection
 //!        of its own and past everything. A link that is silent for too long counts as down.
 
+use super::adopted::{Adopted, Wanted};
 use crate::printer::client::Client;
 use crate::printer::wire::{self, Command, Message};
 use crate::station::Mailbox;
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -55,6 +56,7 @@ pub(super) struct SocketLink {
     socket: PathBuf,
     line: Mutex<Line>,
     mailbox: Mailbox,
+    adopted: Mutex<Adopted>,
 }
 
 impl SocketLink {
@@ -62,12 +64,14 @@ impl SocketLink {
     pub(super) fn start(
         socket: PathBuf,
         starter: Option<Starter>,
+        wanted: Wanted,
         mailbox: Mailbox,
     ) -> std::io::Result<Arc<Self>> {
         let link = Arc::new(Self {
             socket,
             line: Mutex::default(),
             mailbox,
+            adopted: Mutex::new(Adopted::new(wanted)),
         });
         // Weak: the thread ends when the station has gone.
         let weak = Arc::downgrade(&link);
@@ -101,6 +105,10 @@ impl SocketLink {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn adopted(&self) -> MutexGuard<'_, Adopted> {
+        self.adopted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Reads one connection to its end.
     fn listen(&self, stream: UnixStream) -> std::io::Result<()> {
         stream.set_read_timeout(Some(QUIET))?;
@@ -109,6 +117,7 @@ impl SocketLink {
             let mut line = self.line();
             line.stream = Some(stream.try_clone()?);
             line.open.clear();
+            self.adopted().begin();
             self.mailbox.link(Report::Up);
             send(&mut line, Command::Watch)?;
         }
@@ -152,11 +161,12 @@ impl SocketLink {
 
     fn heard(&self, message: Message, last: &mut wire::Status) {
         let report = match message {
+            Message::Hello(started) => return self.adopted().hear(started),
             Message::Reply { id, status } => {
                 *last = status;
                 match self.line().open.remove(&id) {
-                    Some(order) => Report::Answer(order, Ok(translate(last))),
-                    None => Report::Status(translate(last)),
+                    Some(order) => Report::Answer(order, Ok(self.tell(last))),
+                    None => Report::Status(self.tell(last)),
                 }
             }
             Message::Refused { id, error } => match self.line().open.remove(&id) {
@@ -165,7 +175,7 @@ impl SocketLink {
             },
             Message::Event(wire::Event::Status(status)) => {
                 *last = status;
-                Report::Status(translate(last))
+                Report::Status(self.tell(last))
             }
             Message::Event(wire::Event::Ended {
                 job,
@@ -181,15 +191,42 @@ impl SocketLink {
                     known.phase = phase;
                     known.fault = fault;
                 }
-                Report::Status(translate(last))
+                Report::Status(self.tell(last))
             }
         };
         self.mailbox.link(report);
+        if last.job.as_ref().is_none_or(|j| j.phase.is_over()) && self.adopted().should_end() {
+            tracing::warn!(
+                "the printer link has other settings than the configuration: it is restarted"
+            );
+            // A link that has a job by now refuses; one that went away is started anew as well.
+            let _ = send(&mut self.line(), Command::End);
+        }
+    }
+
+    /// How things are, with what may be wrong about the link itself.
+    fn tell(&self, status: &wire::Status) -> LinkStatus {
+        let mut told = translate(status);
+        let mut adopted = self.adopted();
+        told.view.barred = adopted.barred();
+        if let Some(said) = adopted.said() {
+            told.view.port.clone_from(&said.port);
+            told.view.profile.clone_from(&said.profile);
+            told.view.baud = said.baud.unwrap_or(0);
+        }
+        told
     }
 }
 
 impl Link for SocketLink {
     fn order(&self, order: Order) {
+        // A profile may have been edited since the last look.
+        if matches!(order, Order::Print { .. })
+            && let Some(barred) = self.adopted().barred_now()
+        {
+            let refused = Refused::new("printer_barred", barred.text, "");
+            return self.mailbox.link(Report::Answer(order, Err(refused)));
+        }
         let command = match order.clone() {
             Order::Print {
                 code,
@@ -217,17 +254,21 @@ impl Link for SocketLink {
     }
 
     fn emergency_stop(&self) -> Reply {
-        let stopped =
-            Client::connect(&self.socket, STOP_MAX).and_then(|mut c| c.ask(Command::EmergencyStop));
-        stopped.map(drop).map_err(|error| {
-            tracing::error!(%error, "emergency stop did not reach the printer");
-            Refused::new(
-                "no_answer",
-                "No answer from the printer.",
-                "Use the switch at the printer.",
-            )
-        })
+        emergency_stop(&self.socket)
     }
+}
+
+/// Emergency stop over a connection of its own.
+pub(super) fn emergency_stop(socket: &Path) -> Reply {
+    let stopped = Client::connect(socket, STOP_MAX).and_then(|mut c| c.ask(Command::EmergencyStop));
+    stopped.map(drop).map_err(|error| {
+        tracing::error!(%error, "emergency stop did not reach the printer");
+        Refused::new(
+            "no_answer",
+            "No answer from the printer.",
+            "Use the switch at the printer.",
+        )
+    })
 }
 
 /// Writes one request; its id.
@@ -241,27 +282,31 @@ fn send(line: &mut Line, command: Command) -> std::io::Result<u64> {
     Ok(id)
 }
 
+/// The printer as people are shown it.
+pub(super) fn view(status: &wire::Status) -> PrinterView {
+    let current = status.job.as_ref().filter(|j| !j.phase.is_over());
+    PrinterView {
+        state: status.state,
+        is_virtual: status.is_virtual,
+        name: status.name.clone(),
+        hotend: status.hotend,
+        bed: status.bed,
+        job: current.map(|j| j.job.clone()),
+        fraction: current.map_or(0.0, |j| j.fraction),
+        left_s: current.map_or(0.0, |j| j.left_s),
+        spent_s: current.map_or(0.0, |j| j.spent_s),
+        layer: current.map_or(0, |j| j.layer),
+        layers: current.map_or(0, |j| j.layers),
+        fault: status.fault.clone(),
+        port: status.port.clone(),
+        ..PrinterView::default()
+    }
+}
+
 fn translate(status: &wire::Status) -> LinkStatus {
-    let job = status.job.as_ref();
-    let current = job.filter(|j| !j.phase.is_over());
     LinkStatus {
-        view: PrinterView {
-            state: status.state,
-            is_virtual: status.is_virtual,
-            name: status.name.clone(),
-            hotend: status.hotend,
-            bed: status.bed,
-            job: current.map(|j| j.job.clone()),
-            fraction: current.map_or(0.0, |j| j.fraction),
-            left_s: current.map_or(0.0, |j| j.left_s),
-            spent_s: current.map_or(0.0, |j| j.spent_s),
-            layer: current.map_or(0, |j| j.layer),
-            layers: current.map_or(0, |j| j.layers),
-            fault: status.fault.clone(),
-            port: status.port.clone(),
-            ..PrinterView::default()
-        },
-        job: job.map(|j| LinkJob {
+        view: view(status),
+        job: status.job.as_ref().map(|j| LinkJob {
             code: j.job.clone(),
             sha256: j.sha256.clone(),
             phase: match j.phase {

@@ -3,28 +3,33 @@
 use super::{Failure, Outcome};
 use crate::station::{self, Config, Handle, Settings};
 use crate::{display, web};
+use adopted::Wanted;
+use front::Front;
 use link::{SocketLink, Starter};
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::runtime::Runtime;
 
+mod address;
+mod adopted;
+mod front;
 mod link;
 mod preflight;
 mod systemd;
+mod waiting;
 mod watch;
 
-/// Open connections get this long at the end.
-const GOODBYE: Duration = Duration::from_secs(3);
+/// Written and removed again before the store is opened, bytes: a disk without room for it has none for a record.
+const PROBE_BYTES: usize = 256 * 1024;
 
 /// The station: job states, store, drop folder, page, LCD.
 ///
 /// Example: `calvaria serve --config /etc/calvaria/calvaria.toml`
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Configuration; without it everything is at its default.
+    /// Configuration; without it /etc/calvaria/calvaria.toml where that is there, else everything is at its default.
     #[arg(long)]
     config: Option<PathBuf>,
     /// Print the configuration as it is in force, and end.
@@ -44,124 +49,122 @@ pub(super) struct Args {
     link_arguments: Vec<OsString>,
 }
 
-/// What `serve` and `demo` start a station with beside the configuration.
-#[derive(Debug)]
-pub(super) struct Options {
-    /// Program started as `PROGRAM designer …`; `None`: this one.
-    pub(super) program: Option<PathBuf>,
-    /// Start a link when none answers.
-    pub(super) start_link: bool,
-    /// Further arguments of that link, e.g. `--virtual-speed 50`.
-    pub(super) link_arguments: Vec<OsString>,
-    /// Makes the case codes of a new store.
-    pub(super) seed: u64,
-}
-
 /// A station in work.
-pub(super) struct Running {
-    /// The way to it.
-    pub(super) handle: Handle,
-    /// Where the page is.
-    pub(super) address: SocketAddr,
-    runtime: Runtime,
-    closing: tokio::sync::watch::Sender<bool>,
-    page: tokio::task::JoinHandle<()>,
+struct Station {
+    handle: Handle,
     // Held as long as the station runs: two stations on one folder would fight.
     _lock: std::fs::File,
 }
 
 pub(super) fn run(args: Args) -> Outcome {
-    let mut config = match &args.config {
-        Some(path) => Config::read(path).map_err(Failure::usage)?,
-        None => Config::default(),
-    };
-    if let Some(data) = args.data {
-        config.data = data;
-        config.check("--data".as_ref()).map_err(Failure::usage)?;
-    }
+    let config = configuration(args.config.as_deref(), args.data.clone())?;
     if args.print_config {
-        use std::io::Write as _;
         let text = config.to_toml();
         return std::io::stdout()
             .write_all(text.as_bytes())
             .map_err(Failure::failed);
     }
-    let running = start(
-        config,
-        Options {
-            program: args.program,
-            start_link: !args.no_link,
-            link_arguments: args.link_arguments,
-            seed: random_seed(),
-        },
-    )?;
-    tracing::info!("the page is at http://{}/", running.address);
-    systemd::ready();
-    running.wait_for_signal()?;
+    // Another station on the folder is said before its socket is.
+    let first = lock(&config)?;
+    let front = Front::take(&config)?;
+    let mut first = Some(first);
+    let mut open = || {
+        let locked = first.take().map_or_else(|| lock(&config), Ok)?;
+        match locked.and_then(|lock| probe(&config).map(|()| lock)) {
+            Ok(lock) => station(&config, &args, &front, lock),
+            Err(wrong) => Ok(Err(wrong)),
+        }
+    };
+    let station = match open()? {
+        Ok(station) => Some(station),
+        Err(wrong) => waiting::until(&front, &config, wrong, open)?,
+    };
+    let Some(station) = station else {
+        front.end();
+        return Ok(());
+    };
+    let page = front.open(desk(&station.handle));
+    front.ready();
+    while !front.signalled(Duration::from_secs(3600)) {}
     tracing::info!("ending; a running print goes on");
-    running.stop();
+    page.close(&front);
+    // A designer at work is ended, the link goes on.
+    station.handle.stop();
+    front.end();
     Ok(())
 }
 
-/// Starts everything. Returns when the page answers.
-pub(super) fn start(config: Config, options: Options) -> Result<Running, Failure> {
-    let lock = lock(&config)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .max_blocking_threads(16)
-        .thread_name("web")
-        .enable_all()
-        .build()
-        .map_err(Failure::failed)?;
-    let listener = runtime
-        .block_on(tokio::net::TcpListener::bind(config.web.listen))
-        .map_err(|e| {
-            Failure::failed(format!(
-                "{}: {e}. Is another station running? Change web.listen.",
-                config.web.listen
-            ))
-        })?;
-    let address = listener.local_addr().map_err(Failure::failed)?;
+/// The configuration in force. `data` on the command line goes before the file's.
+pub(super) fn configuration(
+    given: Option<&std::path::Path>,
+    data: Option<PathBuf>,
+) -> Result<Config, Failure> {
+    let (mut config, path) = Config::find(given).map_err(Failure::usage)?;
+    if let Some(path) = path.filter(|_| given.is_none()) {
+        tracing::info!("configuration: {}", path.display());
+    }
+    if let Some(data) = data {
+        config.data = station::config::home(&data).map_err(Failure::usage)?;
+        config.check("--data".as_ref()).map_err(Failure::usage)?;
+    }
+    Ok(config)
+}
 
-    let attention = preflight::look(&config, options.program.is_none());
+/// Starts everything behind the page. The inner error: the store can not be used now, and why.
+fn station(
+    config: &Config,
+    args: &Args,
+    front: &Front,
+    lock: std::fs::File,
+) -> Result<Result<Station, String>, Failure> {
+    let mut attention = preflight::look(config, args.program.is_none());
     for finding in &attention {
         tracing::error!("{}", finding.text);
     }
-    let program = match options.program {
-        Some(program) => program,
+    let program = match &args.program {
+        Some(program) => program.clone(),
         None => std::env::current_exe().map_err(Failure::failed)?,
     };
     let socket = config.data.join(crate::printer::client::SOCKET);
     // Without its profile a link ends at once, again and again.
     let has_profile = attention.iter().all(|f| f.name != "no_profile");
-    let starter = (options.start_link && has_profile)
-        .then(|| link_starter(&config, options.link_arguments))
+    let starter = (!args.no_link && has_profile)
+        .then(|| link_starter(config, args.link_arguments.clone()))
         .transpose()?;
+    let display = display_output(config).unwrap_or_else(|error| {
+        attention.push(preflight::no_display(config, &error));
+        None
+    });
     let settings = Settings {
         program,
         clock: Arc::new(jiff::Zoned::now),
         monotonic: Arc::new(std::time::Instant::now),
-        seed: options.seed,
-        address: format!("http://{address}/"),
+        seed: random_seed(),
+        address: front.address.clone(),
         attention,
     };
-    let display = display_output(&config)?;
+    let wanted = Wanted::new(config, starter.is_some());
     let mut link_failed = None;
-    let (quiet, rescan) = (config.drop.quiet_s, config.drop.rescan_s);
-    let handle = station::start(config, settings, |mailbox| {
-        match SocketLink::start(socket, starter, mailbox.clone()) {
-            Ok(link) => link,
-            Err(error) => {
-                link_failed = Some(error);
-                Arc::new(NoLink)
-            }
+    let started = station::start(config.clone(), settings, |mailbox| match SocketLink::start(
+        socket,
+        starter,
+        wanted,
+        mailbox.clone(),
+    ) {
+        Ok(link) => link,
+        Err(error) => {
+            link_failed = Some(error);
+            Arc::new(NoLink)
         }
-    })
-    .map_err(Failure::failed)?;
+    });
     if let Some(error) = link_failed {
         return Err(Failure::failed(format!("no thread for the link: {error}")));
     }
-
+    let handle = match started {
+        Ok(handle) => handle,
+        Err(error) => return Ok(Err(cannot(config, &error))),
+    };
+    let (quiet, rescan) = (config.drop.quiet_s, config.drop.rescan_s);
     let watched = handle.clone();
     spawn("drop", move || {
         watch::watch(
@@ -175,45 +178,28 @@ pub(super) fn start(config: Config, options: Options) -> Result<Running, Failure
         let cases = handle.folders().cases();
         spawn("lcd", move || display::run(output, &cases, snapshots))?;
     }
-    let (closing, closed) = tokio::sync::watch::channel(false);
-    let page = runtime.spawn(web::serve(listener, desk(&handle), closed));
-    Ok(Running {
+    Ok(Ok(Station {
         handle,
-        address,
-        runtime,
-        closing,
-        page,
         _lock: lock,
-    })
+    }))
 }
 
-impl Running {
-    fn wait_for_signal(&self) -> Outcome {
-        use tokio::signal::unix::{SignalKind, signal};
-        self.runtime
-            .block_on(async {
-                let mut term = signal(SignalKind::terminate())?;
-                let mut int = signal(SignalKind::interrupt())?;
-                tokio::select! {
-                    _ = term.recv() => {}
-                    _ = int.recv() => {}
-                }
-                std::io::Result::Ok(())
-            })
-            .map_err(Failure::failed)
-    }
+/// What people are told of a store that can not be used.
+fn cannot(config: &Config, error: &dyn std::fmt::Display) -> String {
+    let data = config.data.display();
+    format!("The station can not keep its record in {data}: {error}")
+}
 
-    /// Ends page and engine; a designer at work is ended, the link goes on.
-    pub(super) fn stop(self) {
-        self.closing.send_replace(true);
-        // Whoever still holds a connection after this is cut off.
-        let page = self.page;
-        let _ = self
-            .runtime
-            .block_on(async move { tokio::time::timeout(GOODBYE, page).await });
-        self.handle.stop();
-        self.runtime.shutdown_timeout(Duration::from_millis(200));
-    }
+/// A small write where the store will have to write.
+fn probe(config: &Config) -> Result<(), String> {
+    let path = config.data.join("run").join("probe");
+    let written = std::fs::File::create(&path).and_then(|mut file| {
+        file.write_all(&vec![0x5a; PROBE_BYTES])?;
+        file.sync_data()
+    });
+    // What is left of it would be in the way of everything else.
+    let _ = std::fs::remove_file(&path);
+    written.map_err(|error| cannot(config, &format!("{error}.")))
 }
 
 fn desk(handle: &Handle) -> web::Desk {
@@ -242,6 +228,7 @@ fn link_starter(config: &Config, further: Vec<OsString>) -> Result<Starter, Fail
     arguments.extend(["--port".into(), config.printer.port.clone().into()]);
     arguments.extend(["--baud".into(), config.printer.baud.to_string().into()]);
     arguments.extend(["--profile".into(), config.printer.profile.clone().into()]);
+    arguments.extend(["--keeper".into(), "station".into()]);
     arguments.extend(further);
     Ok(Starter {
         program: std::env::current_exe().map_err(Failure::failed)?,
@@ -250,23 +237,33 @@ fn link_starter(config: &Config, further: Vec<OsString>) -> Result<Starter, Fail
     })
 }
 
-fn display_output(config: &Config) -> Result<Option<display::Output>, Failure> {
+fn display_output(config: &Config) -> std::io::Result<Option<display::Output>> {
     // Checked when the configuration was read; a struct made by hand may still be wrong.
     let px = config.display_px().unwrap_or((800, 480));
-    display::Output::open(&config.display.output, px).map_err(Failure::failed)
+    display::Output::open(&config.display.output, px)
 }
 
-fn lock(config: &Config) -> Result<std::fs::File, Failure> {
-    let wrong = |e: std::io::Error| {
-        let text = format!(
-            "{}: {e}. Give a folder that you may write with --data or `data = `.",
-            config.data.display()
-        );
-        Failure::failed(text)
+/// Nobody else may have the folder. The inner error: its disk does not take anything now.
+fn lock(config: &Config) -> Result<Result<std::fs::File, String>, Failure> {
+    let run = config.data.join("run");
+    let made = private_dirs(&run).and_then(|()| {
+        let path = run.join("station.lock");
+        std::fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path)
+    });
+    let file = match made {
+        Ok(file) => file,
+        Err(e) if is_the_disks(e.kind()) => return Ok(Err(cannot(config, &format!("{e}.")))),
+        Err(e) => {
+            return Err(Failure::failed(format!(
+                "{}: {e}. Give a folder that you may write with --data or `data = `.",
+                config.data.display()
+            )));
+        }
     };
-    std::fs::create_dir_all(config.data.join("run")).map_err(wrong)?;
-    let file =
-        std::fs::File::create(config.data.join("run").join("station.lock")).map_err(wrong)?;
     rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(
         |_| {
             Failure::failed(format!(
@@ -275,7 +272,22 @@ fn lock(config: &Config) -> Result<std::fs::File, Failure> {
             ))
         },
     )?;
-    Ok(file)
+    Ok(Ok(file))
+}
+
+/// Makes what is missing, for the owner alone.
+fn private_dirs(path: &std::path::Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(path)
+}
+
+/// The disk's own trouble, which may end; not a wrong path or missing rights, which somebody has to mend first.
+fn is_the_disks(kind: ErrorKind) -> bool {
+    !matches!(
+        kind,
+        ErrorKind::PermissionDenied | ErrorKind::NotADirectory | ErrorKind::InvalidInput
+    )
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {

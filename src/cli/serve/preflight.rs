@@ -55,6 +55,13 @@ pub(super) fn look(config: &Config, designs: bool) -> Vec<Finding> {
     found
 }
 
+/// The panel is not there, or its folder can not be made; everything else goes on.
+pub(super) fn no_display(config: &Config, error: &std::io::Error) -> Finding {
+    let output = &config.display.output;
+    let text = format!("Configuration, display.output = {output:?}: {error}. {NEXT}");
+    Finding::warn("no_display", text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -396,6 +396,9 @@ impl Conductor {
         }
         if self.job.is_some() {
             self.guard();
+        } else if self.facts().has_m85 {
+            // The host is back: what an interrupted print asked the board to do without one is called off.
+            self.own("M85 S0", Class::Setting);
         }
     }
 

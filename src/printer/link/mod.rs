@@ -14,6 +14,7 @@ use super::conductor::{Action, Conductor, Setup};
 use super::journal::{Journal, Record};
 use super::port::{Port, PortError};
 use super::program::{self, Program};
+use super::started::Started;
 use super::wire::{Command, Event, Message, Request};
 use crate::gcode::Printer;
 use crate::status::{Finding, Refused};
@@ -47,6 +48,8 @@ pub struct Config {
     pub printer: Printer,
     /// Port and how fast.
     pub port: PortConfig,
+    /// The same as clients are told.
+    pub started: Started,
 }
 
 /// Where the printer is.
@@ -257,11 +260,31 @@ impl Link {
                 Note::Loaded(program) => self.conductor.loaded(now, program),
                 Note::Terminate => {
                     tracing::info!("told to end: making the printer safe");
-                    self.conductor.terminate(now);
-                    self.end_by.get_or_insert(Instant::now() + END_MAX);
+                    self.terminate(now);
                 }
             }
         }
+    }
+
+    fn terminate(&mut self, now: u64) {
+        self.conductor.terminate(now);
+        self.end_by.get_or_insert(Instant::now() + END_MAX);
+    }
+
+    /// Whoever asks over the socket is refused while there is a job: only a signal ends a print.
+    fn end_without_job(&mut self, now: u64) -> Result<(), Refused> {
+        let job = self.conductor.status(now).job;
+        if let Some(job) = job.filter(|job| !job.phase.is_over()) {
+            let text = format!("{} is on the printer.", job.job);
+            return Err(Refused::new(
+                "busy",
+                text,
+                "Wait until it ends, or cancel it.",
+            ));
+        }
+        tracing::info!("asked to end, and nothing is printed");
+        self.terminate(now);
+        Ok(())
     }
 
     fn request(&mut self, client: u64, request: Result<Request, Refused>) {
@@ -278,6 +301,8 @@ impl Link {
             Command::Status => Ok(()),
             Command::Watch => {
                 self.clients.watch(client);
+                let hello = Message::Hello(self.config.started.clone());
+                self.clients.send(client, &hello);
                 let status = self.conductor.status(now);
                 self.clients
                     .send(client, &Message::Event(Event::Status(status)));
@@ -293,6 +318,7 @@ impl Link {
             }
             Command::Answer { choice } => self.conductor.answer(now, choice),
             Command::Recover => self.conductor.recover(now),
+            Command::End => self.end_without_job(now),
         };
         // Onto the wire first, then the answer: it says that the bytes are written.
         self.carry_out();

@@ -87,7 +87,7 @@ impl Engine {
                 starting: !(self.scanned && self.link_heard),
                 attention,
                 weights: self.weights.clone(),
-                address: self.settings.address.clone(),
+                address: (self.settings.address)(),
                 now: self.now(),
                 releasers: count(Role::releases),
                 supervisors: count(|role| role == Role::Supervisor),

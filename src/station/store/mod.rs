@@ -132,6 +132,8 @@ pub struct Applied {
     pub from: JobState,
     /// What has to be done now.
     pub actions: Vec<Action>,
+    /// The event had a consequence and stands in the record.
+    pub recorded: bool,
 }
 
 /// The open store. One writer: the station.
@@ -263,6 +265,7 @@ impl Store {
                 job: before,
                 from,
                 actions,
+                recorded: false,
             });
         }
         state::write(&tx, &before, to, event, (actor, now)).map_err(|e| match e {
@@ -280,7 +283,12 @@ impl Store {
             begin.in_transaction(&tx, monotonic)?;
         }
         tx.commit()?;
-        Ok(Applied { job, from, actions })
+        Ok(Applied {
+            job,
+            from,
+            actions,
+            recorded: true,
+        })
     }
 
     /// One job.

@@ -184,7 +184,7 @@ fn pitfall_09_empty_lines() {
 
 #[test]
 fn pitfall_10_reset_mid_print() {
-    // Seven lines and the M85 go before the file's first.
+    // Eight lines and the M85 go before the file's first.
     for line in [12, 20, 60, 150, 290] {
         let mut rig = Rig::new(&part(10, 300), happening(line, What::Reset, 0.0), 10);
         let job = rig.print();
@@ -198,7 +198,7 @@ fn pitfall_10_reset_mid_print() {
         rig.written.drain(..at);
         for text in rig.lines() {
             let harmless = [
-                "M110", "M105", "M115", "M104 S0", "M140 S0", "M107", "M155 S0",
+                "M110", "M105", "M115", "M104 S0", "M140 S0", "M107", "M155 S0", "M85 S0",
             ];
             assert!(
                 harmless.iter().any(|h| text.contains(h)),
@@ -419,6 +419,29 @@ fn m85_ends_the_heat_when_the_host_is_gone() {
         (890.0..1_000.0).contains(&(rig.now - from)),
         "{}",
         rig.now - from
+    );
+}
+
+/// A link that was killed in a print comes back to a board that would halt itself for want of a host, which it has.
+#[test]
+fn m85_is_called_off_when_a_killed_link_is_back() {
+    let mut rig = Rig::new(&part(18, 2000), Faults::default(), 18);
+    rig.begin();
+    rig.until(120.0, |_| false);
+    let setup = Setup {
+        printer: super::super::rig::printer(),
+        port: "rig".into(),
+        is_virtual: true,
+    };
+    rig.conductor = Conductor::new(setup, None);
+    rig.conductor.opened(rig.ms());
+    rig.until(2_000.0, |_| false);
+    let status = rig.conductor.status(rig.ms());
+    assert_eq!(
+        status.state,
+        crate::status::PrinterState::Idle,
+        "{:?}",
+        status.fault
     );
 }
 

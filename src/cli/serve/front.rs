@@ -1,0 +1,116 @@
+//! Front: what is there before the station is, and goes on when it has to wait: the page's socket, its threads, the
+//! signals that end the process.
+
+use super::{address, systemd};
+use crate::cli::Failure;
+use crate::station::Config;
+use crate::web;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+/// Open connections get this long at the end.
+const GOODBYE: Duration = Duration::from_secs(3);
+
+/// The page's socket and what serves it.
+pub(super) struct Front {
+    runtime: Runtime,
+    listener: TcpListener,
+    signals: std::sync::Mutex<(Signal, Signal)>,
+    /// The URL that people are told, as it is now.
+    pub(super) address: Arc<dyn Fn() -> String + Send + Sync>,
+}
+
+/// A page that is being served.
+pub(super) struct OpenPage {
+    closing: watch::Sender<bool>,
+    page: tokio::task::JoinHandle<()>,
+}
+
+impl Front {
+    /// Takes the address of the page.
+    pub(super) fn take(config: &Config) -> Result<Self, Failure> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .max_blocking_threads(16)
+            .thread_name("web")
+            .enable_all()
+            .build()
+            .map_err(Failure::failed)?;
+        let at = config.web.listen;
+        let taken = runtime.block_on(async { tokio::net::TcpListener::bind(at).await?.into_std() });
+        let listener = taken.map_err(|e| {
+            Failure::failed(format!(
+                "{at}: {e}. Is another station running? Change web.listen."
+            ))
+        })?;
+        let listen = listener.local_addr().map_err(Failure::failed)?;
+        let signals = runtime.block_on(async {
+            let term = signal(SignalKind::terminate())?;
+            std::io::Result::Ok((term, signal(SignalKind::interrupt())?))
+        });
+        Ok(Self {
+            runtime,
+            listener,
+            signals: std::sync::Mutex::new(signals.map_err(Failure::failed)?),
+            address: Arc::new(address::of(listen, &config.web.names)),
+        })
+    }
+
+    /// Serves the page of this desk until it is closed.
+    pub(super) fn open(&self, desk: web::Desk) -> OpenPage {
+        let (closing, closed) = watch::channel(false);
+        let listener = self.listener.try_clone();
+        let page = self.runtime.spawn(async move {
+            match listener.and_then(tokio::net::TcpListener::from_std) {
+                Ok(listener) => web::serve(listener, desk, closed).await,
+                Err(error) => tracing::error!(kind = ?error.kind(), "the page can not be served"),
+            }
+        });
+        OpenPage { closing, page }
+    }
+
+    /// systemd is told that the page answers.
+    pub(super) fn ready(&self) {
+        tracing::info!("the page is at {}", (self.address)());
+        systemd::ready();
+    }
+
+    /// Waits for SIGTERM or SIGINT, at most `limit`; `true` when one came.
+    pub(super) fn signalled(&self, limit: Duration) -> bool {
+        let mut signals = self
+            .signals
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (term, int) = &mut *signals;
+        self.runtime.block_on(async {
+            tokio::select! {
+                _ = term.recv() => true,
+                _ = int.recv() => true,
+                () = tokio::time::sleep(limit) => false,
+            }
+        })
+    }
+
+    /// Ends every thread of the page.
+    pub(super) fn end(self) {
+        self.runtime.shutdown_timeout(Duration::from_millis(200));
+    }
+}
+
+impl OpenPage {
+    /// Ends the page. Whoever still holds a connection after a while is cut off.
+    pub(super) fn close(self, front: &Front) {
+        self.closing.send_replace(true);
+        let mut page = self.page;
+        let ended = front
+            .runtime
+            .block_on(async { tokio::time::timeout(GOODBYE, &mut page).await });
+        if ended.is_err() {
+            page.abort();
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The station's own house: a link that is not the one that is configured, and a disk that takes nothing.
+
+use crate::room::{Room, calvaria, wait};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+use serde_json::json;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(60);
+
+fn room() -> Room {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("executed.jsonl");
+    Room::new(dir, 600.0, &log, None)
+}
+
+/// Another machine from the station's next start on.
+fn configure_prusa(room: &Room) {
+    let path = room.dir.path().join("calvaria.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let text = text.replace("[printer]\n", "[printer]\nprofile = \"prusa-mk3s\"\n");
+    std::fs::write(&path, text).unwrap();
+}
+
+#[test]
+fn a_link_of_the_station_that_was_started_otherwise_is_restarted() {
+    let mut room = room();
+    room.start_station(None);
+    let first = wait("a link", SOON, || {
+        room.printer()
+            .filter(|p| p.profile == "virtual" && p.barred.is_none())?;
+        room.pids("printer").first().copied()
+    });
+    room.kill_station();
+    configure_prusa(&room);
+    room.start_station(None);
+    let second = wait("the configured link", SOON, || {
+        room.printer()
+            .filter(|p| p.profile == "prusa-mk3s" && p.barred.is_none())?;
+        room.pids("printer").first().copied()
+    });
+    assert_ne!(first, second);
+}
+
+#[test]
+fn a_link_of_somebody_else_is_only_told_of() {
+    let mut room = room();
+    let mut link = calvaria()
+        .args(["printer", "--baud", "115200", "--data"])
+        .arg(room.data())
+        .arg("--port")
+        .arg(format!("pty:{}", room.dir.path().join("tty").display()))
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait("its socket", SOON, || {
+        room.data().join("run/printer.sock").exists().then_some(())
+    });
+    configure_prusa(&room);
+    room.start_station(None);
+    let barred = wait("what differs", SOON, || room.printer()?.barred);
+    assert_eq!(barred.name, "link_differs");
+    assert!(
+        barred
+            .text
+            .contains("profile virtual instead of prusa-mk3s"),
+        "{}",
+        barred.text
+    );
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(
+        link.try_wait().unwrap().is_none(),
+        "a foreign link was ended"
+    );
+    kill_process(Pid::from_child(&link), Signal::TERM).unwrap();
+    link.wait().unwrap();
+}
+
+/// No file may grow, as on a full disk: the page says so, the stop button is there, and it ends by itself.
+#[test]
+fn a_disk_that_takes_nothing_is_a_page_that_says_so() {
+    let room = room();
+    let program = calvaria().get_program().to_owned();
+    let mut serve = Command::new("/bin/sh")
+        .args([
+            "-c",
+            "trap '' XFSZ; ulimit -S -f 0; exec \"$0\" serve --no-link --config \"$1\"",
+        ])
+        .arg(program)
+        .arg(room.dir.path().join("calvaria.toml"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let attention = || {
+        let station = room.get("/api/v1/station")?;
+        let list = station["station"]["attention"].as_array()?.clone();
+        Some(
+            list.iter()
+                .filter_map(|f| f["name"].as_str().map(str::to_owned))
+                .collect::<Vec<_>>(),
+        )
+    };
+    let names = wait("a page", SOON, attention);
+    assert_eq!(names, ["no_store"]);
+    // It reaches for the link, past everything: there is none in this room.
+    assert_eq!(
+        room.post("/api/v1/printer/emergency-stop", &json!({})),
+        Err("no_answer".into())
+    );
+    let none = Rlimit {
+        current: None,
+        maximum: None,
+    };
+    prlimit(Some(Pid::from_child(&serve)), Resource::Fsize, none).unwrap();
+    wait("the station itself", SOON, || {
+        attention().filter(|names| !names.iter().any(|n| n == "no_store"))
+    });
+    assert!(serve.try_wait().unwrap().is_none());
+    kill_process(Pid::from_child(&serve), Signal::TERM).unwrap();
+    serve.wait().unwrap();
+}
