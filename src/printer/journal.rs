@@ -5,7 +5,7 @@
 //! Holds: a record is on the disk before the next is taken; a torn last line is left out when reading.
 //! Never: blocks the link: it is written by a thread of its own.
 
-use super::wire::{JobStatus, Phase};
+use super::wire::{JobStatus, Phase, PrinterName};
 use crate::status::Finding;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
@@ -29,6 +29,9 @@ pub enum Record {
         lines: usize,
         /// Layers.
         layers: u32,
+        /// The printer, as it says itself.
+        #[serde(default)]
+        printer: Option<PrinterName>,
     },
     /// How far it is: at each new layer, else every 10 s.
     Mark {
@@ -146,6 +149,7 @@ fn last_job(text: &str) -> (Option<JobStatus>, bool) {
                 job,
                 sha256,
                 layers,
+                printer,
                 ..
             } => {
                 running = true;
@@ -159,6 +163,7 @@ fn last_job(text: &str) -> (Option<JobStatus>, bool) {
                     layer: 0,
                     layers,
                     fault: Some(restarted()),
+                    printer,
                 });
             }
             Record::Mark {
@@ -196,6 +201,7 @@ mod tests {
             sha256: "ab".into(),
             lines: 100,
             layers: 10,
+            printer: None,
         }
     }
 

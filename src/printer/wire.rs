@@ -199,6 +199,20 @@ pub struct JobStatus {
     pub layers: u32,
     /// Why it stopped.
     pub fault: Option<Finding>,
+    /// The printer it is or was printed on.
+    #[serde(default)]
+    pub printer: Option<PrinterName>,
+}
+
+/// Which printer, as it says itself (`M115`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrinterName {
+    /// Firmware with its version.
+    pub firmware: String,
+    /// Machine type, empty where it is not said.
+    pub machine: String,
+    /// Its own number, where it has one.
+    pub uuid: Option<String>,
 }
 
 /// How the wire does, since the link connected.

@@ -25,6 +25,8 @@ pub enum Order {
     Resume,
     /// Give the print up: park, heaters off.
     Cancel,
+    /// Answer what the printer asks at its own panel: the choice by its place, from 0.
+    Answer(usize),
     /// After a halt and a look: reset the board. Nothing is resumed.
     Recover,
 }
@@ -49,6 +51,17 @@ pub struct LinkStatus {
     pub view: PrinterView,
     /// The print on the printer, or the last one.
     pub job: Option<LinkJob>,
+    /// What the printer asks at its own panel.
+    pub prompt: Option<Prompt>,
+}
+
+/// A question of the printer's own panel.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Prompt {
+    /// The question.
+    pub text: String,
+    /// What may be answered, in order; empty: go on.
+    pub choices: Vec<String>,
 }
 
 /// The print on the printer, or the last one.

@@ -253,3 +253,41 @@ fn an_emergency_stop_is_on_the_wire_within_100_ms() {
     println!("slowest of 50: {worst:?}");
     assert!(worst < Duration::from_millis(100), "{worst:?}");
 }
+
+/// A port that floods us (a cable that picks up a motor, a firmware gone wild) does not starve those who want to stop.
+#[test]
+fn a_port_that_floods_does_not_hold_up_the_stop() {
+    use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    unlockpt(&master).unwrap();
+    let port = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let station = Station {
+        link: start(dir.path(), &["--port", &format!("pty:{port}")]),
+        dir,
+    };
+    rustix::io::ioctl_fionbio(&master, true).unwrap();
+    let mut client = station.client();
+    std::thread::sleep(Duration::from_millis(400));
+    let over = AtomicBool::new(false);
+    let flood = " T:20.00 /0.00 B:20.00 /0.00 @:0 B@:0\n".repeat(100);
+    let (flooded, answered) = std::thread::scope(|scope| {
+        let flooding = scope.spawn(|| {
+            let mut bytes = 0_usize;
+            while !over.load(Ordering::Relaxed) {
+                bytes += rustix::io::write(&master, flood.as_bytes()).unwrap_or(0);
+            }
+            bytes
+        });
+        std::thread::sleep(Duration::from_millis(300));
+        let pressed = Instant::now();
+        client.ask(Ask::EmergencyStop).unwrap();
+        let answered = pressed.elapsed();
+        over.store(true, Ordering::Relaxed);
+        (flooding.join().unwrap(), answered)
+    });
+    println!("{flooded} bytes, answered in {answered:?}");
+    assert!(flooded > 1 << 20, "no flood: {flooded} bytes");
+    assert!(answered < Duration::from_millis(500), "{answered:?}");
+}

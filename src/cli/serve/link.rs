@@ -9,7 +9,7 @@ use super::adopted::{Adopted, Wanted};
 use crate::printer::client::Client;
 use crate::printer::wire::{self, Command, Message};
 use crate::station::Mailbox;
-use crate::station::link::{Link, LinkJob, LinkStatus, Order, Phase, Report};
+use crate::station::link::{Link, LinkJob, LinkStatus, Order, Phase, Prompt, Report};
 use crate::status::{PrinterView, Reason, Refused, Reply};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
@@ -240,6 +240,7 @@ impl Link for SocketLink {
             Order::Pause => Command::Pause,
             Order::Resume => Command::Resume,
             Order::Cancel => Command::Cancel,
+            Order::Answer(choice) => Command::Answer { choice },
             Order::Recover => Command::Recover,
         };
         let sent = {
@@ -306,6 +307,10 @@ pub(super) fn view(status: &wire::Status) -> PrinterView {
 fn translate(status: &wire::Status) -> LinkStatus {
     LinkStatus {
         view: view(status),
+        prompt: status.prompt.as_ref().map(|p| Prompt {
+            text: p.text.clone(),
+            choices: p.choices.clone(),
+        }),
         job: status.job.as_ref().map(|j| LinkJob {
             code: j.job.clone(),
             sha256: j.sha256.clone(),

@@ -1,7 +1,7 @@
 //! Acts: what people ask for.
 
 use super::job::{Job, Stage};
-use super::{Action, Conductor, Millis, Port, Record, Taken, faults, park, refused};
+use super::{Action, Conductor, Millis, Port, Record, Taken, faults, introduction, park, refused};
 use std::path::PathBuf;
 
 impl Conductor {
@@ -47,7 +47,8 @@ impl Conductor {
         }
         self.fault = None;
         self.last = None;
-        self.job = Some(Job::new(job, sha256.clone(), now));
+        let printer = self.identity.as_ref().map(introduction::name_of);
+        self.job = Some(Job::new(job, sha256.clone(), now, printer));
         self.actions.push(Action::Load { path, sha256 });
         self.settle(now);
         Ok(())

@@ -112,8 +112,38 @@ pub(super) fn wrong_firmware(found: &str, title: &str) -> Finding {
     )
 }
 
+/// A firmware that can not be printed to yet, whatever the profile.
+pub(super) fn not_yet(found: &str) -> Finding {
+    Finding::refuse(
+        "wrong_firmware",
+        format!(
+            "The printer runs {found}, which this version does not print to: it takes damaged lines and cold filament without a word. Nothing was sent to it."
+        ),
+    )
+}
+
+/// Metal at the port, and a profile that has none.
+pub(super) fn virtual_profile(found: &str) -> Finding {
+    Finding::refuse(
+        "wrong_profile",
+        format!(
+            "A real printer answers at the port ({found}), but the profile is that of the virtual one. Nothing is printed, and nothing was sent to it. Choose the profile of this printer."
+        ),
+    )
+}
+
 /// The firmware lives on after an error.
 pub(super) fn trouble(text: &str) -> Finding {
+    let lower = text.to_ascii_lowercase();
+    if is_thermal(&lower) {
+        return Finding::refuse(
+            "thermal_fault",
+            format!(
+                "The print was stopped because of the {}'s heater or sensor: the printer reported \"{text}\". All heaters were ordered off. Have it looked at.",
+                heater(&lower)
+            ),
+        );
+    }
     Finding::refuse(
         "printer_fault",
         format!(
@@ -232,10 +262,7 @@ pub(super) fn cold_extrusion() -> Finding {
 /// The firmware's own words; thermal faults by the name of their heater.
 pub(super) fn halted(text: &str) -> Finding {
     let lower = text.to_ascii_lowercase();
-    let thermal = ["thermal", "heating failed", "maxtemp", "mintemp"]
-        .iter()
-        .any(|word| lower.contains(word));
-    if thermal {
+    if is_thermal(&lower) {
         let heater = heater(&lower);
         return Finding::refuse(
             "thermal_fault",
@@ -248,6 +275,12 @@ pub(super) fn halted(text: &str) -> Finding {
         "printer_halted",
         format!("The printer halted itself ({text}). Find the cause, then let it recover."),
     )
+}
+
+fn is_thermal(lower: &str) -> bool {
+    ["thermal", "heating f", "heater f", "maxtemp", "mintemp"]
+        .iter()
+        .any(|word| lower.contains(word))
 }
 
 /// Which heater a thermal text means: `Heater_ID: bed`, `E1`, `Error:1 ... Extruder switched off`.

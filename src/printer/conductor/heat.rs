@@ -5,8 +5,6 @@ use super::{Conductor, Millis, faults, park};
 
 /// Nearer by so much is progress, C.
 const NEARER_C: f64 = 0.5;
-/// Within so much of its target a heater is there: what is left is the firmware's own residency, C.
-const THERE_C: f64 = 3.0;
 /// Without progress for so long it is said; then the print ends.
 const WARN_MS: Millis = 120_000;
 const END_MS: Millis = 300_000;
@@ -27,22 +25,18 @@ impl Conductor {
             self.heat = HeatWatch::default();
             return;
         }
-        let (mut away, mut nearer) = (false, false);
+        let mut nearer = self.heat.since.is_none();
         for (heater, reading) in [report.hotend, report.bed].into_iter().enumerate() {
             let Some(distance) = self.distance(heater, reading) else {
                 continue;
             };
-            if distance <= THERE_C {
-                continue;
-            }
-            away = true;
             let nearest = &mut self.heat.nearest_c[heater];
             if nearest.is_none_or(|n| distance <= n - NEARER_C) {
                 *nearest = Some(distance);
                 nearer = true;
             }
         }
-        if nearer || !away || self.heat.since.is_none() {
+        if nearer {
             self.heat.since = Some(now);
             if self
                 .fault

@@ -78,7 +78,7 @@ impl Conductor {
         if let Some(waits) = &self.waits
             && now >= waits.since + minutes(bed_min)
             && self.may_be_hot()
-            && !matches!(self.port, Port::Absent(_) | Port::Halted | Port::Stranger)
+            && !matches!(self.port, Port::Absent | Port::Halted | Port::Stranger)
         {
             return self.emergency_stop_because(now, faults::hold_too_long(bed_min));
         }
@@ -100,6 +100,9 @@ impl Conductor {
             job.cooled[1] = true;
             self.fault = Some(faults::hold_cools(bed_min, true));
             self.own("M140 S0", Class::Setting);
+            if self.facts().has_m85 {
+                self.own("M85 S0", Class::Setting);
+            }
         }
     }
 
@@ -129,7 +132,7 @@ impl Conductor {
         let there = match self.port {
             Port::Ready => true,
             // Busy with something else since the line was given up: it may hear the stop.
-            Port::Asking { .. } => self.is_heard(),
+            Port::Asking => self.is_heard(),
             _ => false,
         };
         if there && self.waits.is_none() && now >= since + UNSAFE_MS {

@@ -5,7 +5,10 @@
 //!        nothing is sent to it. Nobody: the usual baud rates are tried, and what was found is said.
 //! Holds: an answer carries no checksum, so one that is new or strange counts when it comes twice.
 
-use super::{Action, Conductor, GONE_MAX_MS, Millis, Port, faults};
+use super::super::journal::LINK_RESTARTED;
+use super::super::wire::PrinterName;
+use super::{Action, Conductor, Finding, JobStatus, Millis, Port, faults};
+use crate::gcode::Dialect;
 use crate::gcode::dialect::Identity;
 
 /// Between two questions, ms.
@@ -61,6 +64,26 @@ impl Introduction {
     }
 }
 
+/// As it goes to the journal.
+pub(super) fn name_of(identity: &Identity) -> PrinterName {
+    PrinterName {
+        firmware: identity.firmware.clone(),
+        machine: identity.machine.clone(),
+        uuid: identity.uuid.clone(),
+    }
+}
+
+/// The printer of a print that the end of the link interrupted: it may be hot, and another one in its place is told
+/// nothing. After any other end a person was there.
+pub(super) fn interrupted(last: Option<&JobStatus>) -> Option<Identity> {
+    let last = last.filter(|job| (job.fault.as_ref()).is_some_and(|f| f.name == LINK_RESTARTED))?;
+    last.printer.as_ref().map(|name| Identity {
+        firmware: name.firmware.clone(),
+        machine: name.machine.clone(),
+        uuid: name.uuid.clone(),
+    })
+}
+
 /// The configured rate first.
 fn bauds(configured: u32) -> Vec<u32> {
     let others = BAUDS.into_iter().filter(|baud| *baud != configured);
@@ -74,7 +97,11 @@ impl Conductor {
             garbled: self.introduction.garbled,
             ..Introduction::default()
         };
-        self.port = Port::Asking { since: now };
+        self.port = Port::Asking;
+        if self.is_in_print() {
+            // It counts as away until a line is taken.
+            self.away_since.get_or_insert(now);
+        }
         self.ask(now);
     }
 
@@ -103,12 +130,8 @@ impl Conductor {
         self.actions.push(Action::Write(b"\nM115\n".to_vec()));
     }
 
-    /// Asks again when it is time; in a print the port counts as away meanwhile.
-    pub(super) fn ask_on(&mut self, now: Millis, since: Millis) {
-        if self.is_in_print() && now >= since + GONE_MAX_MS {
-            self.transport.silence();
-            return self.end_job(now, Some(faults::gone()));
-        }
+    /// Asks again when it is time.
+    pub(super) fn ask_on(&mut self, now: Millis) {
         if now < self.introduction.next {
             return;
         }
@@ -152,7 +175,7 @@ impl Conductor {
 
     /// It answers, but not yet who it is.
     pub(super) fn speaks(&mut self, busy: bool) {
-        if let Port::Asking { .. } = self.port {
+        if let Port::Asking = self.port {
             self.introduction.speaks = true;
             self.introduction.busy |= busy;
         }
@@ -160,7 +183,7 @@ impl Conductor {
 
     /// An answer to `M115`.
     pub(super) fn introduced(&mut self, now: Millis, identity: &Identity) {
-        let Port::Asking { .. } = self.port else {
+        let Port::Asking = self.port else {
             return;
         };
         self.introduction.speaks = true;
@@ -198,14 +221,15 @@ impl Conductor {
         let Some(dialect) = found.filter(|_| fits) else {
             let what = found.map_or_else(|| identity.firmware.clone(), |d| d.to_string());
             let finding = faults::wrong_firmware(&what, &self.setup.printer.title);
-            self.end_job(now, Some(finding.clone()));
-            self.port = Port::Stranger;
-            self.unfit = Some(finding.clone());
-            self.fault = Some(finding);
-            // Another printer may be put in its place.
-            self.identity = None;
-            return;
+            return self.is_unfit(now, finding);
         };
+        if self.setup.printer.is_virtual && !self.setup.is_virtual {
+            let finding = faults::virtual_profile(&identity.firmware);
+            return self.is_unfit(now, finding);
+        }
+        if dialect == Dialect::Repetier {
+            return self.is_unfit(now, faults::not_yet(&dialect.to_string()));
+        }
         self.dialect = dialect;
         self.unfit = None;
         self.connect_fault = None;
@@ -234,5 +258,15 @@ impl Conductor {
         }
         self.port = Port::Greeting;
         self.transport.hello(now);
+    }
+
+    /// Nothing is printed on it, and nothing more said.
+    fn is_unfit(&mut self, now: Millis, finding: Finding) {
+        self.end_job(now, Some(finding.clone()));
+        self.port = Port::Stranger;
+        self.unfit = Some(finding.clone());
+        self.fault = Some(finding);
+        // Another printer may be put in its place.
+        self.identity = None;
     }
 }

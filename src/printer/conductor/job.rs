@@ -3,7 +3,7 @@
 use super::super::journal::Record;
 use super::super::program::Program;
 use super::super::transport::Millis;
-use super::super::wire::{JobStatus, Phase};
+use super::super::wire::{JobStatus, Phase, PrinterName};
 use super::tracker::Tracker;
 
 /// Where a job stands, with what each stage has to remember.
@@ -31,6 +31,8 @@ pub(super) struct Job {
     pub(super) code: String,
     pub(super) sha256: String,
     pub(super) stage: Stage,
+    /// The printer, as it says itself.
+    printer: Option<PrinterName>,
     pub(super) program: Program,
     /// Next line to send.
     pub(super) next: usize,
@@ -56,6 +58,7 @@ pub(super) struct Job {
     /// Times the end position was asked for; times it differed.
     pub(super) asked: u32,
     pub(super) differed: u32,
+    pub(super) agreed: u32,
     began: Millis,
     marked: (Millis, u32),
     /// Temperature reports in a row with a target that is off.
@@ -63,11 +66,17 @@ pub(super) struct Job {
 }
 
 impl Job {
-    pub(super) fn new(code: String, sha256: String, now: Millis) -> Self {
+    pub(super) fn new(
+        code: String,
+        sha256: String,
+        now: Millis,
+        printer: Option<PrinterName>,
+    ) -> Self {
         Self {
             code,
             sha256,
             stage: Stage::Checking,
+            printer,
             program: Program::default(),
             next: 0,
             done: 0,
@@ -82,6 +91,7 @@ impl Job {
             position: None,
             asked: 0,
             differed: 0,
+            agreed: 0,
             began: now,
             marked: (now, 0),
             targets_off: 0,
@@ -97,6 +107,7 @@ impl Job {
             sha256: self.sha256.clone(),
             lines: self.program.lines.len(),
             layers: self.program.layers,
+            printer: self.printer.clone(),
         }
     }
 
@@ -162,6 +173,7 @@ impl Job {
             layer: self.layer(),
             layers: self.program.layers,
             fault: None,
+            printer: self.printer.clone(),
         }
     }
 }

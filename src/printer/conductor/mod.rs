@@ -91,12 +91,12 @@ pub struct Setup {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Port {
-    /// Not open, since when.
-    Absent(Millis),
+    /// Not open.
+    Absent,
     /// Open; at `until` the first question is asked, later while a banner comes.
     Booting { until: Millis },
-    /// Asked who it is, since when; nothing else is said.
-    Asking { since: Millis },
+    /// Asked who it is; nothing else is said.
+    Asking,
     /// Not the printer that is meant: nothing is said to it until a person says otherwise.
     Stranger,
     /// Greeting.
@@ -125,6 +125,8 @@ pub struct Conductor {
     identity: Option<Identity>,
     dialect: Dialect,
     introduction: introduction::Introduction,
+    /// Since when the port is away in a print.
+    away_since: Option<Millis>,
     /// Why nothing may be printed on what is connected.
     unfit: Option<Finding>,
     /// Lines of a file wait until then: a board may boot twice.
@@ -162,6 +164,7 @@ impl Conductor {
     /// Before the port is open. `last` is what the journal knows of the last job.
     pub fn new(setup: Setup, last: Option<JobStatus>) -> Self {
         let dialect = setup.printer.dialect;
+        let identity = introduction::interrupted(last.as_ref());
         let rules = Rules {
             window: setup.printer.link.window as u64,
             line_max_bytes: setup.printer.link.line_max_bytes,
@@ -173,14 +176,15 @@ impl Conductor {
             setup,
             transport: Transport::new(rules),
             scanner: Scanner::default(),
-            port: Port::Absent(0),
+            port: Port::Absent,
             job: None,
             last,
             script: VecDeque::new(),
             tracker: Tracker::default(),
-            identity: None,
+            identity,
             dialect,
             introduction: introduction::Introduction::default(),
+            away_since: None,
             unfit: None,
             lines_from: 0,
             connect_fault: None,
@@ -237,8 +241,11 @@ impl Conductor {
     /// The port could not be opened, or is gone.
     pub fn lost(&mut self, now: Millis) {
         self.scanner.clear();
-        if !matches!(self.port, Port::Absent(_) | Port::Halted) {
-            self.port = Port::Absent(now);
+        if self.job.is_some() {
+            self.away_since.get_or_insert(now);
+        }
+        if !matches!(self.port, Port::Absent | Port::Halted) {
+            self.port = Port::Absent;
         }
         self.forget_heaters();
         self.settle(now);
@@ -246,7 +253,7 @@ impl Conductor {
 
     /// Bytes from the printer.
     pub fn bytes(&mut self, now: Millis, bytes: &[u8]) {
-        if let Port::Asking { .. } = self.port {
+        if let Port::Asking = self.port {
             self.introduction.hears(bytes);
         }
         let mut replies = Vec::new();
@@ -262,14 +269,11 @@ impl Conductor {
     pub fn tick(&mut self, now: Millis) {
         match self.port {
             Port::Booting { until } if now >= until => self.begin_asking(now),
-            Port::Asking { since } => self.ask_on(now, since),
-            Port::Absent(since) if self.job.is_some() && now >= since + GONE_MAX_MS => {
-                self.transport.silence();
-                self.end_job(now, Some(faults::gone()));
-            }
+            Port::Asking => self.ask_on(now),
             Port::Greeting | Port::Ready => self.transport.tick(now),
             _ => {}
         }
+        self.watch_away(now);
         self.half_error(now);
         self.watch_hold(now);
         self.watch_heat(now);
@@ -282,16 +286,16 @@ impl Conductor {
     pub fn wake_ms(&self, now: Millis) -> Millis {
         let port = match self.port {
             Port::Booting { until } => Some(until),
-            Port::Asking { .. } => Some(self.introduction.next_ms()),
+            Port::Asking => Some(self.introduction.next_ms()),
             Port::Greeting | Port::Ready => self.transport.wake_ms(now),
-            Port::Absent(since) if self.job.is_some() => Some(since + GONE_MAX_MS),
-            Port::Absent(_) | Port::Halted | Port::Stranger => None,
+            Port::Absent | Port::Halted | Port::Stranger => None,
         };
         let stop = self.stop.map(stop::next_stop_ms);
         let shown = self.job.is_some().then(|| self.shown_ms + STATUS_MS);
+        let away = (self.away_since.filter(|_| self.job.is_some())).map(|t| t + GONE_MAX_MS);
         let lines = (self.job.is_some() && now < self.lines_from).then_some(self.lines_from);
         // The slow watches (hold, heat, orders) are content with the second.
-        [port, stop, shown, lines]
+        [port, stop, shown, lines, away]
             .into_iter()
             .flatten()
             .min()
@@ -324,6 +328,15 @@ impl Conductor {
         }
     }
 
+    /// A print whose printer is away, also one that comes and goes: only a line that is taken ends that.
+    fn watch_away(&mut self, now: Millis) {
+        let away = |since: Millis| now >= since + GONE_MAX_MS;
+        if self.away_since.is_some_and(away) && self.job.is_some() && self.port != Port::Halted {
+            self.transport.silence();
+            self.end_job(now, Some(faults::gone()));
+        }
+    }
+
     /// Takes what the transport has to say, writes what may be written, moves the job on.
     fn work(&mut self, now: Millis) {
         loop {
@@ -350,6 +363,7 @@ impl Conductor {
             Output::Write(bytes) => self.actions.push(Action::Write(bytes)),
             Output::Connected => self.connected(),
             Output::Accepted(tag) => {
+                self.away_since = None;
                 self.progress(now);
                 if let Some(job) = &mut self.job
                     && let Some(mark) = job.accepted(now, tag, &self.tracker)

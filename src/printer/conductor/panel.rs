@@ -102,10 +102,7 @@ impl Conductor {
     /// When it asks nothing, or nothing with that choice.
     pub fn answer(&mut self, now: Millis, choice: usize) -> Taken {
         let prompt = self.prompt();
-        let there = matches!(
-            self.port,
-            Port::Ready | Port::Greeting | Port::Asking { .. }
-        );
+        let there = matches!(self.port, Port::Ready | Port::Greeting | Port::Asking);
         let order = match &prompt {
             Some(prompt) if there && self.has_prompts => {
                 if choice >= prompt.choices.len().max(1) {

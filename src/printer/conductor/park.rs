@@ -13,6 +13,8 @@ const LIFT_MM_MIN: f64 = 480.0;
 const TRAVEL_MM_MIN: f64 = 6_000.0;
 /// Pushed besides what was pulled back: it oozed while waiting, mm.
 const PRIME_MM: f64 = 0.2;
+/// The board's own limit lies so far behind the host's, s.
+const GUARD_S: f64 = 300.0;
 /// Margin to the edge of the bed, mm.
 const MARGIN_MM: f64 = 5.0;
 
@@ -49,7 +51,9 @@ pub(super) fn park(at: &[f64; 4], hot: bool, printer: &Printer) -> Script {
     script.push(("M400".to_owned(), Class::Drain));
     // The steppers' own time limit (120 s) would let the head lose its place.
     script.push(setting("M84 S0"));
-    script.push(setting("M85 S0"));
+    // A host that dies in a hold leaves the heaters on no longer than a hold may last.
+    let seconds = printer.link.hold_bed_min * 60.0 + GUARD_S;
+    script.push(setting(format!("M85 S{seconds:.0}")));
     script
 }
 
@@ -121,6 +125,7 @@ pub(super) fn unpark(held: &Tracker, hot: bool, printer: &Printer) -> Script {
 pub(super) fn give_up(at: &[f64; 4], hot: bool, printer: &Printer) -> Script {
     let mut script = heat_off();
     script.extend(park(at, hot, printer));
+    script.push(setting("M85 S0"));
     script.push(setting("M84"));
     script
 }

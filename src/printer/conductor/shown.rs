@@ -16,9 +16,9 @@ impl Conductor {
             (_, Some(_)) => PrinterState::Printing,
             (Port::Ready, None) => PrinterState::Idle,
             (
-                Port::Absent(_)
+                Port::Absent
                 | Port::Booting { .. }
-                | Port::Asking { .. }
+                | Port::Asking
                 | Port::Stranger
                 | Port::Greeting,
                 None,

@@ -10,7 +10,7 @@ const PAUSE_LINES: usize = 400;
 /// And no longer than this: a person who pressed Pause sees it move on.
 const PAUSE_MS: Millis = 5_000;
 /// Questions for the end position.
-const ASKED_MAX: u32 = 6;
+const ASKED_MAX: u32 = 8;
 /// M114 prints two decimals.
 const POSITION_MM: f64 = 0.0075;
 /// Reports in a row with heaters off that nobody switched off.
@@ -139,7 +139,9 @@ impl Conductor {
         if job.counting {
             return;
         }
-        if let Some(said) = job.position.take() {
+        // A position that came before it was asked for answered another question.
+        let said = job.position.take().filter(|_| job.asked > 0);
+        if let Some(said) = said {
             let same = plan
                 .iter()
                 .zip(&said)
@@ -150,12 +152,17 @@ impl Conductor {
                     plan.is_nan() || (plan - said).abs() <= POSITION_MM + drift
                 });
             if same {
-                job.counting = true;
-                return self.transport.ask_count(now);
+                job.agreed += 1;
+            } else {
+                job.differed += 1;
             }
-            job.differed += 1;
             if job.differed >= 2 {
                 return self.stop_safe(now, faults::end_position());
+            }
+            // Twice: an old answer may come late or doubled, while the last moves are still made.
+            if job.agreed >= 2 {
+                job.counting = true;
+                return self.transport.ask_count(now);
             }
         } else if job.asked >= ASKED_MAX {
             return self.stop_safe(now, faults::end_position());
@@ -214,8 +221,13 @@ impl Conductor {
         self.script.clear();
         self.forget_heaters();
         self.unsafe_since = None;
+        self.away_since = None;
         self.waits = None;
         self.prompt = None;
+        if self.stop.take().is_some() {
+            // Some firmwares restart upon the emergency stop: that is their confirmation.
+            self.fault = Some(faults::stop_confirmed(self.stop_why.take()));
+        }
         self.tracker = Tracker::default();
         self.lines_from = now + 2 * self.boot_ms();
         if self.port != Port::Halted {
@@ -247,6 +259,7 @@ impl Conductor {
         let Some(job) = self.job.take() else {
             return;
         };
+        self.away_since = None;
         self.script.clear();
         let phase = if fault.is_none() {
             Phase::Printed

@@ -21,7 +21,7 @@ impl Conductor {
     pub(super) fn emergency_stop_because(&mut self, now: Millis, why: Finding) {
         self.actions.push(Action::FlushOutput);
         self.actions.push(Action::Write(b"\nM112\n".to_vec()));
-        let there = !matches!(self.port, Port::Absent(_));
+        let there = !matches!(self.port, Port::Absent);
         self.stop = Some((now, 0));
         self.transport.silence();
         self.script.clear();
@@ -85,7 +85,7 @@ impl Conductor {
         }
         self.stop = None;
         self.fault = None;
-        self.port = Port::Absent(now);
+        self.port = Port::Absent;
         self.actions.push(Action::ResetBoard);
         self.settle(now);
         Ok(())

@@ -2,6 +2,7 @@
 
 use super::super::reply::{Reply, read};
 use super::{Conductor, Millis, Port, faults};
+use crate::gcode::Dialect;
 use crate::gcode::dialect::ErrorClass;
 
 /// Words so long before a halt are its reason ("echo:Homing Failed"), ms.
@@ -21,10 +22,15 @@ pub(super) struct Said {
 impl Conductor {
     /// The dialect's own table knows some texts better.
     fn by_dialect(&self, reply: Reply) -> Reply {
-        let (Reply::Trouble(text) | Reply::Harmless(text)) = &reply else {
+        let (Reply::Trouble(text) | Reply::Harmless(text) | Reply::Fatal(text)) = &reply else {
             return reply;
         };
         match self.dialect.error_class(text) {
+            // It has switched off that heater and lives on: the others are ours to switch off.
+            Some(ErrorClass::Thermal) if self.dialect == Dialect::RepRapFirmware => {
+                Reply::Trouble(text.clone())
+            }
+            _ if matches!(reply, Reply::Fatal(_)) => reply,
             Some(ErrorClass::Halted | ErrorClass::Thermal) => Reply::Fatal(text.clone()),
             Some(ErrorClass::Harmless) => Reply::Harmless(text.clone()),
             Some(ErrorClass::Transport) => Reply::LinkError { last: None },

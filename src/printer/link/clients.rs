@@ -1,6 +1,6 @@
 //! Clients: the connections on the link's socket, non-blocking, bounded.
 
-use super::super::wire::{CLIENTS_MAX, Event, Message, REQUEST_BYTES_MAX, Request};
+use super::super::wire::{CLIENTS_MAX, Command, Event, Message, REQUEST_BYTES_MAX, Request};
 use crate::status::Refused;
 use rustix::event::{PollFd, PollFlags};
 use std::io::{ErrorKind, Read, Write};
@@ -68,6 +68,8 @@ impl Clients {
             }
         }
         self.sweep();
+        // Ahead of everything that anybody else asked in the same round.
+        found.sort_by_key(|(_, request)| !is_stop(request));
         found
     }
 
@@ -103,6 +105,10 @@ impl Clients {
     fn sweep(&mut self) {
         self.all.retain(|client| !client.gone);
     }
+}
+
+fn is_stop(request: &Result<Request, Refused>) -> bool {
+    (request.as_ref()).is_ok_and(|request| request.command == Command::EmergencyStop)
 }
 
 fn understand(line: &[u8]) -> Result<Request, Refused> {
@@ -167,6 +173,25 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_emergency_stop_goes_ahead_of_what_others_asked() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let listener = UnixListener::bind(&path).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let mut clients = Clients::default();
+        let mut first = UnixStream::connect(&path).unwrap();
+        let mut second = UnixStream::connect(&path).unwrap();
+        clients.accept(&listener);
+        for id in 1..=20 {
+            writeln!(first, "{{\"id\":{id},\"command\":\"status\"}}").unwrap();
+        }
+        writeln!(second, "{{\"id\":9,\"command\":\"emergency_stop\"}}").unwrap();
+        let found = clients.requests();
+        assert_eq!(found.len(), 21);
+        assert!(is_stop(&found[0].1));
+    }
 
     #[test]
     fn a_client_that_sends_no_line_end_is_cut_off() {

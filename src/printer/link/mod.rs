@@ -12,7 +12,7 @@
 
 use super::conductor::{Action, Conductor, Setup};
 use super::journal::{Journal, Record};
-use super::port::{Port, PortError};
+use super::port::{Port, PortError, is_metal};
 use super::program::{self, Program};
 use super::started::Started;
 use super::wire::{Command, Event, Message, Request};
@@ -36,6 +36,8 @@ pub use standin::StandIn;
 
 /// Pause between tries to open a port that is not there.
 const REOPEN: Duration = Duration::from_millis(300);
+/// Bytes taken from the port in one round: a port that floods us leaves room for those who want to stop it.
+const READ_BYTES_MAX: usize = 16 * 1024;
 /// Longest way to a safe end after SIGTERM.
 const END_MAX: Duration = Duration::from_secs(25);
 
@@ -149,14 +151,20 @@ impl Link {
         }
         let (tell, notes) = channel();
         let (port, is_virtual) = match &config.port {
-            PortConfig::Path { path, .. } => (path.clone(), config.printer.is_virtual),
+            PortConfig::Path { path, .. } => {
+                (path.clone(), config.printer.is_virtual && !is_metal(path))
+            }
             PortConfig::Virtual(_) => ("virtual".to_owned(), true),
         };
         if let Some(job) = &last {
             tracing::info!(job = job.job, phase = ?job.phase, "last job");
         }
+        let mut printer = config.printer.clone();
+        if let PortConfig::Path { baud, .. } = &config.port {
+            printer.link.baud = *baud;
+        }
         let setup = Setup {
-            printer: config.printer.clone(),
+            printer,
             port,
             is_virtual,
         };
@@ -334,11 +342,15 @@ impl Link {
 
     fn read_port(&mut self) {
         let mut bytes = [0_u8; 4096];
-        while let Some(port) = &mut self.port {
+        let mut left = READ_BYTES_MAX;
+        while left > 0
+            && let Some(port) = &mut self.port
+        {
             let pushed = port.push();
             match pushed.and_then(|()| port.read(&mut bytes)) {
                 Ok(0) => return,
                 Ok(n) => {
+                    left = left.saturating_sub(n);
                     let now = self.now_ms();
                     self.conductor.bytes(now, &bytes[..n]);
                     self.carry_out();

@@ -129,7 +129,16 @@ impl Transport {
                 true
             }
             Reply::Heating(_) => heats,
-            Reply::Temperatures(report) => heats && self.watch.warmer(report),
+            Reply::Temperatures(report) => {
+                // Some wait with plain reports; elsewhere these come by themselves.
+                let marked = self
+                    .rules
+                    .facts
+                    .heating_lines
+                    .iter()
+                    .any(|l| l.contains(" W:"));
+                heats && (!marked || self.watch.warmer(report))
+            }
             _ => false,
         };
         if lives {
@@ -150,11 +159,11 @@ impl Transport {
         unproved.any(|s| s.class == Class::Heat)
     }
 
-    /// The line that is due waits for a temperature.
+    /// A line waits for a temperature, and nothing slow is in front of it. Credit may err: what is not proved counts.
     pub fn is_waiting_for_heat(&self) -> bool {
-        self.in_flight()
-            .next()
-            .is_some_and(|s| s.class == Class::Heat)
+        let mut unproved = self.sent_since(self.proved.min(self.acked));
+        let slow = unproved.find(|s| !matches!(s.class, Class::Move(_) | Class::Setting));
+        self.flown > self.acked && slow.is_some_and(|s| s.class == Class::Heat)
     }
 
     /// When the oldest line on its way is overdue.

@@ -21,11 +21,12 @@ impl Transport {
                 }
             }
             Reply::Position(at) => {
+                // One that nobody waits for is an old answer, late or doubled.
                 if self.fence_came(now, Fence::Position) {
                     // Its `ok` is still due.
                     self.phantoms = 1;
+                    self.out.push(Output::Position(*at));
                 }
-                self.out.push(Output::Position(*at));
             }
             Reply::Resend(_) | Reply::LinkError { .. } => self.asked_again(now, reply),
             Reply::Unknown(text) => {

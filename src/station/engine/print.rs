@@ -17,6 +17,7 @@ impl Engine {
             Report::Down => {
                 self.link_heard = true;
                 self.status = LinkStatus {
+                    prompt: None,
                     view: PrinterView {
                         state: PrinterState::LinkDown,
                         // What was last known stays visible, as last known.

@@ -1,7 +1,8 @@
 //! What firmwares do besides answering: resets without a word, panels, holds, errors, other printers.
 
-use super::super::Record;
+use super::super::{Conductor, Record, Setup};
 use super::happening;
+use crate::printer::journal::Journal;
 use crate::printer::rig::{Rig, part};
 use crate::printer::virtual_printer::{Faults, What};
 use crate::printer::wire::Phase;
@@ -348,6 +349,61 @@ fn another_printer_at_the_port_gets_nothing() {
     assert!(rig.until(60.0, |rig| {
         rig.conductor.status(rig.ms()).state == PrinterState::Idle
     }));
+}
+
+/// A link that died in mid-print, and a printer that is not the one it printed on.
+#[test]
+fn after_a_restart_of_the_link_another_printer_gets_nothing_either() {
+    let mut rig = in_print(50, 1500);
+    let began = rig
+        .journal
+        .iter()
+        .find(|r| matches!(r, Record::Began { .. }));
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, _) = Journal::open(dir.path()).unwrap();
+    journal.write(began.unwrap()).unwrap();
+    let (_, last) = Journal::open(dir.path()).unwrap();
+    let setup = Setup {
+        printer: crate::printer::rig::printer(),
+        port: "rig".into(),
+        is_virtual: true,
+    };
+    rig.conductor = Conductor::new(setup, last);
+    rig.deaf = true;
+    let from = rig.written.len();
+    rig.conductor.opened(rig.ms());
+    for _ in 0..4 {
+        rig.until(2.0, |_| false);
+        rig.say("FIRMWARE_NAME:Marlin OTHER UUID:ffffffff-0000");
+    }
+    let fault = rig.conductor.status(rig.ms()).fault.unwrap();
+    assert_eq!(fault.name, "other_printer");
+    let sent = rig.written.split_off(from);
+    assert!(
+        sent.iter().all(|(_, bytes)| bytes == b"\nM115\n"),
+        "{sent:?}"
+    );
+}
+
+#[test]
+fn a_virtual_profile_prints_nothing_on_metal() {
+    let mut rig = Rig::new("G28\n", Faults::default(), 51);
+    let setup = Setup {
+        printer: crate::printer::rig::printer(),
+        port: "/dev/ttyUSB0".into(),
+        is_virtual: false,
+    };
+    rig.conductor = Conductor::new(setup, None);
+    rig.deaf = true;
+    rig.conductor.opened(0);
+    for _ in 0..4 {
+        rig.until(2.0, |_| false);
+        rig.say("FIRMWARE_NAME:Marlin 2.1.2.1 MACHINE_TYPE:Ender");
+    }
+    let refused = rig
+        .conductor
+        .print(rig.ms(), "K".into(), "p".into(), "ab".into());
+    assert_eq!(refused.unwrap_err().code, "wrong_profile");
 }
 
 #[test]

@@ -328,6 +328,7 @@ fn heaters_are_called_off_only_once_the_printer_has_taken_the_order() {
             sha256: "ab".into(),
             lines: 100,
             layers: 10,
+            printer: None,
         })
         .unwrap();
     let (_, last) = Journal::open(dir.path()).unwrap();

@@ -6,6 +6,8 @@
 //!        that fails is fatal: a pty knows few of them, and takes any baud rate.
 //! Never: counts a written byte as sent: the kernel and the bridge hold thousands.
 
+mod low_latency;
+
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::termios::{ControlModes, OptionalActions, QueueSelector};
@@ -86,6 +88,9 @@ impl Port {
             pending: Vec::new(),
         };
         port.settle_modes(path);
+        if let Err(error) = low_latency::set(&port.fd) {
+            tracing::debug!(path, %error, "no latency timer to set");
+        }
         Ok(port)
     }
 
@@ -184,6 +189,12 @@ impl Port {
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
+}
+
+/// Is it a serial line with metal behind it? A pseudo-terminal is none.
+pub fn is_metal(path: &str) -> bool {
+    std::fs::canonicalize(path)
+        .is_ok_and(|path| path.starts_with("/dev") && !path.starts_with("/dev/pts"))
 }
 
 /// Did opening fail because of somebody else's lock?
