@@ -36,6 +36,8 @@ pub(super) struct Job {
     pub(super) program: Program,
     /// Next line to send.
     pub(super) next: usize,
+    /// The board was told to end by itself when its host dies.
+    pub(super) guarded: bool,
     /// Lines that have credit.
     done: usize,
     /// Someone wants it held; since which line.
@@ -79,6 +81,7 @@ impl Job {
             printer,
             program: Program::default(),
             next: 0,
+            guarded: false,
             done: 0,
             pause_from: None,
             pause_ms: 0,

@@ -408,7 +408,7 @@ impl Conductor {
         if self.facts().has_m155 {
             self.own("M155 S0", Class::Setting);
         }
-        if self.job.is_some() {
+        if self.job.as_ref().is_some_and(|job| job.guarded) {
             self.guard();
         } else if self.facts().has_m85 {
             // The host is back: what an interrupted print asked the board to do without one is called off.
@@ -491,7 +491,6 @@ impl Conductor {
             Ok(program) => {
                 let record = job.begin(now, program);
                 self.actions.push(Action::Journal(record));
-                self.guard();
             }
         }
         self.settle(now);

@@ -32,6 +32,12 @@ impl Conductor {
         if job.stage != Stage::Streaming || now < self.lines_from {
             return false;
         }
+        if !job.guarded {
+            // Only now: while the lines wait for a board that may boot twice, its time limit must not run.
+            job.guarded = true;
+            self.guard();
+            return true;
+        }
         let line = job.program.lines.get(job.next);
         if let Some(from) = job.pause_from {
             let here = line.is_none_or(|line| line.travel)
