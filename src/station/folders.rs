@@ -6,12 +6,13 @@
 //! Never: changes or deletes an original; follows a link out of the drop folder; keeps the name a drop had (it may
 //!        be a patient's): it is called `input` from then on.
 
+mod carry;
+
 use super::step::Place;
-use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Endings that readers go by; any other is dropped with the name.
@@ -35,7 +36,7 @@ impl Folders {
         fs::create_dir_all(drop)?;
         // What an interrupted upload left behind was never in the drop folder.
         for entry in fs::read_dir(data.join("upload"))?.flatten() {
-            let _ = remove(&entry.path());
+            let _ = carry::remove(&entry.path());
         }
         Ok(Self {
             data: fs::canonicalize(data)?,
@@ -95,7 +96,7 @@ impl Folders {
         }
         private_dir(&target)?;
         let name = format!("input{}", ending(&from));
-        move_path(&from, &target.join(name))?;
+        carry::move_path(&from, &target.join(name))?;
         if let Some(old) = from.parent().filter(|p| *p != self.drop) {
             let _ = fs::remove_file(old.join("REASON.txt"));
             // Goes only when it is empty, as it should be.
@@ -111,9 +112,9 @@ impl Folders {
         if fs::symlink_metadata(&left).is_err() {
             return Ok(());
         }
-        let copied = entries(taken)?;
-        if entries(&left)? == copied {
-            remove_copied(&left, &copied)?;
+        let copied = carry::entries(taken)?;
+        if carry::entries(&left)? == copied {
+            carry::remove_copied(&left, &copied)?;
             sync_dir(Some(&self.drop))?;
         }
         Ok(())
@@ -128,7 +129,7 @@ impl Folders {
         let target = self
             .drop
             .join(format!("upload-{name}{}", known.unwrap_or("")));
-        move_path(path, &target)
+        carry::move_path(path, &target)
     }
 
     /// Codes whose drop lies in `work/`.
@@ -247,232 +248,5 @@ fn ending(path: &Path) -> &'static str {
         .unwrap_or("")
 }
 
-/// Renames; across file systems copies beside the target, compares, renames, then removes what was copied.
-fn move_path(from: &Path, to: &Path) -> io::Result<()> {
-    match fs::rename(from, to) {
-        Err(e) if e.kind() == io::ErrorKind::CrossesDevices => carry(from, to),
-        Err(e) => Err(e),
-        Ok(()) => {
-            sync_dir(to.parent())?;
-            sync_dir(from.parent())
-        }
-    }
-}
-
-/// Moves without a rename. A cut before the rename leaves the source as it was; one after it leaves both, and
-/// [`Folders::move_to`] removes what was copied when it is asked again.
-fn carry(from: &Path, to: &Path) -> io::Result<()> {
-    let mut part = to.as_os_str().to_owned();
-    part.push(".part");
-    let part = PathBuf::from(part);
-    // Left by an interrupted copy.
-    remove(&part)?;
-    copy(from, &part)?;
-    let there = entries(&part)?;
-    if entries(from)? != there {
-        remove(&part)?;
-        return Err(io::Error::other(
-            "the drop changed while it was copied; it stays where it is",
-        ));
-    }
-    fs::rename(&part, to)?;
-    sync_dir(to.parent())?;
-    remove_copied(from, &there)?;
-    sync_dir(from.parent())
-}
-
-/// What one entry of a drop is, to be compared with its copy.
-#[derive(Debug, PartialEq, Eq)]
-enum Entry {
-    Folder,
-    /// SHA-256 of the content.
-    File(Vec<u8>),
-    /// Where it points; never followed.
-    Link(PathBuf),
-    /// A FIFO, a socket, a device: a name without content.
-    Other,
-}
-
-/// Everything under `root`, itself first (as the empty path), folders before what is in them.
-fn entries(root: &Path) -> io::Result<BTreeMap<PathBuf, Entry>> {
-    let mut found = BTreeMap::new();
-    let mut open = vec![PathBuf::new()];
-    while let Some(name) = open.pop() {
-        let path = root.join(&name);
-        // Joining nothing would add a slash, which follows a link.
-        let path = if name.as_os_str().is_empty() {
-            root
-        } else {
-            &path
-        };
-        let kind = fs::symlink_metadata(path)?.file_type();
-        let entry = if kind.is_dir() {
-            for inner in fs::read_dir(path)? {
-                open.push(name.join(inner?.file_name()));
-            }
-            Entry::Folder
-        } else if kind.is_file() {
-            let mut hasher = Sha256::new();
-            let mut file = File::open(path)?;
-            let mut piece = vec![0; 1 << 16];
-            loop {
-                match file.read(&mut piece)? {
-                    0 => break,
-                    n => hasher.update(&piece[..n]),
-                }
-            }
-            Entry::File(hasher.finalize().to_vec())
-        } else if kind.is_symlink() {
-            Entry::Link(fs::read_link(path)?)
-        } else {
-            Entry::Other
-        };
-        found.insert(name, entry);
-    }
-    Ok(found)
-}
-
-/// Removes from `root` what is in `copied` and nothing else: what came later stays.
-fn remove_copied(root: &Path, copied: &BTreeMap<PathBuf, Entry>) -> io::Result<()> {
-    for (name, entry) in copied.iter().rev() {
-        let path = if name.as_os_str().is_empty() {
-            root.to_path_buf()
-        } else {
-            root.join(name)
-        };
-        let removed = match entry {
-            Entry::Folder => fs::remove_dir(&path),
-            _ => fs::remove_file(&path),
-        };
-        match removed {
-            Err(e)
-                if !matches!(
-                    e.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty
-                ) =>
-            {
-                return Err(e);
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
-        Ok(m) if m.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-        Err(_) => Ok(()),
-    }
-}
-
-/// Copies a tree as a rename would move it: links as links, FIFOs as FIFOs.
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    let kind = fs::symlink_metadata(from)?.file_type();
-    if kind.is_dir() {
-        fs::create_dir(to)?;
-        for entry in fs::read_dir(from)? {
-            let entry = entry?;
-            copy(&entry.path(), &to.join(entry.file_name()))?;
-        }
-        File::open(to)?.sync_all()
-    } else if kind.is_file() {
-        fs::copy(from, to)?;
-        File::open(to)?.sync_all()
-    } else if kind.is_symlink() {
-        std::os::unix::fs::symlink(fs::read_link(from)?, to)
-    } else {
-        let kind = rustix::fs::FileType::from_raw_mode(fs::symlink_metadata(from)?.mode());
-        let mode = rustix::fs::Mode::from_raw_mode(0o600);
-        // A socket or a FIFO is made anew; a device is refused by the system, and the drop stays.
-        Ok(rustix::fs::mknodat(rustix::fs::CWD, to, kind, mode, 0)?)
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn folders() -> (tempfile::TempDir, Folders) {
-        let dir = tempfile::tempdir().unwrap();
-        let folders = Folders::make(&dir.path().join("data"), &dir.path().join("drop")).unwrap();
-        (dir, folders)
-    }
-
-    #[test]
-    fn a_drop_is_in_one_place_and_loses_its_name() {
-        let (_dir, f) = folders();
-        let source = "DOE^JOHN.nii.gz";
-        fs::write(f.drop_folder().join(source), b"x").unwrap();
-        for place in [
-            Place::Work,
-            Place::Work,
-            Place::Quarantine,
-            Place::Work,
-            Place::Done,
-        ] {
-            assert!(f.move_to(place, "A0-0000", source).unwrap());
-            assert_eq!(
-                f.input("A0-0000").unwrap(),
-                f.place(place, "A0-0000").join("input.nii.gz")
-            );
-            if place == Place::Quarantine {
-                f.write_reason("A0-0000", "because").unwrap();
-            }
-        }
-        assert!(!f.data().join("quarantine/A0-0000").exists());
-        assert!(!f.drop_folder().join(source).exists());
-        assert!(!f.move_to(Place::Work, "A0-0001", "gone").unwrap());
-    }
-
-    #[test]
-    fn identity_and_half_written_files_are_not_listed() {
-        let (_dir, f) = folders();
-        private_dir(&f.case("A0-0000")).unwrap();
-        for name in ["identity.json", "implant.stl", "x.part", ".hidden"] {
-            fs::write(f.case("A0-0000").join(name), b"x").unwrap();
-        }
-        assert_eq!(f.files("A0-0000"), ["implant.stl"]);
-    }
-
-    #[test]
-    fn across_file_systems_everything_arrives_and_only_then_goes() {
-        let dir = tempfile::tempdir().unwrap();
-        let (from, to) = (dir.path().join("a"), dir.path().join("b"));
-        fs::create_dir_all(from.join("s")).unwrap();
-        fs::write(from.join("s/1.dcm"), b"x").unwrap();
-        std::os::unix::fs::symlink("/etc/passwd", from.join("2.dcm")).unwrap();
-        let before = entries(&from).unwrap();
-        carry(&from, &to).unwrap();
-        assert_eq!(entries(&to).unwrap(), before);
-        assert!(fs::symlink_metadata(&from).is_err());
-        assert_eq!(
-            fs::read_link(to.join("2.dcm")).unwrap(),
-            Path::new("/etc/passwd")
-        );
-        // A file that came after the copy stays.
-        fs::create_dir(&from).unwrap();
-        fs::write(from.join("late.dcm"), b"y").unwrap();
-        remove_copied(&from, &before).unwrap();
-        assert!(from.join("late.dcm").exists());
-    }
-
-    #[test]
-    fn a_cut_between_copy_and_removal_gives_no_second_case() {
-        let (_dir, f) = folders();
-        let source = f.drop_folder().join("scan");
-        fs::create_dir(&source).unwrap();
-        fs::write(source.join("1.dcm"), b"x").unwrap();
-        assert!(f.move_to(Place::Work, "A0-0000", "scan").unwrap());
-        // As a copy leaves it that was cut before the removal.
-        copy(&f.input("A0-0000").unwrap(), &source).unwrap();
-        assert!(f.move_to(Place::Work, "A0-0000", "scan").unwrap());
-        assert!(!source.exists());
-        // Another scan of the same name is not the one that was copied.
-        fs::create_dir(&source).unwrap();
-        fs::write(source.join("1.dcm"), b"z").unwrap();
-        assert!(f.move_to(Place::Work, "A0-0000", "scan").unwrap());
-        assert!(source.join("1.dcm").exists());
-    }
-}
+mod tests;

@@ -1,0 +1,154 @@
+//! Carry: moves of whole trees that a power cut can interrupt at any point.
+//!
+//! Never: follows a link; removes what it did not compare with its copy.
+
+use super::sync_dir;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Renames; across file systems copies beside the target, compares, renames, then removes what was copied.
+pub(super) fn move_path(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::rename(from, to) {
+        Err(e) if e.kind() == io::ErrorKind::CrossesDevices => carry(from, to),
+        Err(e) => Err(e),
+        Ok(()) => {
+            sync_dir(to.parent())?;
+            sync_dir(from.parent())
+        }
+    }
+}
+
+/// Moves without a rename. A cut before the rename leaves the source as it was; one after it leaves both, and
+/// [`Folders::move_to`](super::Folders::move_to) removes what was copied when it is asked again.
+pub(super) fn carry(from: &Path, to: &Path) -> io::Result<()> {
+    let mut part = to.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    // Left by an interrupted copy.
+    remove(&part)?;
+    copy(from, &part)?;
+    let there = entries(&part)?;
+    if entries(from)? != there {
+        remove(&part)?;
+        return Err(io::Error::other(
+            "the drop changed while it was copied; it stays where it is",
+        ));
+    }
+    fs::rename(&part, to)?;
+    sync_dir(to.parent())?;
+    remove_copied(from, &there)?;
+    sync_dir(from.parent())
+}
+
+/// What one entry of a drop is, to be compared with its copy.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Entry {
+    Folder,
+    /// SHA-256 of the content.
+    File(Vec<u8>),
+    /// Where it points; never followed.
+    Link(PathBuf),
+    /// A FIFO, a socket, a device: a name without content.
+    Other,
+}
+
+/// Everything under `root`, itself first (as the empty path), folders before what is in them.
+pub(super) fn entries(root: &Path) -> io::Result<BTreeMap<PathBuf, Entry>> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![PathBuf::new()];
+    while let Some(name) = open.pop() {
+        let path = root.join(&name);
+        // Joining nothing would add a slash, which follows a link.
+        let path = if name.as_os_str().is_empty() {
+            root
+        } else {
+            &path
+        };
+        let kind = fs::symlink_metadata(path)?.file_type();
+        let entry = if kind.is_dir() {
+            for inner in fs::read_dir(path)? {
+                open.push(name.join(inner?.file_name()));
+            }
+            Entry::Folder
+        } else if kind.is_file() {
+            let mut hasher = Sha256::new();
+            let mut file = File::open(path)?;
+            let mut piece = vec![0; 1 << 16];
+            loop {
+                match file.read(&mut piece)? {
+                    0 => break,
+                    n => hasher.update(&piece[..n]),
+                }
+            }
+            Entry::File(hasher.finalize().to_vec())
+        } else if kind.is_symlink() {
+            Entry::Link(fs::read_link(path)?)
+        } else {
+            Entry::Other
+        };
+        found.insert(name, entry);
+    }
+    Ok(found)
+}
+
+/// Removes from `root` what is in `copied` and nothing else: what came later stays.
+pub(super) fn remove_copied(root: &Path, copied: &BTreeMap<PathBuf, Entry>) -> io::Result<()> {
+    for (name, entry) in copied.iter().rev() {
+        let path = if name.as_os_str().is_empty() {
+            root.to_path_buf()
+        } else {
+            root.join(name)
+        };
+        let removed = match entry {
+            Entry::Folder => fs::remove_dir(&path),
+            _ => fs::remove_file(&path),
+        };
+        match removed {
+            Err(e)
+                if !matches!(
+                    e.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty
+                ) =>
+            {
+                return Err(e);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(m) if m.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Copies a tree as a rename would move it: links as links, FIFOs as FIFOs.
+pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let kind = fs::symlink_metadata(from)?.file_type();
+    if kind.is_dir() {
+        fs::create_dir(to)?;
+        for entry in fs::read_dir(from)? {
+            let entry = entry?;
+            copy(&entry.path(), &to.join(entry.file_name()))?;
+        }
+        File::open(to)?.sync_all()
+    } else if kind.is_file() {
+        fs::copy(from, to)?;
+        File::open(to)?.sync_all()
+    } else if kind.is_symlink() {
+        std::os::unix::fs::symlink(fs::read_link(from)?, to)
+    } else {
+        let kind = rustix::fs::FileType::from_raw_mode(fs::symlink_metadata(from)?.mode());
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        // A socket or a FIFO is made anew; a device is refused by the system, and the drop stays.
+        Ok(rustix::fs::mknodat(rustix::fs::CWD, to, kind, mode, 0)?)
+    }
+}

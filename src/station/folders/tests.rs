@@ -1,0 +1,84 @@
+use super::carry::{carry, copy, entries, remove_copied};
+use super::*;
+
+fn folders() -> (tempfile::TempDir, Folders) {
+    let dir = tempfile::tempdir().unwrap();
+    let folders = Folders::make(&dir.path().join("data"), &dir.path().join("drop")).unwrap();
+    (dir, folders)
+}
+
+#[test]
+fn a_drop_is_in_one_place_and_loses_its_name() {
+    let (_dir, f) = folders();
+    let source = "DOE^JOHN.nii.gz";
+    fs::write(f.drop_folder().join(source), b"x").unwrap();
+    for place in [
+        Place::Work,
+        Place::Work,
+        Place::Quarantine,
+        Place::Work,
+        Place::Done,
+    ] {
+        assert!(f.move_to(place, "A0-0000", source).unwrap());
+        assert_eq!(
+            f.input("A0-0000").unwrap(),
+            f.place(place, "A0-0000").join("input.nii.gz")
+        );
+        if place == Place::Quarantine {
+            f.write_reason("A0-0000", "because").unwrap();
+        }
+    }
+    assert!(!f.data().join("quarantine/A0-0000").exists());
+    assert!(!f.drop_folder().join(source).exists());
+    assert!(!f.move_to(Place::Work, "A0-0001", "gone").unwrap());
+}
+
+#[test]
+fn identity_and_half_written_files_are_not_listed() {
+    let (_dir, f) = folders();
+    private_dir(&f.case("A0-0000")).unwrap();
+    for name in ["identity.json", "implant.stl", "x.part", ".hidden"] {
+        fs::write(f.case("A0-0000").join(name), b"x").unwrap();
+    }
+    assert_eq!(f.files("A0-0000"), ["implant.stl"]);
+}
+
+#[test]
+fn across_file_systems_everything_arrives_and_only_then_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (from, to) = (dir.path().join("a"), dir.path().join("b"));
+    fs::create_dir_all(from.join("s")).unwrap();
+    fs::write(from.join("s/1.dcm"), b"x").unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", from.join("2.dcm")).unwrap();
+    let before = entries(&from).unwrap();
+    carry(&from, &to).unwrap();
+    assert_eq!(entries(&to).unwrap(), before);
+    assert!(fs::symlink_metadata(&from).is_err());
+    assert_eq!(
+        fs::read_link(to.join("2.dcm")).unwrap(),
+        Path::new("/etc/passwd")
+    );
+    // A file that came after the copy stays.
+    fs::create_dir(&from).unwrap();
+    fs::write(from.join("late.dcm"), b"y").unwrap();
+    remove_copied(&from, &before).unwrap();
+    assert!(from.join("late.dcm").exists());
+}
+
+#[test]
+fn a_cut_between_copy_and_removal_gives_no_second_case() {
+    let (_dir, f) = folders();
+    let source = f.drop_folder().join("scan");
+    fs::create_dir(&source).unwrap();
+    fs::write(source.join("1.dcm"), b"x").unwrap();
+    assert!(f.move_to(Place::Work, "A0-0000", "scan").unwrap());
+    // As a copy leaves it that was cut before the removal.
+    copy(&f.input("A0-0000").unwrap(), &source).unwrap();
+    assert!(f.move_to(Place::Work, "A0-0000", "scan").unwrap());
+    assert!(!source.exists());
+    // Another scan of the same name is not the one that was copied.
+    fs::create_dir(&source).unwrap();
+    fs::write(source.join("1.dcm"), b"z").unwrap();
+    assert!(f.move_to(Place::Work, "A0-0000", "scan").unwrap());
+    assert!(source.join("1.dcm").exists());
+}
