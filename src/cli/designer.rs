@@ -2,17 +2,21 @@
 
 use super::{Failure, Outcome};
 use crate::design::{self, Options, Watcher};
+use crate::intake;
 use crate::status::{DesignOutcome, DesignerLine, Finding, Progress, Reason};
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// One case for the station: files in, checked G-code out, JSON lines on standard output.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Folder of the case; its files are written here.
-    #[arg(long = "case")]
-    folder: PathBuf,
+    #[arg(long = "case", required_unless_present = "look")]
+    folder: Option<PathBuf>,
+    /// Only say on one line whose scans lie in the input, by hashes, and whether more is missing; change nothing.
+    #[arg(long)]
+    look: bool,
     /// The drop: a folder or a file.
     #[arg(long)]
     input: PathBuf,
@@ -34,7 +38,11 @@ pub(super) fn run(args: Args) -> Outcome {
     // Printing and the page come first on a small box.
     let _ = rustix::process::nice(10);
     end_with_the_station().map_err(Failure::failed)?;
-    let outcome = design(&args);
+    let Some(folder) = args.folder.as_deref().filter(|_| !args.look) else {
+        let look = intake::look(&args.input, &intake::Limits::default());
+        return line(&look).map_err(Failure::failed);
+    };
+    let outcome = design(&args, folder);
     let code = match &outcome {
         DesignOutcome::Designed(_) => None,
         DesignOutcome::Refused(why) => Some(Failure::refused(&why.text)),
@@ -44,7 +52,7 @@ pub(super) fn run(args: Args) -> Outcome {
     code.map_or(Ok(()), Err)
 }
 
-fn design(args: &Args) -> DesignOutcome {
+fn design(args: &Args, folder: &Path) -> DesignOutcome {
     let device = match args.device.parse() {
         Ok(device) => device,
         Err(error) => {
@@ -62,12 +70,7 @@ fn design(args: &Args) -> DesignOutcome {
         identity: !args.strict,
         ..Options::default()
     };
-    design::run(
-        &args.input,
-        &args.folder,
-        &options,
-        &mut Pipe(Instant::now()),
-    )
+    design::run(&args.input, folder, &options, &mut Pipe(Instant::now()))
 }
 
 /// Passes what happens on to the station.
@@ -86,15 +89,17 @@ impl Watcher for Pipe {
 }
 
 /// One line on standard output. The station reads it; when it has gone, so does this process.
-fn say(line: &DesignerLine) {
-    let mut out = std::io::stdout().lock();
-    let written = serde_json::to_string(line)
-        .map_err(std::io::Error::from)
-        .and_then(|text| writeln!(out, "{text}"))
-        .and_then(|()| out.flush());
-    if let Err(error) = written {
+fn say(said: &DesignerLine) {
+    if let Err(error) = line(said) {
         tracing::warn!(%error, "the station does not listen");
     }
+}
+
+fn line(value: &impl serde::Serialize) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let text = serde_json::to_string(value)?;
+    writeln!(out, "{text}")?;
+    out.flush()
 }
 
 /// Standard input is a pipe that the station holds: when it closes, nobody waits for this case any more.

@@ -58,12 +58,18 @@ pub(crate) fn unpack(path: &Path, limits: &Limits) -> Result<Unpacked, Refusal> 
             file: FileRef(u32::try_from(number).unwrap_or(u32::MAX)),
             path,
             bytes,
+            piece: 0,
         });
     }
     Ok(Unpacked {
         files: unpacked,
         _folder: folder,
     })
+}
+
+/// Whether the archive's own list is not there, as in one whose copy has not come to its end.
+pub(crate) fn has_no_list(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| ZipArchive::new(BufReader::new(file)).is_err())
 }
 
 fn refused(why: &dyn std::fmt::Display) -> Refusal {

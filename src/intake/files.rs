@@ -74,7 +74,60 @@ pub(crate) struct DropFile {
     pub(crate) file: FileRef,
     pub(crate) path: PathBuf,
     pub(crate) bytes: u64,
+    /// The piece of the drop that it came with, from 0 in the order in which they came.
+    pub(crate) piece: usize,
 }
+
+/// Name under which the station keeps piece `n` of a drop, before its ending; 0 is what an earlier case had.
+pub fn piece_name(n: u32) -> String {
+    match n {
+        1 => "input".into(),
+        n => format!("input-{n}"),
+    }
+}
+
+/// The number of a piece by its name; `None` for a name that [`piece_name`] does not make.
+pub fn piece_number(name: &str) -> Option<u32> {
+    let rest = name.strip_prefix("input")?;
+    let stem = rest.split('.').next().unwrap_or_default();
+    match stem.strip_prefix('-') {
+        None if stem.is_empty() => Some(1),
+        None => None,
+        Some(digits) => digits.parse().ok().filter(|&n| n != 1),
+    }
+}
+
+/// The pieces of a drop in the order in which they came: a scan whose copy stalled arrives in several. What is not
+/// made of pieces is one itself.
+pub(crate) fn pieces(root: &Path) -> io::Result<Vec<PathBuf>> {
+    let whole = || Ok(vec![root.to_path_buf()]);
+    if !fs::symlink_metadata(root)?.is_dir() {
+        return whole();
+    }
+    let mut found = Vec::new();
+    for entry in fs::read_dir(root)? {
+        match piece_number(&entry?.file_name().to_string_lossy()) {
+            Some(n) if found.len() < PIECES_MAX => found.push(n),
+            _ => return whole(),
+        }
+    }
+    if found.len() < 2 {
+        return whole();
+    }
+    let mut named = Vec::new();
+    for entry in fs::read_dir(root)? {
+        let entry = entry?;
+        named.push((
+            piece_number(&entry.file_name().to_string_lossy()),
+            entry.path(),
+        ));
+    }
+    named.sort();
+    Ok(named.into_iter().map(|(_, path)| path).collect())
+}
+
+/// Pieces that one scan may come in.
+pub const PIECES_MAX: usize = 64;
 
 /// Names that copying programs use until a file is complete.
 pub(crate) fn is_unfinished(name: &str) -> bool {
@@ -116,6 +169,7 @@ pub(crate) fn scan(root: &Path, limits: &Limits) -> Result<Vec<DropFile>, Refusa
         file: FileRef(n),
         path,
         bytes,
+        piece: 0,
     });
     Ok(numbered.collect())
 }

@@ -30,6 +30,9 @@ const FILLED_MAX: f64 = 0.2;
 /// Width and length of the upper part, mm: infants to the largest adults, with a holder in touch.
 const ACROSS_MM: [f64; 2] = [85.0, 320.0];
 
+/// Bone cut off at an end of the scan above which it is said, mm2: a vault cut some 2 mm below its vertex.
+pub(crate) const END_MM2: f64 = 600.0;
+
 /// What was measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Look {
@@ -67,12 +70,86 @@ pub(crate) fn check(ct: &Volume<Hu>) -> Result<(), Refusal> {
         ));
     }
     if look.stopped < STOPPED_MIN {
+        let cut = if end(ct).is_some() {
+            ", and the scan ends in the bone: were all slices copied?"
+        } else {
+            ""
+        };
         return not(format!(
-            "only {:.0} % of a vault is there",
+            "only {:.0} % of a vault is there{cut}",
             100.0 * look.stopped
         ));
     }
     Ok(())
+}
+
+/// Where a scan ends within the bone.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct End {
+    /// In the patient's own words.
+    pub(crate) place: &'static str,
+    /// Bone in the outermost blocks there, mm2.
+    pub(crate) bone_mm2: f64,
+}
+
+/// The end of the scan at which most bone is cut off: the ends of the stack and the top, never the bottom, where
+/// every head scan ends in bone. What is the same in every slice was drawn into them and is no bone.
+pub(crate) fn end(ct: &Volume<Hu>) -> Option<End> {
+    let bone = components::largest_by(&coarse(ct), Connectivity::All);
+    let (shape, map) = (bone.shape(), bone.to_lps());
+    let drawn = in_every_slice(&bone);
+    let up = Vector::new([0.0, 0.0, 1.0]);
+    let mut worst: Option<End> = None;
+    for axis in 0..3 {
+        let across = [(axis + 1) % 3, (axis + 2) % 3].map(|a| map.column(a));
+        let block_mm2 = across[0].cross(across[1]).length();
+        let Some(outward) = map.column(axis).unit() else {
+            continue;
+        };
+        for (layer, outward) in [(0, outward.times(-1.0)), (shape[axis] - 1, outward)] {
+            let rise = outward.dot(up);
+            let is_end = axis == 2 && rise > -0.5;
+            if !is_end && rise < 0.7 {
+                continue;
+            }
+            let at_end = |&(offset, &set): &(usize, &bool)| {
+                set && bone.index(offset)[axis] == layer && !drawn[offset % drawn.len()]
+            };
+            let blocks = bone.data().iter().enumerate().filter(at_end).count();
+            let bone_mm2 = blocks as f64 * block_mm2;
+            if bone_mm2 > END_MM2 && worst.is_none_or(|w| w.bone_mm2 < bone_mm2) {
+                worst = Some(End {
+                    place: place(outward),
+                    bone_mm2,
+                });
+            }
+        }
+    }
+    worst
+}
+
+/// For each place of a slice, whether it is set in all of them.
+fn in_every_slice(mask: &Volume<bool>) -> Vec<bool> {
+    let [columns, rows, _] = mask.shape();
+    let mut all = vec![true; columns * rows];
+    for slice in mask.data().chunks(columns * rows) {
+        for (all, &set) in all.iter_mut().zip(slice) {
+            *all &= set;
+        }
+    }
+    all
+}
+
+/// The side of the head that `outward` points to.
+fn place(outward: Vector<Lps>) -> &'static str {
+    let names = [["right", "left"], ["front", "back"], ["bottom", "top"]];
+    let mut best = 0;
+    for axis in 1..3 {
+        if outward.0[axis].abs() > outward.0[best].abs() {
+            best = axis;
+        }
+    }
+    names[best][usize::from(outward.0[best] > 0.0)]
 }
 
 /// HU have air near -1000 and bone above 200; stored values without their intercept have neither.
@@ -181,4 +258,41 @@ fn first_bone(
         bone.get(at.0.map(|v| v.round() as i64))
             .is_some_and(|&set| set)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A shell of bone of 60 mm radius in slices of 3 mm, the last of them at `slices`; with a bar that is drawn into
+    /// each slice across it.
+    fn shell(slices: usize, drawn: bool) -> Volume<Hu> {
+        let shape = [50, 50, slices];
+        let bone = |i: usize, j: usize, k: usize| {
+            let off = |n: usize, middle: f64| 3.0 * (n as f64 - middle);
+            let r = off(i, 25.0).hypot(off(j, 25.0)).hypot(off(k, 22.0));
+            (54.0..60.0).contains(&r) || (drawn && (43..47).contains(&j) && (5..45).contains(&i))
+        };
+        let mut data = Vec::new();
+        for k in 0..slices {
+            for j in 0..50 {
+                data.extend((0..50).map(|i| Hu(if bone(i, j, k) { 1200 } else { -1000 })));
+            }
+        }
+        let columns = [0, 1, 2].map(|axis| {
+            let mut column = [0.0; 3];
+            column[axis] = 3.0;
+            Vector::new(column)
+        });
+        let map = Map::from_columns(columns, Point::new([0.0; 3]));
+        Volume::new(shape, data, map).unwrap()
+    }
+
+    #[test]
+    fn what_was_drawn_into_every_slice_is_no_end_of_the_skull() {
+        assert_eq!(end(&shell(45, false)), None);
+        assert_eq!(end(&shell(45, true)), None);
+        let cut = end(&shell(32, true)).unwrap();
+        assert_eq!(cut.place, "top");
+    }
 }

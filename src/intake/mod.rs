@@ -22,13 +22,16 @@ mod archive;
 mod files;
 mod head;
 mod limits;
+mod look;
 mod numbers;
 mod packed;
 mod refusal;
 mod shear;
 mod study;
 
+pub use files::{PIECES_MAX, piece_name, piece_number};
 pub use limits::Limits;
+pub use look::{Group, Look, Missing, look};
 pub use refusal::{FileFault, Refusal, Tenths};
 pub use study::{FileRef, Format, Identity, Input, Study, StudyFacts};
 
@@ -43,14 +46,44 @@ use std::path::Path;
 /// # Errors
 /// [`Refusal`]: why this is not taken, and what to do.
 pub fn read(path: &Path, limits: &Limits) -> Result<Study, Refusal> {
-    let drop = files::scan(path, limits)?;
-    if let [one] = drop.as_slice()
-        && kind(&one.path)? == Kind::Zip
-    {
-        let unpacked = archive::unpack(&one.path, limits)?;
-        return pick(&unpacked.files, limits);
+    let drop = Opened::at(path, limits)?;
+    pick(&drop.files, limits)
+}
+
+/// The files of a drop, those of its archives unpacked.
+struct Opened {
+    files: Vec<DropFile>,
+    /// Deleted with the value.
+    _unpacked: Vec<archive::Unpacked>,
+}
+
+impl Opened {
+    /// Opens every piece of the drop, and numbers the files anew over all of them.
+    fn at(path: &Path, limits: &Limits) -> Result<Self, Refusal> {
+        let (mut all, mut unpacked) = (Vec::new(), Vec::new());
+        let pieces = files::pieces(path).map_err(Refusal::Open)?;
+        for (piece, root) in pieces.iter().enumerate() {
+            let mut found = files::scan(root, limits)?;
+            if let [one] = found.as_slice()
+                && kind(&one.path)? == Kind::Zip
+            {
+                let archive = archive::unpack(&one.path, limits)?;
+                found.clone_from(&archive.files);
+                unpacked.push(archive);
+            }
+            all.extend(found.into_iter().map(|file| DropFile { piece, ..file }));
+            files::bound("files in one drop", all.len() as u64, limits.files as u64)?;
+        }
+        let bytes = all.iter().map(|f| f.bytes).sum();
+        files::bound("bytes in one drop", bytes, limits.total_bytes)?;
+        for (n, file) in (1..).zip(&mut all) {
+            file.file = FileRef(n);
+        }
+        Ok(Self {
+            files: all,
+            _unpacked: unpacked,
+        })
     }
-    pick(&drop, limits)
 }
 
 /// Files among which a volume of another format than DICOM is looked for: a scan and a note or two beside it.
@@ -140,6 +173,7 @@ fn finish(mut study: Study, limits: &Limits) -> Result<Study, Refusal> {
     }
     if limits.head {
         head::check(&study.ct)?;
+        study.findings.extend(cut_off(&study)?);
     }
     study.findings.extend(of_grid(&study.facts, limits));
     study.facts.shape = study.ct.shape();
@@ -149,6 +183,28 @@ fn finish(mut study: Study, limits: &Limits) -> Result<Study, Refusal> {
         .findings
         .sort_by_key(|f| std::cmp::Reverse(f.severity));
     Ok(study)
+}
+
+/// What the end of the scan cuts off. With slices missing by their numbers it is known why, and the scan is refused.
+fn cut_off(study: &Study) -> Result<Option<Finding>, Refusal> {
+    let Some(end) = head::end(&study.ct) else {
+        return Ok(None);
+    };
+    let missing = study.findings.iter().find(|f| f.name == "slices_not_here");
+    if let Some(slices) = missing.and_then(|f| f.value) {
+        return Err(Refusal::CutOff {
+            place: end.place,
+            missing: slices as usize,
+        });
+    }
+    let text = format!(
+        "The scan ends in the skull (at the {}): what lies beyond is not designed. Were all slices copied?",
+        end.place
+    );
+    let finding = Finding::warn("scan_ends_in_skull", text);
+    Ok(Some(
+        finding.value(end.bone_mm2, "mm2").at_most(head::END_MM2),
+    ))
 }
 
 /// Findings on the grid, whatever the format.

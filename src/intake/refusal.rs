@@ -107,6 +107,16 @@ pub enum Refusal {
         /// The usual distance, mm.
         spacing_mm: f64,
     },
+    /// The scan ends within the skull, and slices are missing by their numbers.
+    #[error(
+        "The scan ends in the skull (at the {place}), and {missing} slices are missing by their numbers. Copy the series again, complete; what comes is added to this case."
+    )]
+    CutOff {
+        /// The end, in the patient's words: `top`, `left`, ...
+        place: &'static str,
+        /// Numbers that are not there.
+        missing: usize,
+    },
     /// Distances change along the stack.
     #[error(
         "Slice distances change from {min_mm:.2} to {max_mm:.2} mm along the stack. Send a reconstruction with one slice distance, at most {limit_mm:.1} mm."
@@ -265,6 +275,7 @@ impl Refusal {
             Self::Unreadable { .. } => "unreadable_slices",
             Self::TooFew { .. } => "too_few_slices",
             Self::Gap { .. } => "gap",
+            Self::CutOff { .. } => "cut_off",
             Self::Uneven { .. } => "uneven_slices",
             Self::TooThick { .. } => "thick_slices",
             Self::Conflict { .. } => "conflicting_duplicates",

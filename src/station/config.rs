@@ -52,6 +52,8 @@ pub enum Privacy {
 pub struct Drop {
     /// Where studies are dropped; empty: `DATA/drop`.
     pub folder: PathBuf,
+    /// Group whose members may drop; empty: the folder's rights are left as they are.
+    pub group: String,
     /// A drop is complete when nothing changed for this long, seconds.
     pub quiet_s: f64,
     /// The folder is looked through this often, seconds.
@@ -147,6 +149,7 @@ impl Default for Drop {
     fn default() -> Self {
         Self {
             folder: PathBuf::new(),
+            group: String::new(),
             quiet_s: 10.0,
             rescan_s: 30.0,
         }

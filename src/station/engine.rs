@@ -8,22 +8,27 @@
 //! Here: the mailbox, and one step of one job. What belongs to drops, designer, print and screens lies beside, a file
 //! each.
 
+#[cfg(test)]
+mod copies;
 mod design;
 mod drops;
+mod growth;
 mod print;
 mod retention;
 mod show;
 
 use super::config::Config;
-use super::folders::Folders;
+use super::folders::{Folders, give_to_group};
 use super::link::{Link, LinkStatus, Order, Report};
 use super::requests::Asked;
-use super::step::{Action, Event};
+use super::step::{Action, Event, Place};
 use super::store::{Applied, Begin, Job, Store, StoreError};
-use super::supervise::DesignerSays;
-use super::{Settings, failpoint};
-use crate::status::{Finding, Reply, Severity, Snapshot};
-use design::Work;
+use super::supervise::{Designer, DesignerSays};
+use super::{DropReport, Settings, failpoint};
+use crate::intake::Look;
+use crate::status::{Finding, JobState, Reply, Severity, Snapshot};
+use design::{Launch, Work};
+use growth::Growth;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -45,12 +50,9 @@ pub(super) type Answer = Box<dyn FnOnce(Reply) + Send>;
 /// Everything the engine hears.
 pub(super) enum Input {
     /// A drop has come to rest in the drop folder. Answered with `true` once it is taken.
-    Arrived(String, Box<dyn FnOnce(bool) + Send>),
+    Arrived(String, Look, Box<dyn FnOnce(bool) + Send>),
     /// The drop folder has been looked through.
-    Scanned {
-        /// Entries that will never be taken as they are.
-        stuck: usize,
-    },
+    Scanned(DropReport),
     /// The link said something.
     Link(Report),
     /// A person asks something.
@@ -72,6 +74,7 @@ pub(super) struct Engine {
     mail: Sender<Input>,
     out: watch::Sender<Arc<Snapshot>>,
     work: Option<Work>,
+    launch: Launch,
     runs: u64,
     /// Why no designer could be started, and when to try again.
     designer_fault: Option<(Finding, Instant)>,
@@ -82,7 +85,8 @@ pub(super) struct Engine {
     order_open: bool,
     orphan_since: Option<Instant>,
     scanned: bool,
-    stuck: usize,
+    dropped: DropReport,
+    growth: Growth,
     link_heard: bool,
     pub(super) disk: Option<Finding>,
     drop_gone: Option<Finding>,
@@ -105,6 +109,15 @@ impl Engine {
         out: watch::Sender<Arc<Snapshot>>,
     ) -> Result<Self, StoreError> {
         let folders = Folders::make(&config.data, &config.drop_folder())?;
+        let mut settings = settings;
+        let group = config.drop.group.trim();
+        if !group.is_empty()
+            && let Err(error) = give_to_group(folders.data(), folders.drop_folder(), group)
+        {
+            tracing::error!(%error, "nobody else may drop");
+            let finding = Finding::warn("drop_group", error.to_string());
+            settings.attention.push(finding);
+        }
         let store = Store::open(folders.data(), settings.seed)?;
         let revision = out.borrow().revision;
         Ok(Self {
@@ -116,6 +129,7 @@ impl Engine {
             mail,
             out,
             work: None,
+            launch: |command, tell| Designer::start(command, tell),
             runs: 0,
             designer_fault: None,
             status: LinkStatus::default(),
@@ -123,7 +137,8 @@ impl Engine {
             order_open: false,
             orphan_since: None,
             scanned: false,
-            stuck: 0,
+            dropped: DropReport::default(),
+            growth: Growth::default(),
             link_heard: false,
             disk: None,
             drop_gone: None,
@@ -152,13 +167,18 @@ impl Engine {
         if let Some(code) = self.store.last_case()? {
             self.export(&code);
         }
-        let moving = self.folders.in_work();
+        let moving = self.folders.in_place(Place::Work);
         for job in self.store.all()? {
+            // A copy may go on in what was taken, whether or not the station lives.
+            if job.state == JobState::AwaitingRelease || self.hours_since(&job.changed) < 1 {
+                self.growth.watch(&job.code, self.folders.print(&job.code));
+            }
             if let Some(design) = &job.design {
                 self.weights.clone_from(&design.weights);
             }
             // What is over and in its place needs no look.
-            if job.state.is_over() && job.source.is_empty() && !moving.contains(&job.code) {
+            let pending = !self.store.pending(&job.code)?.is_empty();
+            if job.state.is_over() && !pending && !moving.contains(&job.code) {
                 continue;
             }
             let event = Event::StationStarted {
@@ -187,8 +207,8 @@ impl Engine {
 
     fn hear(&mut self, input: Input) {
         match input {
-            Input::Arrived(name, answer) => answer(self.take(&name)),
-            Input::Scanned { stuck } => (self.scanned, self.stuck) = (true, stuck),
+            Input::Arrived(name, look, answer) => answer(self.take(&name, &look)),
+            Input::Scanned(report) => (self.scanned, self.dropped) = (true, report),
             Input::Link(report) => self.hear_link(report),
             Input::Stopped => self.stopped(),
             Input::Ask(asked, answer) => {
@@ -217,6 +237,7 @@ impl Engine {
         let away = self.no_printer();
         self.dirty |= away != self.printer_away;
         self.printer_away = away;
+        self.look_for_growth();
         // A design made for a machine or a material that is not there would be thrown away.
         let may_design = self
             .settings
@@ -303,6 +324,7 @@ impl Engine {
         for action in actions {
             self.act(&job, action);
         }
+        self.forget_if_over(&job);
         // What is not recorded has nothing to export: the link says twice a second that it prints.
         if recorded {
             self.export(code);

@@ -1,14 +1,20 @@
 //! Folders: what lies where under DATA, and moves that a power cut can interrupt at any point.
 //!
-//! Holds: a drop is in exactly one of `drop/`, `work/CODE/`, `done/CODE/`, `quarantine/CODE/`; moving it again to
-//!        where it is does nothing. Files are written beside, synced, renamed.
-//!        Across file systems a drop is copied, hashed on both sides, and only then removed; links arrive as links.
-//! Never: changes or deletes an original; follows a link out of the drop folder; keeps the name a drop had (it may
-//!        be a patient's): it is called `input` from then on.
+//! Holds: each piece of a drop is in exactly one of `drop/`, `work/CODE/`, `done/CODE/`, `quarantine/CODE/`; moving it
+//!        again to where it is does nothing. Files are written beside, synced, renamed.
+//!        Across file systems, or where the owner's rights allow no move, a drop is copied, hashed on both sides, and
+//!        only then removed; links arrive as links.
+//! Never: changes an original, or deletes one but for strict privacy; follows a link out of the drop folder; keeps the
+//!        name a drop had (it may be a patient's): it is called `input` from then on, later pieces `input-2` and so on.
 
 mod carry;
+mod rights;
+
+pub(super) use rights::give_to_group;
 
 use super::step::Place;
+use crate::intake::drop::{is_own_entry, print_of};
+use crate::intake::{piece_name, piece_number};
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -17,6 +23,17 @@ use std::path::{Path, PathBuf};
 
 /// Endings that readers go by; any other is dropped with the name.
 const ENDINGS: [&str; 7] = [".nii.gz", ".nii", ".nrrd", ".nhdr", ".zip", ".dcm", ".gz"];
+
+/// What came of taking a piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It is in its place and no more in the drop folder.
+    Moved,
+    /// It is in its place, and what was dropped can not be removed for its rights.
+    Copied,
+    /// There is no such thing.
+    Gone,
+}
 
 /// Paths under the data folder.
 #[derive(Clone, Debug)]
@@ -29,8 +46,18 @@ impl Folders {
     /// Makes what is missing.
     pub fn make(data: &Path, drop: &Path) -> io::Result<Self> {
         private_dir(data)?;
-        for name in ["cases", "work", "done", "quarantine", "run", "upload"] {
+        for name in [
+            "cases",
+            "work",
+            "done",
+            "quarantine",
+            "run",
+            "upload",
+            "printer",
+        ] {
             private_dir(&data.join(name))?;
+            // Made by another part of the program it may be as open as the umask; these are ours alone.
+            let _ = fs::set_permissions(data.join(name), Permissions::from_mode(0o700));
         }
         // The drop folder may be a share with rights of its own: made if missing, never changed.
         fs::create_dir_all(drop)?;
@@ -69,55 +96,131 @@ impl Folders {
         self.data.join("upload")
     }
 
-    /// The drop of `code`, wherever it lies now.
-    pub fn input(&self, code: &str) -> Option<PathBuf> {
-        [Place::Work, Place::Done, Place::Quarantine]
+    /// The pieces of the drop of `code`, wherever they lie now, in the order in which they came.
+    pub fn inputs(&self, code: &str) -> Vec<PathBuf> {
+        let places = [Place::Work, Place::Done, Place::Quarantine];
+        let mut found: Vec<(u32, PathBuf)> = places
             .into_iter()
-            .find_map(|place| input_in(&self.place(place, code)))
+            .flat_map(|place| pieces_in(&self.place(place, code)))
+            .collect();
+        found.sort();
+        found.into_iter().map(|(_, path)| path).collect()
     }
 
-    /// Moves the drop of `code` to `place`. `source` is its name in the drop folder while it has not been taken.
-    /// Doing it again does nothing. `false`: there is no such drop any more.
-    pub fn move_to(&self, place: Place, code: &str, source: &str) -> io::Result<bool> {
-        let from = match self.input(code) {
-            Some(path) => path,
-            None if source.is_empty() => return Ok(false),
-            None => self.drop.join(source),
+    /// What a designer is given of `code`: its one piece, or the folder that holds several.
+    pub fn input(&self, code: &str) -> Option<PathBuf> {
+        match self.inputs(code).as_slice() {
+            [] => None,
+            [one] => Some(one.clone()),
+            [first, ..] => first.parent().map(Path::to_path_buf),
+        }
+    }
+
+    /// A number that changes when the files of the drop of `code` do.
+    pub fn print(&self, code: &str) -> i64 {
+        let inputs = self.inputs(code);
+        let folder = inputs.first().and_then(|path| path.parent());
+        let is_note = |name: &str| piece_of(name).is_none();
+        folder.map_or(0, |folder| print_of(folder, is_note).cast_signed())
+    }
+
+    /// A number that changes when what lies in the drop folder under `name` does.
+    pub fn print_in_drop(&self, name: &str) -> i64 {
+        print_of(&self.drop.join(name), |_| false).cast_signed()
+    }
+
+    /// Names in the drop folder.
+    pub fn dropped(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.drop).into_iter().flatten().flatten();
+        entries
+            .filter_map(|e| e.file_name().into_string().ok())
+            .collect()
+    }
+
+    /// Takes piece `n` of `code` out of the drop folder, where it is called `name`, to `place`. Doing it again does
+    /// nothing.
+    pub fn take(&self, place: Place, code: &str, n: u32, name: Option<&str>) -> io::Result<Taken> {
+        let from = name.map(|name| self.drop.join(name));
+        let there = (self.inputs(code).into_iter())
+            .find(|path| file_name(path).and_then(piece_of) == Some(n));
+        if let Some(taken) = there {
+            if let Some(from) = from {
+                self.finish_removal(&taken, &from)?;
+            }
+            return Ok(Taken::Moved);
+        }
+        let Some(from) = from.filter(|from| fs::symlink_metadata(from).is_ok()) else {
+            return Ok(Taken::Gone);
         };
         let target = self.place(place, code);
-        if !source.is_empty() && from.parent() != Some(&self.drop) {
-            self.finish_removal(&from, source)?;
-        }
-        if from.parent() == Some(&target) {
-            return Ok(true);
-        }
-        if fs::symlink_metadata(&from).is_err() {
-            return Ok(false);
-        }
         private_dir(&target)?;
-        let name = format!("input{}", ending(&from));
-        carry::move_path(&from, &target.join(name))?;
-        if let Some(old) = from.parent().filter(|p| *p != self.drop) {
+        let name = format!("{}{}", piece_name(n), ending(&from));
+        match carry::move_path(&from, &target.join(name))? {
+            true => Ok(Taken::Moved),
+            false => Ok(Taken::Copied),
+        }
+    }
+
+    /// Moves all that was taken of `code` to `place`. Doing it again does nothing. `false`: nothing was taken.
+    pub fn move_to(&self, place: Place, code: &str) -> io::Result<bool> {
+        let target = self.place(place, code);
+        let inputs = self.inputs(code);
+        for from in &inputs {
+            let Some(old) = from.parent().filter(|old| *old != target) else {
+                continue;
+            };
+            private_dir(&target)?;
+            carry::move_path(from, &target.join(from.file_name().unwrap_or_default()))?;
             let _ = fs::remove_file(old.join("REASON.txt"));
-            // Goes only when it is empty, as it should be.
+            // Goes only when it is empty, as it should be in the end.
             let _ = fs::remove_dir(old);
         }
+        Ok(!inputs.is_empty())
+    }
+
+    /// Gives `code` what `first` has of the same scan, as links to the same files, beside its own. Doing it again does
+    /// nothing. `false`: nothing is kept of `first`.
+    pub fn borrow(&self, first: &str, code: &str) -> io::Result<bool> {
+        let target = self.place(Place::Work, code).join(piece_name(0));
+        if target.exists() {
+            return Ok(true);
+        }
+        let inputs = self.inputs(first);
+        if inputs.is_empty() {
+            return Ok(false);
+        }
+        private_dir(&self.place(Place::Work, code))?;
+        carry::beside(&target, |part| {
+            private_dir(part)?;
+            for input in &inputs {
+                carry::link(input, &part.join(input.file_name().unwrap_or_default()))?;
+            }
+            Ok(())
+        })?;
         Ok(true)
     }
 
-    /// A copy into `taken` was cut before its source was removed: what is the same in both is removed now. What
-    /// differs is another drop of the same name.
-    fn finish_removal(&self, taken: &Path, source: &str) -> io::Result<()> {
-        let left = self.drop.join(source);
-        if fs::symlink_metadata(&left).is_err() {
+    /// Deletes what was dropped for `code`; `false`: nothing was there.
+    pub fn forget(&self, code: &str) -> io::Result<bool> {
+        let inputs = self.inputs(code);
+        for input in &inputs {
+            carry::remove(input)?;
+            if let Some(folder) = input.parent() {
+                let _ = fs::remove_file(folder.join("REASON.txt"));
+                let _ = fs::remove_dir(folder);
+            }
+        }
+        Ok(!inputs.is_empty())
+    }
+
+    /// A copy was cut before its source was removed: what is the same in both is removed now. What differs is another
+    /// drop of the same name.
+    fn finish_removal(&self, taken: &Path, left: &Path) -> io::Result<()> {
+        if fs::symlink_metadata(left).is_err() {
             return Ok(());
         }
-        let copied = carry::entries(taken)?;
-        if carry::entries(&left)? == copied {
-            carry::remove_copied(&left, &copied)?;
-            sync_dir(Some(&self.drop))?;
-        }
-        Ok(())
+        carry::remove_if_same(left, taken)?;
+        sync_dir(Some(&self.drop))
     }
 
     /// Moves an uploaded file or folder into the drop folder, under a name that tells nothing.
@@ -126,15 +229,21 @@ impl Folders {
             .into_iter()
             .find(|e| ending.to_lowercase().ends_with(e));
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let target = self
-            .drop
-            .join(format!("upload-{name}{}", known.unwrap_or("")));
-        carry::move_path(path, &target)
+        let known = known.unwrap_or("");
+        if path.is_dir() || is_own_entry(known) {
+            let target = self.drop.join(format!("upload-{name}{known}"));
+            return carry::move_path(path, &target).map(drop);
+        }
+        // In a folder of its own: loose files of one examination are put together, uploads are not.
+        let folder = path.with_extension("folder");
+        fs::create_dir(&folder)?;
+        fs::rename(path, folder.join(format!("1{known}")))?;
+        carry::move_path(&folder, &self.drop.join(format!("upload-{name}"))).map(drop)
     }
 
-    /// Codes whose drop lies in `work/`.
-    pub(super) fn in_work(&self) -> BTreeSet<String> {
-        let entries = fs::read_dir(self.data.join("work"));
+    /// Codes that have a folder in `place`.
+    pub(super) fn in_place(&self, place: Place) -> BTreeSet<String> {
+        let entries = fs::read_dir(self.data.join(folder_of(place)));
         let names = entries.into_iter().flatten().flatten();
         names
             .filter_map(|e| e.file_name().into_string().ok())
@@ -176,12 +285,15 @@ impl Folders {
     }
 
     fn place(&self, place: Place, code: &str) -> PathBuf {
-        let folder = match place {
-            Place::Work => "work",
-            Place::Done => "done",
-            Place::Quarantine => "quarantine",
-        };
-        self.data.join(folder).join(code)
+        self.data.join(folder_of(place)).join(code)
+    }
+}
+
+fn folder_of(place: Place) -> &'static str {
+    match place {
+        Place::Work => "work",
+        Place::Done => "done",
+        Place::Quarantine => "quarantine",
     }
 }
 
@@ -226,15 +338,22 @@ fn sync_dir(folder: Option<&Path>) -> io::Result<()> {
     }
 }
 
-fn input_in(folder: &Path) -> Option<PathBuf> {
-    fs::read_dir(folder)
-        .ok()?
-        .flatten()
+/// The pieces in a folder of a case.
+fn pieces_in(folder: &Path) -> Vec<(u32, PathBuf)> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
         .map(|e| e.path())
-        .find(|p| {
-            let name = p.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-            name.starts_with("input") && !name.ends_with(".part")
-        })
+        .filter_map(|path| Some((piece_of(file_name(&path)?)?, path)))
+        .collect()
+}
+
+/// The number of a piece that is whole.
+fn piece_of(name: &str) -> Option<u32> {
+    piece_number(name).filter(|_| !name.ends_with(".part"))
+}
+
+fn file_name(path: &Path) -> Option<&str> {
+    path.file_name().and_then(|n| n.to_str())
 }
 
 fn ending(path: &Path) -> &'static str {

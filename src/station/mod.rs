@@ -10,8 +10,9 @@
 //! The way of an event: [`Handle`] → `engine` (one thread) → [`store`] → [`step()`] → back to `engine`, which acts:
 //! `folders` move, `supervise` starts a designer, [`link`] carries an order. `requests` is what people may ask.
 
+use crate::intake::Look;
 use crate::status::{Finding, Snapshot};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -39,7 +40,7 @@ pub use config::{Config, ConfigError};
 pub use desk::HISTORY_MAX;
 pub use engine::{FREE_MIB_MIN, QUEUE_MAX};
 pub use folders::Folders;
-pub use step::{Action, DEATHS_MAX, Event, Place, RESTARTS_MAX, Release, step};
+pub use step::{Action, DEATHS_MAX, Event, Piece, Place, RESTARTS_MAX, Release, step};
 pub use store::{Job, Store, StoreError};
 
 use engine::{Engine, Input};
@@ -66,6 +67,17 @@ pub struct Settings {
     pub attention: Vec<Finding>,
 }
 
+/// What was seen in the drop folder and is not taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DropReport {
+    /// Entries that will never be taken as they are.
+    pub stuck: usize,
+    /// Entries that the station may not read.
+    pub unreadable: usize,
+    /// Files that end too early and are waited for.
+    pub waiting: usize,
+}
+
 /// The way to a running station; may be cloned and used from any thread.
 #[derive(Clone)]
 pub struct Handle {
@@ -77,6 +89,7 @@ pub struct Handle {
     monotonic: Monotonic,
     persons: u32,
     material: String,
+    program: PathBuf,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
@@ -116,6 +129,7 @@ pub fn start(
     let link = link(Mailbox(mail.clone()));
     let monotonic = settings.monotonic.clone();
     let (persons, material) = (config.release.persons, config.material.name.clone());
+    let program = settings.program.clone();
     let mut engine = Engine::new(config, settings, link.clone(), mail.clone(), out)?;
     let folders = engine.folders().clone();
     engine.recover()?;
@@ -132,6 +146,7 @@ pub fn start(
         monotonic,
         persons,
         material,
+        program,
         thread: Arc::new(Mutex::new(Some(thread))),
     })
 }
@@ -147,19 +162,31 @@ impl Handle {
         &self.folders
     }
 
-    /// A drop has come to rest in the drop folder under this name. `true` once it is taken out of it.
+    /// A drop has come to rest in the drop folder under this name, and nothing is known of it. `true` once it is
+    /// taken out of it.
     pub fn arrived(&self, name: &str) -> bool {
+        self.arrived_as(name, Look::default())
+    }
+
+    /// A drop has come to rest in the drop folder under this name, and this was seen in it. `true` once it is taken.
+    pub fn arrived_as(&self, name: &str, look: Look) -> bool {
         let (tx, rx) = mpsc::sync_channel(1);
         let answer = Box::new(move |taken| {
             let _ = tx.send(taken);
         });
         // Copying a drop across file systems may take its time.
-        self.mail.send(Input::Arrived(name.into(), answer)).is_ok() && rx.recv().unwrap_or(false)
+        let sent = self.mail.send(Input::Arrived(name.into(), look, answer));
+        sent.is_ok() && rx.recv().unwrap_or(false)
     }
 
-    /// The drop folder has been looked through; `stuck` entries in it will never be taken as they are.
-    pub fn scanned(&self, stuck: usize) {
-        let _ = self.mail.send(Input::Scanned { stuck });
+    /// The drop folder has been looked through.
+    pub fn scanned(&self, report: DropReport) {
+        let _ = self.mail.send(Input::Scanned(report));
+    }
+
+    /// The program that looks at drops and designs.
+    pub fn program(&self) -> &Path {
+        &self.program
     }
 
     /// Ends the engine and waits for it. A designer at work is ended; the link goes on.

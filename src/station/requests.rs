@@ -53,6 +53,7 @@ impl Engine {
         match &asked.request {
             Request::Release(release) => {
                 let job = self.find(&release.code)?;
+                self.nothing_more_came(&job.code)?;
                 let release = self.check_release(&job, release, &asked.persons)?;
                 self.do_step(&job.code, &Event::Released(release), name, asked)
             }

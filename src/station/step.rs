@@ -31,6 +31,15 @@ pub struct Release {
     pub side: Side,
 }
 
+/// A piece of a scan that came after the case was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// The tag of its name in the drop folder.
+    pub source: String,
+    /// Keys of the series in it.
+    pub series: Vec<String>,
+}
+
 /// Everything that can happen to a job.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
@@ -66,6 +75,8 @@ pub enum Event {
         /// The rule; empty: a person.
         rule: String,
     },
+    /// More of the scan came: a piece in the drop folder, or (`None`) what was taken has grown.
+    ScanGrew(Option<Piece>),
     /// A person wants the job tried anew.
     RetryAsked,
     /// A person wants a stopped print to be released anew.
@@ -186,6 +197,19 @@ pub fn step(state: JobState, event: &Event) -> Option<(JobState, Vec<Action>)> {
             S::Printed | S::Refused | S::Failed | S::Rejected | S::Cancelled | S::Stopped,
             E::PutAwayAsked { .. },
         ) => stay(),
+
+        // --- more of the scan came: it is designed anew, and what was shown for release is no longer valid ------
+        (S::Received | S::AwaitingRelease | S::Refused | S::Failed, E::ScanGrew(_)) => {
+            go(S::Received, [A::Place(Place::Work)])
+        }
+        (S::Reading | S::Designing, E::ScanGrew(_)) => {
+            go(S::Received, [A::StopDesigner, A::Place(Place::Work)])
+        }
+        // What was released or given up stays as it is: what came later is a case of its own.
+        (
+            S::Printing | S::Paused | S::Printed | S::Rejected | S::Cancelled | S::Stopped,
+            E::ScanGrew(_),
+        ) => None,
 
         // --- a restart finishes what the last commit promised -------------------------------------------------
         (S::AwaitingRelease | S::Rejected | S::Cancelled, E::StationStarted { .. }) => {
@@ -372,6 +396,7 @@ impl Event {
             Self::CancelAsked => "cancel_asked",
             Self::Rejected(_) => "rejected",
             Self::PutAwayAsked { .. } => "put_away",
+            Self::ScanGrew(_) => "scan_grew",
             Self::RetryAsked => "retry_asked",
             Self::PrintAgainAsked => "print_again_asked",
             Self::LinkPaused => "link_paused",

@@ -89,6 +89,16 @@ impl Designer {
     }
 }
 
+#[cfg(test)]
+impl Designer {
+    /// One that does nothing.
+    pub(super) fn idle() -> Self {
+        Self {
+            end: Arc::default(),
+        }
+    }
+}
+
 impl Drop for Designer {
     fn drop(&mut self) {
         self.end.store(true, Ordering::Relaxed);

@@ -1,6 +1,6 @@
 //! Uploads: a scan comes by the page or by `curl`, grows in a folder of its own and is moved into the drop folder.
 //!
-//! Holds: bounded in bytes and files while it streams; nothing of the client's names is kept but a known ending; an
+//! Holds: bounded in bytes and files while it streams; what is empty is refused; nothing of the client's names is kept but a known ending; an
 //!        upload that breaks off leaves nothing behind.
 
 use super::Shared;
@@ -115,7 +115,13 @@ pub(super) async fn upload(
         files(multipart, &growing.0, &mut room).await?
     } else {
         let body: Body = request.into_body();
-        write(&growing.0, body.into_data_stream(), &mut room).await?;
+        let bytes = write(&growing.0, body.into_data_stream(), &mut room).await?;
+        if bytes == 0 {
+            return Err(Fault::bad(
+                "The upload is empty.",
+                "Send the scan itself, or choose it anew.",
+            ));
+        }
         (growing.0.clone(), name.name)
     };
     let hand_in = shared.desk.hand_in.clone();
@@ -143,17 +149,24 @@ async fn files(
         if count == FILES_MAX {
             return Err(Fault::bad("Too many files.", "Send one series, or a zip."));
         }
-        write(&folder.join(format!("{count:06}")), field, room).await?;
+        if name.is_empty() {
+            // A form sends this when nothing was chosen.
+            return Err(no_file());
+        }
+        let bytes = write(&folder.join(format!("{count:06}")), field, room).await?;
+        if bytes == 0 {
+            return Err(Fault::bad(
+                format!("File {} of the upload is empty.", count + 1),
+                "Copy it again, or leave it out.",
+            ));
+        }
         if count == 0 {
             first = name;
         }
         count += 1;
     }
     match count {
-        0 => Err(Fault::bad(
-            "There is no file in the form.",
-            "Choose the files of one scan.",
-        )),
+        0 => Err(no_file()),
         1 => {
             // A single file stands for itself; the folder around it is Growing's to remove.
             let single = folder.with_extension("one");
@@ -173,15 +186,24 @@ async fn next_field(form: &mut Multipart) -> Result<Option<Field<'_>>, Fault> {
     }
 }
 
+fn no_file() -> Fault {
+    Fault::bad(
+        "There is no file in the form.",
+        "Choose the files of one scan.",
+    )
+}
+
 fn broke_off() -> Fault {
     Fault::bad("The upload broke off.", "Send it again.")
 }
 
+/// Writes a file; how many bytes it has.
 async fn write<E>(
     path: &Path,
     mut pieces: impl Stream<Item = Result<axum::body::Bytes, E>> + Unpin,
     room: &mut Room,
-) -> Result<(), Fault> {
+) -> Result<u64, Fault> {
+    let mut total = 0;
     let mut file = File::create(path).await.map_err(full)?;
     while let Some(piece) = tokio::time::timeout(PIECE_MAX, pieces.next())
         .await
@@ -189,9 +211,11 @@ async fn write<E>(
     {
         let piece = piece.map_err(|_| broke_off())?;
         room.take(piece.len() as u64).await?;
+        total += piece.len() as u64;
         file.write_all(&piece).await.map_err(full)?;
     }
-    file.sync_all().await.map_err(full)
+    file.sync_all().await.map_err(full)?;
+    Ok(total)
 }
 
 fn full(_: std::io::Error) -> Fault {

@@ -2,7 +2,7 @@
 
 use crate::station::{Bench, DESIGNS, PIN, status};
 use calvaria::station::link::{Phase, Report};
-use calvaria::station::{Event, Handle, Store};
+use calvaria::station::{DropReport, Event, Handle, Store};
 use calvaria::status::{
     ActId, Finding, JobState, NotReady, Person, Pin, PrinterState, ReleaseAct, Request, Snapshot,
     Terms,
@@ -183,7 +183,7 @@ fn an_old_case_is_found_by_its_code_and_in_the_history() {
 #[test]
 fn the_part_lies_on_the_bed_until_somebody_says_otherwise() {
     let b = Bench::new(DESIGNS);
-    b.handle.scanned(0);
+    b.handle.scanned(DropReport::default());
     let not_ready = |b: &Bench| b.handle.snapshots().borrow().not_ready();
     let (code, hash) = b.printing();
     assert_eq!(not_ready(&b), Some(NotReady::Busy));

@@ -14,6 +14,7 @@ mod cone;
 mod demo;
 mod design;
 mod display;
+mod drops;
 mod evaluate;
 mod house;
 mod household;

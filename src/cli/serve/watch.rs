@@ -1,17 +1,19 @@
-//! The drop folder's watch: what intake finds complete is handed to the station.
+//! The drop folder's watch: what intake finds complete is looked at and handed to the station.
 //!
 //! In:    the drop folder; how long an entry must be quiet; how often it is looked through.
-//! Out:   [`Handle::arrived`] for each complete entry, again and again until the station takes it; how many entries
-//!        can never be taken as they are.
-//! Holds: the scan is the truth, events only wake it.
+//! Out:   [`Handle::arrived_as`] for each complete entry, again and again until the station takes it; how many entries
+//!        can not be taken as they are, or are waited for.
+//! Holds: the scan is the truth, events only wake it. A process of its own reads the files of an entry.
 
-use crate::intake::drop::DropFolder;
-use crate::intake::drop::is_foreign;
-use crate::station::Handle;
+use crate::intake::Look;
+use crate::intake::drop::{Arrivals, DropFolder, is_foreign};
+use crate::station::{DropReport, Handle};
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::DirEntry;
-use std::path::{Path, PathBuf};
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -20,10 +22,18 @@ const SETTLE: Duration = Duration::from_millis(200);
 
 /// Entries of one folder that are looked at for a file.
 const ENTRIES_LOOKED_AT: usize = 10_000;
+/// Longest look at one entry; after it the entry is taken as it is.
+const LOOK_MAX: Duration = Duration::from_secs(120);
+/// Memory of a look, MiB; above it the entry is taken as it is.
+const LOOK_MIB_MAX: u64 = 3000;
+/// How often its time and memory are looked at.
+const LOOK_STEP: Duration = Duration::from_millis(200);
+/// Longest answer of a look, bytes.
+const ANSWER_MAX: u64 = 4 << 20;
 
 /// Watches for ever.
 pub(super) fn watch(handle: &Handle, quiet: Duration, rescan: Duration) {
-    let mut folder = DropFolder::new(handle.folders().drop_folder(), quiet);
+    let folder = DropFolder::new(handle.folders().drop_folder(), quiet);
     let (wake, woken) = mpsc::sync_channel(1);
     // Full means that it is awake already.
     let waker = folder.waker(move || {
@@ -33,16 +43,20 @@ pub(super) fn watch(handle: &Handle, quiet: Duration, rescan: Duration) {
         tracing::warn!("no events from the drop folder; it is looked through every {rescan:?}");
     }
     let started = Instant::now();
-    let mut offered: Vec<PathBuf> = Vec::new();
+    let mut arrivals = Arrivals::new(folder);
     let mut stuck = Stuck::default();
     loop {
         let now_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        match folder.scan(now_ms) {
-            Ok(ready) => offered.extend(ready.into_iter().map(|r| r.path)),
-            Err(error) => tracing::error!(kind = ?error.kind(), "the drop folder can not be read"),
+        let look = |path: &Path| look_at(handle.program(), path).unwrap_or_default();
+        let take = |name: &str, look: &Look| handle.arrived_as(name, look.clone());
+        if let Err(error) = arrivals.scan(now_ms, look, take) {
+            tracing::error!(kind = ?error.kind(), "the drop folder can not be read or sorted");
         }
-        offered.retain(|path| !take(handle, path));
-        handle.scanned(stuck.count(handle.folders().drop_folder(), quiet));
+        handle.scanned(DropReport {
+            stuck: stuck.count(handle.folders().drop_folder(), quiet),
+            unreadable: arrivals.unreadable(),
+            waiting: arrivals.waiting(),
+        });
         // What was seen once has to be seen again after the quiet time, whether or not somebody wakes us.
         match woken.recv_timeout(quiet.min(rescan)) {
             Ok(()) => std::thread::sleep(SETTLE),
@@ -53,16 +67,48 @@ pub(super) fn watch(handle: &Handle, quiet: Duration, rescan: Duration) {
     }
 }
 
-/// `true` when there is nothing more to do about it.
-fn take(handle: &Handle, path: &Path) -> bool {
-    if path.symlink_metadata().is_err() {
-        return true;
+/// What a process of its own sees in an entry; `None` when it does not say.
+fn look_at(program: &Path, path: &Path) -> Option<Look> {
+    let mut child = Command::new(program)
+        .args(["designer", "--look", "--input"])
+        .arg(path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    let out = child.stdout.take()?;
+    let (tell, told) = mpsc::channel();
+    let reader = std::thread::spawn(move || {
+        let mut text = String::new();
+        let read = out.take(ANSWER_MAX).read_to_string(&mut text);
+        // Nobody waits any more when the look took too long.
+        let _ = tell.send(read.map(|_| text));
+    });
+    let by = Instant::now() + LOOK_MAX;
+    let text = loop {
+        match told.recv_timeout(LOOK_STEP) {
+            Err(mpsc::RecvTimeoutError::Timeout)
+                if Instant::now() < by && resident_mib(child.id()) < LOOK_MIB_MAX => {}
+            other => break other,
+        }
+    };
+    if text.is_err() {
+        tracing::warn!("the look at a drop took too long or too much memory");
     }
-    match path.file_name().and_then(|n| n.to_str()) {
-        Some(name) => handle.arrived(name),
-        // It is counted among what is stuck.
-        None => true,
-    }
+    // Done, or to be ended; either way it has to be waited for.
+    let _ = child.kill();
+    let _ = child.wait();
+    let _ = reader.join();
+    serde_json::from_str(&text.ok()?.ok()?).ok()
+}
+
+/// Resident memory of a process, MiB; 0 when it is gone.
+fn resident_mib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find(|l| l.starts_with("VmRSS:"));
+    let kib = line.and_then(|l| l.split_whitespace().nth(1)?.parse::<u64>().ok());
+    kib.unwrap_or(0) / 1024
 }
 
 /// What lies in the drop folder and can never be taken: since when it has been seen.
@@ -107,7 +153,12 @@ fn is_stuck(entry: &DirEntry) -> bool {
 fn holds_file(folder: &Path) -> bool {
     let (mut open, mut left) = (vec![folder.to_path_buf()], ENTRIES_LOOKED_AT);
     while let Some(folder) = open.pop() {
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let list = match std::fs::read_dir(folder) {
+            // What may not be read is said by itself.
+            Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => return true,
+            list => list,
+        };
+        for entry in list.into_iter().flatten().flatten() {
             left -= 1;
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() => open.push(entry.path()),

@@ -9,6 +9,9 @@ use crate::status::Finding;
 use crate::volume::{Hu, Volume};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Missing numbers for one slice that are believed to be missing slices.
+const NUMBERS_TRUSTED: usize = 4;
+
 /// Facts of the chosen series.
 pub(super) fn facts(choice: &Choice, headers: &[Header], ct: &Volume<Hu>) -> StudyFacts {
     let used = || choice.stack.order.iter().map(|m| &headers[m.header]);
@@ -87,6 +90,46 @@ pub(super) fn of_series(choice: &Choice, headers: &[Header]) -> Vec<Finding> {
     findings
 }
 
+/// Numbers of slices that are named and not there. InstanceNumber begins at 1 nearly everywhere; a scout of the same
+/// series may hold one, so as many as there are other images are forgiven. Numbers that do not run with the positions
+/// were given by somebody who renumbered, and tell nothing.
+pub(super) fn not_here(choice: &Choice, headers: &[Header], others: usize) -> Option<Finding> {
+    let chosen = &headers[choice.stack.order[0].header];
+    let of_series = || (headers.iter()).filter(|h| !h.enhanced && h.series == chosen.series);
+    let numbers: BTreeSet<i64> = of_series().filter_map(|h| h.number).collect();
+    let here = of_series().count();
+    let (last, count) = (*numbers.last()?, numbers.len());
+    let along = choice
+        .stack
+        .order
+        .iter()
+        .filter_map(|m| headers[m.header].number);
+    if count < here || *numbers.first()? < 1 || !runs_one_way(along) {
+        return None;
+    }
+    // Numbers far beyond the count are somebody's own scheme.
+    let missing = usize::try_from(last).ok()?.saturating_sub(count);
+    if missing <= others || missing > NUMBERS_TRUSTED * count {
+        return None;
+    }
+    let first_missing = (1..=last).find(|n| !numbers.contains(n))?;
+    let text = format!(
+        "The slices are numbered up to {last}, and {missing} of these numbers are not there (the first is {first_missing}). Were all slices copied?"
+    );
+    Some(
+        Finding::warn("slices_not_here", text)
+            .value(missing as f64, "slices")
+            .at_most(0.0),
+    )
+}
+
+/// Only rising, or only falling.
+fn runs_one_way(numbers: impl Iterator<Item = i64> + Clone) -> bool {
+    let next = numbers.clone().skip(1);
+    let steps = || numbers.clone().zip(next.clone());
+    steps().all(|(a, b)| a < b) || steps().all(|(a, b)| a > b)
+}
+
 /// A body part that is not the head's is often a wrong label: told, not refused.
 fn body_part<'a>(mut used: impl Iterator<Item = &'a Header>) -> Option<Finding> {
     let heads = [
@@ -155,5 +198,17 @@ pub(super) fn describe(other: &Other) -> String {
         Other::Modality(name) => format!("image or report of modality {name}"),
         Other::Directory => "DICOMDIR".into(),
         Other::NoCt => "DICOM object that is no CT image".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::runs_one_way;
+
+    #[test]
+    fn numbers_are_believed_when_they_run_with_the_positions() {
+        let runs = |numbers: &[i64]| runs_one_way(numbers.iter().copied());
+        assert!(runs(&[1, 2, 5]) && runs(&[9, 4, 3]));
+        assert!(!runs(&[1, 5, 2]) && !runs(&[3, 3, 2]));
     }
 }

@@ -17,6 +17,35 @@ const LEGACY_ENHANCED_CT: &str = "1.2.840.10008.5.1.4.1.1.2.2";
 const SECONDARY_CAPTURE: &str = "1.2.840.10008.5.1.4.1.1.7";
 const MEDIA_DIRECTORY: &str = "1.2.840.10008.1.3.10";
 
+/// Modalities that may be named: the terms of PS3.3 C.7.3.1.1.1 that come with images or reports of heads.
+const MODALITIES: [&str; 36] = [
+    "AR", "ASMT", "BI", "BMD", "CR", "CT", "DX", "ECG", "ES", "GM", "IO", "IVUS", "KO", "MG", "MR",
+    "NM", "OCT", "OP", "OT", "PR", "PT", "PX", "REG", "RF", "RG", "RTDOSE", "RTIMAGE", "RTPLAN",
+    "RTSTRUCT", "SC", "SEG", "SM", "SR", "US", "XA", "XC",
+];
+
+/// Makers of scanners by a part of their name, upper-case, and as they are written down.
+const MAKERS: [(&str, &str); 18] = [
+    ("SIEMENS", "SIEMENS"),
+    ("GE MEDICAL", "GE MEDICAL SYSTEMS"),
+    ("GE HEALTHCARE", "GE HEALTHCARE"),
+    ("PHILIPS", "Philips"),
+    ("MARCONI", "Marconi"),
+    ("PICKER", "Picker"),
+    ("ELSCINT", "Elscint"),
+    ("TOSHIBA", "TOSHIBA"),
+    ("CANON", "Canon"),
+    ("HITACHI", "Hitachi"),
+    ("FUJIFILM", "FUJIFILM"),
+    ("SHIMADZU", "Shimadzu"),
+    ("NEUSOFT", "Neusoft"),
+    ("UIH", "UIH"),
+    ("UNITED IMAGING", "UIH"),
+    ("SAMSUNG", "Samsung"),
+    ("NEUROLOGICA", "NeuroLogica"),
+    ("CALVARIA PHANTOM", "calvaria phantom"),
+];
+
 /// What a DICOM file turned out to be.
 #[derive(Debug)]
 pub(super) enum Found {
@@ -51,6 +80,12 @@ pub(super) struct Header {
     pub(super) index: usize,
     /// SHA-256 at the time of the scan.
     pub(super) sha256: String,
+    /// SOPInstanceUID.
+    pub(super) instance: String,
+    /// InstanceNumber: tells at most how many slices there should be, never where they lie.
+    pub(super) number: Option<i64>,
+    /// ImagesInAcquisition.
+    pub(super) images: Option<i64>,
     pub(super) series: String,
     pub(super) study: String,
     pub(super) frame_of_reference: String,
@@ -151,13 +186,10 @@ fn not_a_ct_slice(all: Elements<'_>) -> Option<Other> {
         return Some(Other::SecondaryCapture);
     }
     if modality != "CT" {
-        // Code strings are short and upper-case; anything else is not repeated.
-        let plain =
-            (1..=16).contains(&modality.len()) && modality.bytes().all(|b| b.is_ascii_uppercase());
-        return Some(if plain {
-            Other::Modality(modality)
-        } else {
-            Other::NoCt
+        // A term of the standard; anything else may be anybody's words and is not repeated.
+        return Some(match MODALITIES.contains(&modality.as_str()) {
+            true => Other::Modality(modality),
+            false => Other::NoCt,
         });
     }
     if ![CT_IMAGE, ENHANCED_CT, LEGACY_ENHANCED_CT].contains(&class.as_str()) {
@@ -199,6 +231,9 @@ fn image(
         file,
         index,
         sha256: String::new(),
+        instance: uid(tag::SOP_INSTANCE_UID),
+        number: all.number(tag::INSTANCE_NUMBER).map(|n| n as i64),
+        images: all.number(tag::IMAGES_IN_ACQUISITION).map(|n| n as i64),
         series: uid(tag::SERIES_INSTANCE_UID),
         study: uid(tag::STUDY_INSTANCE_UID),
         frame_of_reference: uid(tag::FRAME_OF_REFERENCE_UID),
@@ -272,7 +307,18 @@ fn padding(all: Elements<'_>, store: &Store) -> Option<(i32, i32)> {
 }
 
 fn notes(all: Elements<'_>, store: &Store) -> Notes {
-    let plain = |t| all.text(t).map(|text| printable(&text));
+    // Whoever is scanned may stand where they do not belong: a text that repeats a word of theirs is left out.
+    let whose: Vec<String> = [tag::PATIENT_NAME, tag::PATIENT_ID, tag::PATIENT_BIRTH_DATE]
+        .into_iter()
+        .filter_map(|t| all.text(t))
+        .flat_map(|text| words(&text))
+        .collect();
+    let is_theirs = |text: &String| words(text).iter().any(|word| whose.contains(word));
+    let plain = |t| {
+        all.text(t)
+            .map(|text| printable(&text))
+            .filter(|text| !is_theirs(text))
+    };
     let code =
         |t| plain(t).filter(|text| text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'));
     let lossy_stated = all
@@ -282,7 +328,9 @@ fn notes(all: Elements<'_>, store: &Store) -> Notes {
         thickness_mm: all.number(tag::SLICE_THICKNESS),
         kvp: all.number(tag::KVP),
         kernel: plain(tag::CONVOLUTION_KERNEL),
-        manufacturer: plain(tag::MANUFACTURER),
+        manufacturer: all
+            .text(tag::MANUFACTURER)
+            .map(|text| maker(&text).to_owned()),
         model: plain(tag::MANUFACTURER_MODEL_NAME),
         patient_position: code(tag::PATIENT_POSITION),
         body_part: code(tag::BODY_PART_EXAMINED),
@@ -295,10 +343,30 @@ fn notes(all: Elements<'_>, store: &Store) -> Notes {
     }
 }
 
+/// Longest free text that is kept, characters.
+const TEXT_MAX: usize = 64;
+/// Shortest word that can tell whose a scan is.
+const WORD_MIN: usize = 3;
+
+/// A known maker, or `other`.
+fn maker(text: &str) -> &'static str {
+    let upper = text.to_ascii_uppercase();
+    let known = MAKERS.iter().find(|(part, _)| upper.contains(part));
+    known.map_or("other", |(_, name)| name)
+}
+
+/// The words of a text, upper-case.
+fn words(text: &str) -> Vec<String> {
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|word| word.chars().count() >= WORD_MIN)
+        .map(str::to_uppercase)
+        .collect()
+}
+
 /// At most 64 printable ASCII characters: a file's text may hold escape codes for terminals.
 fn printable(text: &str) -> String {
     let keep = |c: &char| (' '..='~').contains(c);
-    text.chars().filter(keep).take(64).collect()
+    text.chars().filter(keep).take(TEXT_MAX).collect()
 }
 
 /// Why the pixels of a sound header can not be decoded, as far as that can be told without decoding.

@@ -16,12 +16,16 @@ mod elements;
 mod facts;
 mod groups;
 mod header;
+mod look;
+mod pieces;
 mod pixels;
 mod rle;
 mod series;
 mod stack;
 mod syntax;
 mod tags;
+
+pub(crate) use look::{Seen, sight, slices_missing};
 
 use super::files::{self, DropFile, Kind};
 use super::limits::Limits;
@@ -110,6 +114,7 @@ pub(crate) fn from_files(drop: &[DropFile], limits: &Limits) -> Result<Series, R
     for (input, found) in looked {
         sorted.take(input, found);
     }
+    let again = pieces::settle(&mut sorted, drop);
     sorted.refuse_what_is_no_ct()?;
     one_patient(&sorted.headers)?;
     let choice = series::choose(&sorted.headers, &sorted.faults, limits)?;
@@ -117,6 +122,12 @@ pub(crate) fn from_files(drop: &[DropFile], limits: &Limits) -> Result<Series, R
     let ct = decode(&choice, &sorted.headers, drop, limits)?;
 
     let mut findings = facts::of_series(&choice, &sorted.headers);
+    findings.extend(again);
+    findings.extend(facts::not_here(
+        &choice,
+        &sorted.headers,
+        sorted.others.len(),
+    ));
     findings.extend(facts::left_out(
         &sorted.others,
         &sorted.unreadable(),
@@ -173,6 +184,17 @@ impl Sorted {
             Found::Broken(fault, series) => self.broken.push((input.file, fault, series)),
         }
         self.inputs.push(input);
+    }
+
+    /// Keeps the headers that are marked; how many went.
+    fn retain(&mut self, keep: &[bool]) -> usize {
+        let mut marks = keep.iter();
+        self.faults
+            .retain(|_| marks.next().copied().unwrap_or(true));
+        let mut marks = keep.iter();
+        self.headers
+            .retain(|_| marks.next().copied().unwrap_or(true));
+        keep.len() - self.headers.len()
     }
 
     fn unreadable(&self) -> Vec<(FileRef, FileFault)> {
@@ -239,17 +261,18 @@ impl Sorted {
     }
 }
 
-/// All CT slices have to be one person's. The ID decides; where it is empty, the name.
+/// Whose it is: the ID decides; where it is empty, the name.
+fn person<'a>(name: &'a String, id: &'a String) -> &'a String {
+    if id.is_empty() { name } else { id }
+}
+
+/// All CT slices have to be one person's.
 fn one_patient(headers: &[Header]) -> Result<(), Refusal> {
-    let who = |h: &Header| {
-        let [name, id, _] = &h.patient;
-        if id.is_empty() {
-            name.clone()
-        } else {
-            id.clone()
-        }
-    };
-    let people: BTreeSet<String> = headers.iter().map(who).filter(|p| !p.is_empty()).collect();
+    let people: BTreeSet<&String> = headers
+        .iter()
+        .map(|h| person(&h.patient[0], &h.patient[1]))
+        .filter(|p| !p.is_empty())
+        .collect();
     match people.len() {
         0 | 1 => Ok(()),
         count => Err(Refusal::SeveralPatients { count }),

@@ -6,13 +6,18 @@
 //! Holds: the scan of the tree is the truth. Events only wake it: of 20,000 files written into new sub-folders
 //!        inotify never reported 42 %, and no overflow was flagged.
 //! Never: follows a link, opens a file (a FIFO would block), deletes an original, reads a clock.
+//! Whose files an entry holds, [`look`](super::look()) says; [`DropFolder::split`] and [`DropFolder::hold`] act on it.
 
+mod arrivals;
 mod watch;
 
+pub use arrivals::Arrivals;
 pub use watch::Ready;
 
 pub(crate) use super::files::is_foreign;
-use super::files::is_unfinished;
+use super::files::{self, is_unfinished};
+use super::limits::Limits;
+use super::look::{Look, Missing};
 use notify::{RecursiveMode, Watcher};
 use std::fs::{self, Metadata};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -24,6 +29,12 @@ use watch::{Memory, Observed};
 
 /// Files of one entry that a scan looks at. An entry with more is refused when it is read.
 const FILES_LOOKED_AT: usize = 50_000;
+
+/// How many quiet times an entry is waited for whose slices are plainly not all there. What is taken too early is joined
+/// with what comes later all the same; the wait spares a refusal that would be taken back.
+const SLICES_FACTOR: u64 = 3;
+/// Name of the sub-folders that loose files are gathered into, before their number.
+const GATHERED: &str = "gathered-";
 
 /// A drop folder and what was seen in it.
 #[derive(Debug)]
@@ -67,13 +78,60 @@ impl DropFolder {
         Ok(ready)
     }
 
+    /// Keeps `entry` in the folder although it is quiet: something of it is missing. It is reported again when it
+    /// changed, or after a longer wait.
+    pub fn hold(&mut self, entry: &Path, missing: Missing) {
+        let factor = match missing {
+            Missing::End => watch::UNFINISHED_FACTOR,
+            Missing::Slices => SLICES_FACTOR,
+        };
+        if let Some(seen) = self.memory.get_mut(entry) {
+            seen.hold(factor);
+        }
+    }
+
+    /// Loose files that were gathered may be of several examinations, or of several people: each gets a sub-folder of
+    /// its own, which is then an entry like any other. A person's own folder is left as it is. `true`: it was split.
+    ///
+    /// # Errors
+    /// When a file can not be moved within the folder; what was moved is an entry, the rest is looked at again.
+    pub fn split(&self, entry: &Path, look: &Look) -> io::Result<bool> {
+        let name = entry.file_name().unwrap_or_default().to_string_lossy();
+        let (named, unnamed): (Vec<_>, Vec<_>) =
+            (look.groups.iter()).partition(|g| !g.examination.is_empty());
+        if named.len() < 2 || !name.starts_with(GATHERED) {
+            return Ok(false);
+        }
+        let all = paths(entry)?;
+        // Files that do not say whose they are stay by themselves: nobody's case gets what may be another's.
+        let stays = usize::from(unnamed.is_empty());
+        for group in &named[stays..] {
+            let target = self.new_folder()?;
+            for path in group.files.iter().filter_map(|&n| all.get(n)) {
+                let name = path.file_name().unwrap_or_default();
+                fs::rename(path, target.join(name))?;
+            }
+            fs::File::open(&target)?.sync_all()?;
+        }
+        fs::File::open(entry)?.sync_all()?;
+        Ok(true)
+    }
+
+    /// A new sub-folder for loose files.
+    fn new_folder(&self) -> io::Result<PathBuf> {
+        for n in 1.. {
+            let path = self.path.join(format!("{GATHERED}{n:04}"));
+            match fs::create_dir(&path) {
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                made => return made.map(|()| path),
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
+
     /// Loose files go into a sub-folder of their own, which is then an entry like any other.
     fn gather(&self) -> io::Result<()> {
-        let target = (1..)
-            .map(|n| self.path.join(format!("gathered-{n:04}")))
-            .find(|path| path.symlink_metadata().is_err())
-            .ok_or(io::ErrorKind::AlreadyExists)?;
-        fs::create_dir(&target)?;
+        let target = self.new_folder()?;
         for entry in fs::read_dir(&self.path)?.flatten() {
             let meta = entry.metadata()?;
             if is_loose(&entry.file_name().to_string_lossy(), &meta) {
@@ -101,8 +159,45 @@ pub struct Waker {
     _watcher: notify::RecommendedWatcher,
 }
 
+/// The files of an entry in the order that a [`Look`] numbers them.
+///
+/// # Errors
+/// When the entry can not be listed, or holds more than is ever taken.
+pub fn paths(entry: &Path) -> io::Result<Vec<PathBuf>> {
+    let files = files::scan(entry, &Limits::default()).map_err(io::Error::other)?;
+    Ok(files.into_iter().map(|file| file.path).collect())
+}
+
+/// A number that changes when a file under `root` does, or `root` itself, whatever folder it lies in: names, sizes,
+/// times of change and inodes. Names directly in `root` that are notes do not count.
+pub fn print_of(root: &Path, is_note: impl Fn(&str) -> bool) -> u64 {
+    let (mut print, mut files) = (0u64, 0);
+    let mut open = vec![root.to_path_buf()];
+    while let Some(path) = open.pop() {
+        let Ok(meta) = path.symlink_metadata() else {
+            continue;
+        };
+        if meta.is_dir() {
+            for entry in fs::read_dir(&path).into_iter().flatten().flatten() {
+                if path != root || !is_note(&entry.file_name().to_string_lossy()) {
+                    open.push(entry.path());
+                }
+            }
+        } else if meta.is_file() && files < FILES_LOOKED_AT {
+            files += 1;
+            let inside = path.strip_prefix(root).unwrap_or(&path);
+            // Not the inode's own time: moving the drop as a whole changes it.
+            let times = (meta.mtime(), meta.mtime_nsec());
+            let mut hasher = DefaultHasher::new();
+            (inside, meta.len(), times, meta.ino()).hash(&mut hasher);
+            print = print.wrapping_add(hasher.finish());
+        }
+    }
+    print
+}
+
 /// Endings of files that are an entry each; other loose files belong together.
-fn is_own_entry(name: &str) -> bool {
+pub fn is_own_entry(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     [".zip", ".nii", ".nii.gz", ".nrrd"]
         .iter()
@@ -158,8 +253,17 @@ impl Tally {
     fn folder(&mut self, folder: &Path) {
         let mut open = vec![folder.to_path_buf()];
         while let Some(folder) = open.pop() {
-            let Ok(list) = fs::read_dir(&folder) else {
-                continue;
+            let list = match fs::read_dir(&folder) {
+                Ok(list) => list,
+                Err(error) => {
+                    // One that may not be read is seen all the same: the look says so.
+                    if error.kind() == io::ErrorKind::PermissionDenied
+                        && let Ok(meta) = folder.symlink_metadata()
+                    {
+                        self.file(&folder, &meta);
+                    }
+                    continue;
+                }
             };
             for entry in list.flatten() {
                 if self.files >= FILES_LOOKED_AT {

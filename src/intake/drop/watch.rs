@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 /// A leftover `.part` or an empty file stretches the quiet time by this factor: most are filled within it, and one
 /// that a program left behind does not hold the drop for ever.
-const UNFINISHED_FACTOR: u64 = 30;
+pub(super) const UNFINISHED_FACTOR: u64 = 30;
 
 /// One entry of the drop folder as a scan saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,15 @@ pub(super) struct Seen {
     since_ms: u64,
     /// The print that was reported as ready, if any was.
     reported: Option<u64>,
+    /// Somebody looked at this print and found that more must be coming: so many quiet times are waited for it.
+    held: u64,
+}
+
+impl Seen {
+    /// Waits for more, `factor` quiet times since the last change, then reports the entry once more.
+    pub(super) fn hold(&mut self, factor: u64) {
+        (self.held, self.reported) = (factor, None);
+    }
 }
 
 /// Entries by path.
@@ -47,6 +56,8 @@ pub struct Ready {
     pub bytes: u64,
     /// It was reported before and has changed since: what was made of it is stale.
     pub changed: bool,
+    /// It was held, and nothing more came: it is as complete as it will be.
+    pub waited: bool,
 }
 
 /// One scan. Entries that are gone are forgotten; each state of an entry is reported once.
@@ -66,6 +77,7 @@ pub(super) fn step(
                 print: entry.print,
                 since_ms: now_ms,
                 reported: before.and_then(|seen| seen.reported),
+                held: 1,
             },
         };
         let factor = if entry.unfinished > 0 {
@@ -73,6 +85,7 @@ pub(super) fn step(
         } else {
             1
         };
+        let factor = factor.max(seen.held);
         let quiet = now_ms.saturating_sub(seen.since_ms) >= quiet_ms.saturating_mul(factor);
         if quiet && entry.files > 0 && seen.reported != Some(entry.print) {
             ready.push(Ready {
@@ -80,6 +93,7 @@ pub(super) fn step(
                 files: entry.files,
                 bytes: entry.bytes,
                 changed: seen.reported.is_some(),
+                waited: seen.held > 1,
             });
             seen.reported = Some(entry.print);
         }
@@ -142,6 +156,25 @@ mod tests {
     fn an_unfinished_file_stretches_the_wait_but_not_for_ever() {
         assert_eq!(run(&[(0, 1, 1), (299, 1, 1), (300, 1, 1)]), [(300, false)]);
         assert_eq!(run(&[(0, 1, 1), (50, 2, 0), (60, 2, 0)]), [(60, false)]);
+    }
+
+    #[test]
+    fn a_held_entry_is_reported_again_after_the_longer_wait_or_when_more_came() {
+        let (mut memory, _) = step(Memory::new(), &[entry(1, 0)], 0, 10);
+        let (held, ready) = step(memory, &[entry(1, 0)], 10, 10);
+        assert!(!ready[0].waited);
+        memory = held;
+        for seen in memory.values_mut() {
+            seen.hold(3);
+        }
+        let grown = memory.clone();
+        let (memory, ready) = step(memory, &[entry(1, 0)], 29, 10);
+        assert!(ready.is_empty());
+        let (_, ready) = step(memory, &[entry(1, 0)], 30, 10);
+        assert!(ready[0].waited);
+        let (memory, _) = step(grown, &[entry(2, 0)], 15, 10);
+        let (_, ready) = step(memory, &[entry(2, 0)], 25, 10);
+        assert!(!ready[0].waited);
     }
 
     #[test]

@@ -12,9 +12,14 @@ use std::time::{Duration, Instant};
 /// After a designer that could not be started, before the next try.
 const AGAIN: Duration = Duration::from_secs(10);
 
+/// What starts a designer; a test gives another.
+pub(super) type Launch = fn(&DesignerCommand, Tell) -> std::io::Result<Designer>;
+/// Where a designer's words go.
+pub(super) type Tell = Box<dyn Fn(DesignerSays) + Send + Sync>;
+
 /// A designer at work.
 pub(super) struct Work {
-    run: u64,
+    pub(super) run: u64,
     pub(super) code: String,
     /// Ends the process when dropped.
     _process: Designer,
@@ -32,6 +37,9 @@ impl Engine {
 
     pub(super) fn start_designer(&mut self, job: &Job) {
         let code = job.code.clone();
+        if let Err(why) = self.gather(job) {
+            return self.apply(&code, &Event::DesignFailed(why), "station");
+        }
         let Some(input) = self.folders.input(&code) else {
             let why = Reason::new(
                 "The drop of this case is not there any more.",
@@ -64,10 +72,11 @@ impl Engine {
             time: Duration::from_secs(design.time_s),
         };
         let mail = self.mail.clone();
-        let started = Designer::start(&command, move |says| {
+        let tell = move |says| {
             // The engine may be gone; then nobody is interested.
             let _ = mail.send(Input::Designer(run, says));
-        });
+        };
+        let started = (self.launch)(&command, Box::new(tell));
         match started {
             Ok(process) => {
                 self.designer_fault = None;
@@ -150,6 +159,10 @@ impl Engine {
 
     fn designer_ended(&mut self, code: &str, ended: Ended) {
         if matches!(ended, Ended::Said(_)) {
+            if self.has_grown(code) {
+                tracing::info!(case = code, "the scan grew while it was designed");
+                return self.apply(code, &Event::ScanGrew(None), "station");
+            }
             self.look_for_twin(code);
         }
         let event = match ended {
@@ -180,5 +193,7 @@ fn study(case_json: &[u8]) -> Option<String> {
         return None;
     }
     hashes.sort();
+    // A scan that came in overlapping pieces is still that scan.
+    hashes.dedup();
     Some(hex(&Sha256::digest(hashes.join("\n"))))
 }

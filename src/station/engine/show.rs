@@ -1,6 +1,7 @@
 //! What people see: the [`Snapshot`] after each change.
 
 use super::Engine;
+use crate::station::DropReport;
 use crate::station::snapshot::{JOBS_SHOWN, View, job_view};
 use crate::status::{
     Finding, JobState, PrinterState, Progress, Role, Snapshot, Stage, StationView,
@@ -59,7 +60,7 @@ impl Engine {
         let mut attention = self.settings.attention.clone();
         attention.extend(self.disk.iter().cloned());
         attention.extend(self.drop_gone.iter().cloned());
-        attention.extend(stuck(self.stuck));
+        attention.extend(of_drop_folder(&self.dropped));
         attention.extend(
             self.designer_fault
                 .iter()
@@ -129,8 +130,21 @@ impl Engine {
     }
 }
 
-/// Drops that nobody can take, e.g. a link that the copying left behind.
-fn stuck(entries: usize) -> Option<Finding> {
-    let text = "Something lies in the drop folder that can not be taken: a name that is no text, a link or another special file, or a folder without any file. Look into the drop folder and copy the scan itself there, under another name; then remove what is left.";
-    (entries > 0).then(|| Finding::warn("drop_stuck", text).value(entries as f64, ""))
+/// What people should know of the drop folder.
+fn of_drop_folder(report: &DropReport) -> impl Iterator<Item = Finding> {
+    let found = |count: usize, name: &str, text: &str| {
+        (count > 0).then(|| Finding::warn(name, text).value(count as f64, ""))
+    };
+    let stuck = "Something lies in the drop folder that can not be taken: a name that is no text, a link or another special file, or a folder without any file. Look into the drop folder and copy the scan itself there, under another name; then remove what is left.";
+    let unreadable = "A scan in the drop folder may not be read by the station. Give its group the right to read it (chmod -R g+rX), or copy it again.";
+    let waiting = "A scan in the drop folder ends too early: its copy may still be running. Copy it again if it has stopped.";
+    let waiting = (report.waiting > 0)
+        .then(|| Finding::info("drop_waits", waiting).value(report.waiting as f64, ""));
+    [
+        found(report.stuck, "drop_stuck", stuck),
+        found(report.unreadable, "drop_unreadable", unreadable),
+        waiting,
+    ]
+    .into_iter()
+    .flatten()
 }

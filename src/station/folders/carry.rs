@@ -10,38 +10,83 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Renames; across file systems copies beside the target, compares, renames, then removes what was copied.
-pub(super) fn move_path(from: &Path, to: &Path) -> io::Result<()> {
+/// Renames; where that can not be (another file system, a folder of another owner) copies beside the target, compares,
+/// renames, then removes what was copied. `false`: it is there, but what was copied can not be removed.
+pub(super) fn move_path(from: &Path, to: &Path) -> io::Result<bool> {
+    use io::ErrorKind::{CrossesDevices, PermissionDenied};
     match fs::rename(from, to) {
-        Err(e) if e.kind() == io::ErrorKind::CrossesDevices => carry(from, to),
+        Err(e) if matches!(e.kind(), CrossesDevices | PermissionDenied) => carry(from, to),
         Err(e) => Err(e),
         Ok(()) => {
             sync_dir(to.parent())?;
-            sync_dir(from.parent())
+            // A drop folder that may be written but not read can not be opened for this.
+            let _ = sync_dir(from.parent());
+            Ok(true)
         }
     }
 }
 
-/// Moves without a rename. A cut before the rename leaves the source as it was; one after it leaves both, and
-/// [`Folders::move_to`](super::Folders::move_to) removes what was copied when it is asked again.
-pub(super) fn carry(from: &Path, to: &Path) -> io::Result<()> {
-    let mut part = to.as_os_str().to_owned();
-    part.push(".part");
-    let part = PathBuf::from(part);
+/// Makes `target` whole or not at all: beside, then renamed.
+pub(super) fn beside(target: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+    let part = part_of(target);
     // Left by an interrupted copy.
     remove(&part)?;
-    copy(from, &part)?;
-    let there = entries(&part)?;
-    if entries(from)? != there {
-        remove(&part)?;
-        return Err(io::Error::other(
-            "the drop changed while it was copied; it stays where it is",
-        ));
+    if let Err(error) = make(&part) {
+        let _ = remove(&part);
+        return Err(error);
     }
-    fs::rename(&part, to)?;
-    sync_dir(to.parent())?;
-    remove_copied(from, &there)?;
-    sync_dir(from.parent())
+    fs::rename(&part, target)?;
+    sync_dir(target.parent())
+}
+
+fn part_of(target: &Path) -> PathBuf {
+    let mut part = target.as_os_str().to_owned();
+    part.push(".part");
+    PathBuf::from(part)
+}
+
+/// A tree of the same files: folders made anew, files as further names of what they are. Links, FIFOs and the like
+/// are left out; nothing reads them.
+pub(super) fn link(from: &Path, to: &Path) -> io::Result<()> {
+    let kind = fs::symlink_metadata(from)?.file_type();
+    if kind.is_dir() {
+        super::private_dir(to)?;
+        for entry in fs::read_dir(from)? {
+            let entry = entry?;
+            link(&entry.path(), &to.join(entry.file_name()))?;
+        }
+    } else if kind.is_file() && fs::hard_link(from, to).is_err() {
+        // Another file system, or one that has no such links.
+        fs::copy(from, to)?;
+    }
+    Ok(())
+}
+
+/// Removes `left` when it is what `taken` is, as far as rights allow.
+pub(super) fn remove_if_same(left: &Path, taken: &Path) -> io::Result<()> {
+    let copied = entries(taken)?;
+    if entries(left)? == copied {
+        remove_copied(left, &copied)?;
+    }
+    Ok(())
+}
+
+/// Moves without a rename. A cut before the rename leaves the source as it was; one after it leaves both, and
+/// [`Folders::take`](super::Folders::take) removes what was copied when it is asked again.
+pub(super) fn carry(from: &Path, to: &Path) -> io::Result<bool> {
+    let mut there = BTreeMap::new();
+    beside(to, |part| {
+        copy(from, part)?;
+        there = entries(part)?;
+        if entries(from)? == there {
+            return Ok(());
+        }
+        let text = "the drop changed while it was copied; it stays where it is";
+        Err(io::Error::other(text))
+    })?;
+    let removed = remove_copied(from, &there)?;
+    let _ = sync_dir(from.parent());
+    Ok(removed)
 }
 
 /// What one entry of a drop is, to be compared with its copy.
@@ -95,8 +140,9 @@ pub(super) fn entries(root: &Path) -> io::Result<BTreeMap<PathBuf, Entry>> {
     Ok(found)
 }
 
-/// Removes from `root` what is in `copied` and nothing else: what came later stays.
-pub(super) fn remove_copied(root: &Path, copied: &BTreeMap<PathBuf, Entry>) -> io::Result<()> {
+/// Removes from `root` what is in `copied` and nothing else: what came later stays. `false`: rights forbid it.
+pub(super) fn remove_copied(root: &Path, copied: &BTreeMap<PathBuf, Entry>) -> io::Result<bool> {
+    let mut all = true;
     for (name, entry) in copied.iter().rev() {
         let path = if name.as_os_str().is_empty() {
             root.to_path_buf()
@@ -108,6 +154,7 @@ pub(super) fn remove_copied(root: &Path, copied: &BTreeMap<PathBuf, Entry>) -> i
             _ => fs::remove_file(&path),
         };
         match removed {
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => all = false,
             Err(e)
                 if !matches!(
                     e.kind(),
@@ -119,7 +166,7 @@ pub(super) fn remove_copied(root: &Path, copied: &BTreeMap<PathBuf, Entry>) -> i
             _ => {}
         }
     }
-    Ok(())
+    Ok(all)
 }
 
 pub(super) fn remove(path: &Path) -> io::Result<()> {

@@ -19,7 +19,9 @@ fn a_drop_is_in_one_place_and_loses_its_name() {
         Place::Work,
         Place::Done,
     ] {
-        assert!(f.move_to(place, "A0-0000", source).unwrap());
+        let taken = f.take(place, "A0-0000", 1, Some(source)).unwrap();
+        assert_eq!(taken, Taken::Moved);
+        assert!(f.move_to(place, "A0-0000").unwrap());
         assert_eq!(
             f.input("A0-0000").unwrap(),
             f.place(place, "A0-0000").join("input.nii.gz")
@@ -30,7 +32,9 @@ fn a_drop_is_in_one_place_and_loses_its_name() {
     }
     assert!(!f.data().join("quarantine/A0-0000").exists());
     assert!(!f.drop_folder().join(source).exists());
-    assert!(!f.move_to(Place::Work, "A0-0001", "gone").unwrap());
+    let gone = f.take(Place::Work, "A0-0001", 1, Some("gone")).unwrap();
+    assert_eq!(gone, Taken::Gone);
+    assert!(!f.move_to(Place::Work, "A0-0001").unwrap());
 }
 
 #[test]
@@ -65,20 +69,48 @@ fn across_file_systems_everything_arrives_and_only_then_goes() {
     assert!(from.join("late.dcm").exists());
 }
 
+fn take(f: &Folders) {
+    let taken = f.take(Place::Work, "A0-0000", 1, Some("scan")).unwrap();
+    assert_eq!(taken, Taken::Moved);
+}
+
+#[test]
+fn pieces_go_together_and_an_earlier_case_keeps_what_it_lends() {
+    let (_dir, f) = folders();
+    let scan = f.drop_folder().join("scan");
+    for n in 1..=2 {
+        fs::create_dir(&scan).unwrap();
+        fs::write(scan.join(format!("{n}.dcm")), b"x").unwrap();
+        f.take(Place::Work, "A0-0000", n, Some("scan")).unwrap();
+    }
+    let before = f.print("A0-0000");
+    assert!(f.move_to(Place::Done, "A0-0000").unwrap());
+    assert_eq!(f.inputs("A0-0000").len(), 2);
+    assert_eq!(f.print("A0-0000"), before);
+    assert_eq!(f.input("A0-0000").unwrap(), f.place(Place::Done, "A0-0000"));
+    assert!(f.borrow("A0-0000", "A0-0001").unwrap());
+    fs::write(f.place(Place::Done, "A0-0000").join("input/3.dcm"), b"y").unwrap();
+    assert_ne!(f.print("A0-0000"), before);
+    assert!(f.forget("A0-0000").unwrap());
+    let lent = f.place(Place::Work, "A0-0001").join("input-0");
+    assert!(lent.join("input/1.dcm").exists() && lent.join("input-2/2.dcm").exists());
+    assert!(!f.place(Place::Done, "A0-0000").exists());
+}
+
 #[test]
 fn a_cut_between_copy_and_removal_gives_no_second_case() {
     let (_dir, f) = folders();
     let source = f.drop_folder().join("scan");
     fs::create_dir(&source).unwrap();
     fs::write(source.join("1.dcm"), b"x").unwrap();
-    assert!(f.move_to(Place::Work, "A0-0000", "scan").unwrap());
+    take(&f);
     // As a copy leaves it that was cut before the removal.
     copy(&f.input("A0-0000").unwrap(), &source).unwrap();
-    assert!(f.move_to(Place::Work, "A0-0000", "scan").unwrap());
+    take(&f);
     assert!(!source.exists());
     // Another scan of the same name is not the one that was copied.
     fs::create_dir(&source).unwrap();
     fs::write(source.join("1.dcm"), b"z").unwrap();
-    assert!(f.move_to(Place::Work, "A0-0000", "scan").unwrap());
+    take(&f);
     assert!(source.join("1.dcm").exists());
 }

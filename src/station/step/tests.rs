@@ -59,6 +59,7 @@ fn events() -> Vec<(&'static str, Event)> {
                 rule: String::new(),
             },
         ),
+        ("grew", Event::ScanGrew(None)),
         ("rtry", Event::RetryAsked),
         ("agin", Event::PrintAgainAsked),
         ("lpau", Event::LinkPaused),
@@ -80,19 +81,19 @@ fn events() -> Vec<(&'static str, Event)> {
 /// actions: S start designer, E end designer, w/d/q place in work, done, quarantine, P print, H hold, G go on,
 /// C cancel print, ! emergency stop, A ask the link.
 const TABLE: &str = "
-state            free      read      dsgn               rfsd      fail     die1     die2     rlse       paus       resu     canc         rjct       away rtry       agin             lpau   lres     lprn    lstp    estp      boot               bot2
-received         reading+S .         .                  .         .        .        .        -          -          -        cancelled+d  -          -    -          -                .      .        .       .       .         received+w         received+w
-reading          .         designing failed+q           refused+q failed+q received failed+q -          -          -        cancelled+Ed -          -    -          -                .      .        .       .       .         received+w         failed+q
-designing        .         .         awaiting_release+d refused+q failed+q received failed+q -          -          -        cancelled+Ed -          -    -          -                .      .        .       .       .         received+w         failed+q
-awaiting_release .         .         .                  .         .        .        .        printing+P -          -        cancelled+d  rejected+d -    -          -                .      .        .       .       .         awaiting_release+d awaiting_release+d
-printing         .         .         .                  .         .        .        .        -          printing+H -        printing+C   -          -    -          -                paused .        printed stopped stopped+! printing+A         printing+A
-paused           .         .         .                  .         .        .        .        -          -          paused+G paused+C     -          -    -          -                .      printing printed stopped stopped+! paused+A           paused+A
-printed          .         .         .                  .         .        .        .        -          -          -        -            -          .    -          -                .      .        .       .       .         .                  .
-refused          .         .         .                  .         .        .        .        -          -          -        -            -          .    received+w -                .      .        .       .       .         refused+q          refused+q
-failed           .         .         .                  .         .        .        .        -          -          -        -            -          .    received+w -                .      .        .       .       .         failed+q           failed+q
-rejected         .         .         .                  .         .        .        .        -          -          -        -            -          .    -          -                .      .        .       .       .         rejected+d         rejected+d
-cancelled        .         .         .                  .         .        .        .        -          -          -        -            -          .    -          -                .      .        .       .       .         cancelled+d        cancelled+d
-stopped          .         .         .                  .         .        .        .        -          -          -        -            -          .    -          awaiting_release .      .        .       .       .         .                  .
+state            free      read      dsgn               rfsd      fail     die1     die2     rlse       paus       resu     canc         rjct       away grew        rtry       agin             lpau   lres     lprn    lstp    estp      boot               bot2
+received         reading+S .         .                  .         .        .        .        -          -          -        cancelled+d  -          -    received+w  -          -                .      .        .       .       .         received+w         received+w
+reading          .         designing failed+q           refused+q failed+q received failed+q -          -          -        cancelled+Ed -          -    received+Ew -          -                .      .        .       .       .         received+w         failed+q
+designing        .         .         awaiting_release+d refused+q failed+q received failed+q -          -          -        cancelled+Ed -          -    received+Ew -          -                .      .        .       .       .         received+w         failed+q
+awaiting_release .         .         .                  .         .        .        .        printing+P -          -        cancelled+d  rejected+d -    received+w  -          -                .      .        .       .       .         awaiting_release+d awaiting_release+d
+printing         .         .         .                  .         .        .        .        -          printing+H -        printing+C   -          -    -           -          -                paused .        printed stopped stopped+! printing+A         printing+A
+paused           .         .         .                  .         .        .        .        -          -          paused+G paused+C     -          -    -           -          -                .      printing printed stopped stopped+! paused+A           paused+A
+printed          .         .         .                  .         .        .        .        -          -          -        -            -          .    -           -          -                .      .        .       .       .         .                  .
+refused          .         .         .                  .         .        .        .        -          -          -        -            -          .    received+w  received+w -                .      .        .       .       .         refused+q          refused+q
+failed           .         .         .                  .         .        .        .        -          -          -        -            -          .    received+w  received+w -                .      .        .       .       .         failed+q           failed+q
+rejected         .         .         .                  .         .        .        .        -          -          -        -            -          .    -           -          -                .      .        .       .       .         rejected+d         rejected+d
+cancelled        .         .         .                  .         .        .        .        -          -          -        -            -          .    -           -          -                .      .        .       .       .         cancelled+d        cancelled+d
+stopped          .         .         .                  .         .        .        .        -          -          -        -            -          .    -           -          awaiting_release .      .        .       .       .         .                  .
 ";
 
 fn letter(action: &Action) -> char {

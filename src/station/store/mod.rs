@@ -4,9 +4,9 @@
 //! Out:   [`Job`]s, and the [`Action`]s to carry out after the commit.
 //! Holds: a job's state and the event that changed it are committed in one transaction, synced to disk (WAL,
 //!        `synchronous=FULL`). Events are chained by hash and never changed (triggers). At most one job prints.
-//! Never: a file name that people see, a patient's name (the drop's own name is emptied once the drop is taken).
+//! Never: a file name that people see, a patient's name; the drop's own name only as a keyed hash, until it is taken.
 
-use super::step::{Action, Event, step};
+use super::step::{Action, Event, Piece, step};
 use crate::status::{DesignSummary, Finding, JobState, PutAway, Reason};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::path::Path;
@@ -97,7 +97,7 @@ pub struct Job {
     pub code: String,
     /// Where it stands.
     pub state: JobState,
-    /// Name in the drop folder; empty once the drop is taken. Never shown.
+    /// Tag of its name in the drop folder; empty once the drop is taken. Never shown.
     pub source: String,
     /// Why it stands there, and what to do.
     pub reason: Reason,
@@ -171,7 +171,6 @@ impl Store {
         // A transaction that began by reading is not let wait for another writer: it would be refused at once.
         db.set_transaction_behavior(rusqlite::TransactionBehavior::Immediate);
         migrate::migrate(&mut db, &path, seed)?;
-        db.execute_batch(studies::TABLE)?;
         let seed: i64 = db.query_row("SELECT value FROM meta WHERE key = 'seed'", [], |r| {
             r.get(0)
         })?;
@@ -183,29 +182,13 @@ impl Store {
         })
     }
 
-    /// A new job for the drop called `source`.
+    /// A new job for the drop whose name has the tag `source`.
     pub fn add(&mut self, source: &str, now: &str) -> Result<Job, StoreError> {
-        let tx = self.db.transaction()?;
-        let number: i64 =
-            tx.query_row("SELECT coalesce(max(number), 0) + 1 FROM job", [], |r| {
-                r.get(0)
-            })?;
-        let code = super::codes::code(number.unsigned_abs(), self.seed);
-        tx.execute(
-            "INSERT INTO job (number, code, state, source, received, changed) VALUES (?1, ?2, 'received', ?3, ?4, ?4)",
-            params![number, code, source, now],
-        )?;
-        record::append(
-            &tx,
-            now,
-            "station",
-            &code,
-            "received",
-            &serde_json::json!({}),
-        )?;
-        let job = get(&tx, &code)?;
-        tx.commit()?;
-        Ok(job)
+        let piece = Piece {
+            source: source.into(),
+            series: Vec::new(),
+        };
+        self.receive(&piece, None, now)
     }
 
     /// The drop of `code` has been taken: its own name is forgotten.

@@ -148,6 +148,7 @@ pub(super) fn body(from: JobState, to: JobState, event: &Event) -> serde_json::V
         }
         Event::Rejected(reason) => serde_json::json!({ "text": reason }),
         Event::PutAwayAsked { rule } => serde_json::json!({ "rule": rule }),
+        Event::ScanGrew(piece) => serde_json::json!({ "new_piece": piece.is_some() }),
         Event::StationStarted { restarts } => serde_json::json!({ "restarts_before": restarts }),
         Event::WorkerFree
         | Event::Read

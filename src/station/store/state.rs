@@ -1,6 +1,6 @@
 //! State: what an event leaves in a job's row, besides the record.
 
-use super::{Job, StoreError};
+use super::{Job, StoreError, studies};
 use crate::station::step::Event;
 use crate::status::{JobState, Reason};
 use rusqlite::{Transaction, params};
@@ -51,6 +51,15 @@ pub(super) fn write(
                 "UPDATE job SET operator = ?2, spool = ?3, second = ?4 WHERE code = ?1",
                 params![code, release.operator, release.spool, release.second],
             )?;
+        }
+        Event::ScanGrew(piece) => {
+            tx.execute(
+                "UPDATE job SET deaths = 0, restarts = 0 WHERE code = ?1",
+                [code],
+            )?;
+            if let Some(piece) = piece {
+                studies::add_piece(tx, code, piece)?;
+            }
         }
         Event::RetryAsked => {
             tx.execute(
@@ -107,9 +116,11 @@ fn reason_after(event: &Event, to: JobState) -> Option<Reason> {
             let text = "The designer ended without having read the files.";
             Some(Reason::new(text, "Retry; if it happens again, tell IT."))
         }
-        Event::Designed(_) | Event::Released(_) | Event::RetryAsked | Event::PrintAgainAsked => {
-            Some(Reason::default())
-        }
+        Event::Designed(_)
+        | Event::Released(_)
+        | Event::ScanGrew(_)
+        | Event::RetryAsked
+        | Event::PrintAgainAsked => Some(Reason::default()),
         Event::Rejected(reason) => Some(Reason::new(
             reason,
             "Nothing is printed. Drop the scan again if it shall be designed anew.",

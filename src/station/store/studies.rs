@@ -1,17 +1,163 @@
-//! Studies: which case holds which scan, by the hash of its files, so that a scan that comes twice is noticed.
+//! Studies: which case holds which scan: by the hash of its files, so that a scan that comes twice is noticed, and by
+//! its series, so that pieces of one series find their case.
+//!
+//! Holds: a piece is written down before it is moved; until then its row says where in the drop folder it lies. Names,
+//!        series and patients are kept as keyed hashes alone, which tell nothing without `DATA/pepper`.
 
-use super::{Store, StoreError};
-use rusqlite::{OptionalExtension, params};
+use super::{Job, Store, StoreError, get, record};
+use crate::intake::PIECES_MAX;
+use crate::station::step::Piece;
+use rusqlite::{Connection, OptionalExtension, params};
+use sha2::{Digest, Sha256};
 
-/// Beside the tables of version 1: a store that has it not is given it when it is opened, and a program that does not
-/// know it passes it over.
-pub(super) const TABLE: &str = "CREATE TABLE IF NOT EXISTS study (
-    code TEXT PRIMARY KEY REFERENCES job (code),
-    hash TEXT NOT NULL                     -- of the sorted hashes of its files
-) STRICT;
-CREATE INDEX IF NOT EXISTS study_hash ON study (hash);";
+/// Characters of a tag.
+const TAG: usize = 32;
 
 impl Store {
+    /// A keyed hash of `text`: the same text has the same one, and nobody finds the text from it.
+    pub fn tag(&self, text: &str) -> String {
+        let mut hash = Sha256::new();
+        hash.update(&self.pepper);
+        hash.update(b"tag");
+        hash.update(text.as_bytes());
+        let mut tag = record::hex(&hash.finalize());
+        tag.truncate(TAG);
+        tag
+    }
+
+    /// A new job for the drop whose name has the tag in `piece`, with its series, and the case that it follows.
+    pub fn receive(
+        &mut self,
+        piece: &Piece,
+        follows: Option<&str>,
+        now: &str,
+    ) -> Result<Job, StoreError> {
+        let tx = self.db.transaction()?;
+        let number: i64 =
+            tx.query_row("SELECT coalesce(max(number), 0) + 1 FROM job", [], |r| {
+                r.get(0)
+            })?;
+        let code = crate::station::codes::code(number.unsigned_abs(), self.seed);
+        tx.execute(
+            "INSERT INTO job (number, code, state, source, received, changed) VALUES (?1, ?2, 'received', ?3, ?4, ?4)",
+            params![number, code, piece.source, now],
+        )?;
+        know(&tx, &code, &piece.series)?;
+        let mut body = serde_json::json!({});
+        if let Some(first) = follows {
+            tx.execute(
+                "INSERT INTO follows (code, first) VALUES (?1, ?2)",
+                [&code, first],
+            )?;
+            body["follows"] = first.into();
+            record::append(
+                &tx,
+                now,
+                "station",
+                first,
+                "scan_grew_later",
+                &serde_json::json!({ "case": code }),
+            )?;
+        }
+        record::append(&tx, now, "station", &code, "received", &body)?;
+        let job = get(&tx, &code)?;
+        tx.commit()?;
+        Ok(job)
+    }
+
+    /// The jobs that hold one of these series, newest first.
+    pub fn with_series(&self, series: &[String]) -> Result<Vec<Job>, StoreError> {
+        let mut statement = self
+            .db
+            .prepare_cached("SELECT code FROM series WHERE key = ?1")?;
+        let mut codes = std::collections::BTreeSet::<String>::new();
+        for key in series {
+            for code in statement.query_map([key], |r| r.get(0))? {
+                codes.insert(code?);
+            }
+        }
+        let mut jobs = codes
+            .iter()
+            .map(|code| {
+                let sql = "SELECT number FROM job WHERE code = ?1";
+                let number: i64 = self.db.query_row(sql, [code], |r| r.get(0))?;
+                Ok((number, get(&self.db, code)?))
+            })
+            .collect::<Result<Vec<_>, StoreError>>()?;
+        jobs.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
+        Ok(jobs.into_iter().map(|(_, job)| job).collect())
+    }
+
+    /// The case that `code` follows.
+    pub fn follows(&self, code: &str) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT first FROM follows WHERE code = ?1";
+        Ok(self.db.query_row(sql, [code], |r| r.get(0)).optional()?)
+    }
+
+    /// Pieces of `code` that are not yet taken out of the drop folder: number, and tag of the name.
+    pub fn pending(&self, code: &str) -> Result<Vec<(u32, String)>, StoreError> {
+        let sql = "SELECT 1, source FROM job WHERE code = ?1 AND source != ''
+             UNION ALL SELECT n, source FROM piece WHERE code = ?1 AND source != '' ORDER BY 1";
+        let mut statement = self.db.prepare_cached(sql)?;
+        let rows = statement.query_map([code], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// How many pieces `code` has.
+    pub fn pieces(&self, code: &str) -> Result<usize, StoreError> {
+        let sql = "SELECT count(*) + 1 FROM piece WHERE code = ?1";
+        let count: u32 = self.db.query_row(sql, [code], |r| r.get(0))?;
+        Ok(count as usize)
+    }
+
+    /// Whether one more piece may be added to `code`; one place is kept for what an earlier case had.
+    pub fn has_room_for_a_piece(&self, code: &str) -> Result<bool, StoreError> {
+        Ok(self.pieces(code)? + 1 < PIECES_MAX)
+    }
+
+    /// Piece `n` of `code` has been taken, or is not there any more: its name's tag is forgotten.
+    pub fn piece_taken(&mut self, code: &str, n: u32) -> Result<(), StoreError> {
+        if n == 1 {
+            return self.taken(code);
+        }
+        self.db.execute(
+            "UPDATE piece SET source = '' WHERE code = ?1 AND n = ?2",
+            params![code, n],
+        )?;
+        Ok(())
+    }
+
+    /// Writes down what the files of `code` looked like when its design began.
+    pub fn set_print(&mut self, code: &str, print: i64) -> Result<(), StoreError> {
+        self.db.execute(
+            "INSERT INTO input (code, print) VALUES (?1, ?2) ON CONFLICT (code) DO UPDATE SET print = ?2",
+            params![code, print],
+        )?;
+        Ok(())
+    }
+
+    /// What the files of `code` looked like when its design began.
+    pub fn print(&self, code: &str) -> Result<Option<i64>, StoreError> {
+        let sql = "SELECT print FROM input WHERE code = ?1";
+        Ok(self.db.query_row(sql, [code], |r| r.get(0)).optional()?)
+    }
+
+    /// A drop that looks so was copied and could not be removed.
+    pub fn leave(&mut self, print: i64) -> Result<(), StoreError> {
+        self.db.execute(
+            "INSERT OR IGNORE INTO left_over (print) VALUES (?1)",
+            [print],
+        )?;
+        Ok(())
+    }
+
+    /// Whether a drop that looks so was taken before.
+    pub fn was_left(&self, print: i64) -> Result<bool, StoreError> {
+        let sql = "SELECT count(*) FROM left_over WHERE print = ?1";
+        let count: u32 = self.db.query_row(sql, [print], |r| r.get(0))?;
+        Ok(count > 0)
+    }
+
     /// Writes down which study `code` is; the first case that came with the same one before it.
     pub fn study(&mut self, code: &str, hash: &str) -> Result<Option<String>, StoreError> {
         self.db.execute(
@@ -23,6 +169,26 @@ impl Store {
         let first = self.db.query_row(sql, params![code, hash], |r| r.get(0));
         Ok(first.optional()?)
     }
+}
+
+/// Writes down a further piece of `code`, within the caller's transaction.
+pub(super) fn add_piece(db: &Connection, code: &str, piece: &Piece) -> Result<(), StoreError> {
+    db.execute(
+        "INSERT INTO piece (code, n, source)
+         SELECT ?1, coalesce(max(n), 1) + 1, ?2 FROM piece WHERE code = ?1",
+        params![code, piece.source],
+    )?;
+    know(db, code, &piece.series)
+}
+
+fn know(db: &Connection, code: &str, series: &[String]) -> Result<(), StoreError> {
+    for key in series {
+        db.execute(
+            "INSERT OR IGNORE INTO series (key, code) VALUES (?1, ?2)",
+            [key, code],
+        )?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

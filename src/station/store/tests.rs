@@ -231,6 +231,8 @@ fn a_store_of_version_one_is_brought_over_and_a_copy_stays() {
     let old = Connection::open(&path).unwrap();
     let dump = std::fs::read_to_string(fixture.join("store.sql")).unwrap();
     old.execute_batch(&dump).unwrap();
+    old.execute_batch("UPDATE job SET source = 'DOE' WHERE number = 1")
+        .unwrap();
     old.pragma_update(None, "user_version", 1).unwrap();
     drop(old);
     std::fs::copy(fixture.join("pepper"), dir.path().join("pepper")).unwrap();
@@ -246,6 +248,17 @@ fn a_store_of_version_one_is_brought_over_and_a_copy_stays() {
         .who("m. curie", "481516", None, Instant::now())
         .unwrap();
     assert_eq!(known.unwrap().name, "M. Curie");
+    // A drop that was on its way keeps the name under which it is found.
+    let first = store.all().unwrap()[0].code.clone();
+    assert_eq!(store.pending(&first).unwrap(), [(1, "DOE".into())]);
+    let piece = Piece {
+        source: store.tag("rest"),
+        series: vec!["key".into()],
+    };
+    let grew = Event::ScanGrew(Some(piece.clone()));
+    store.apply(&first, &grew, "station", NOW).unwrap();
+    assert_eq!(store.pending(&first).unwrap()[1], (2, piece.source));
+    assert_eq!(store.with_series(&piece.series).unwrap()[0].code, first);
     store.add("next", NOW).unwrap();
     drop((store, gate));
     // Nothing is done twice, and the copy is what was there.

@@ -155,6 +155,11 @@ impl Room {
         assert!(child.wait().unwrap().success());
     }
 
+    /// Where the page is.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     pub(crate) fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }
