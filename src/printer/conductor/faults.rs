@@ -49,7 +49,7 @@ pub(super) fn nobody_answers(bauds: &[u32]) -> Finding {
     Finding::refuse(
         "printer_silent",
         format!(
-            "Not connected: the printer does not answer at any usual rate ({} baud). Look at cable and power.",
+            "Not connected: the printer does not answer (at {} baud). Look at cable and power.",
             listed(bauds)
         ),
     )

@@ -24,6 +24,8 @@ const ASKS_NAMELESS: u32 = 20;
 const BAUDS: [u32; 8] = [
     115_200, 250_000, 57_600, 500_000, 1_000_000, 38_400, 19_200, 9_600,
 ];
+/// Answers so far apart belong to two questions: the wire may double a line.
+const APART_MS: Millis = 200;
 /// Answers kept to compare.
 const ANSWERS_MAX: usize = 8;
 /// So many bytes that are no text, and so large a share of all, are a wrong rate.
@@ -38,7 +40,8 @@ pub(super) struct Introduction {
     asked: u32,
     /// Rate in use, by its place in [`Introduction::bauds`].
     rate: usize,
-    answers: Vec<Identity>,
+    /// Who answered, and when first.
+    answers: Vec<(Identity, Millis)>,
     /// It said something that can be read.
     speaks: bool,
     busy: bool,
@@ -82,6 +85,11 @@ pub(super) fn interrupted(last: Option<&JobStatus>) -> Option<Identity> {
         machine: name.machine.clone(),
         uuid: name.uuid.clone(),
     })
+}
+
+fn first_is_apart(answers: &[(Identity, Millis)], identity: &Identity, now: Millis) -> bool {
+    let first = answers.iter().find(|(other, _)| other == identity);
+    first.is_some_and(|(_, at)| now >= at + APART_MS)
 }
 
 /// The configured rate first.
@@ -145,7 +153,11 @@ impl Conductor {
             if intro.asked >= ASKS_NAMELESS && !intro.busy {
                 self.connect_fault = Some(faults::nameless());
             }
-        } else if intro.asked >= asks && !self.is_in_print() {
+        } else if intro.asked >= asks && self.identity.is_some() {
+            // It was understood at this rate before: it is silent, and may hear again at any moment.
+            let rate = bauds(self.setup.printer.link.baud)[self.introduction.rate];
+            self.connect_fault = Some(faults::nobody_answers(&[rate]));
+        } else if intro.asked >= asks {
             self.next_rate(now);
         }
         self.ask(now);
@@ -190,11 +202,18 @@ impl Conductor {
         if self.identity.as_ref() == Some(identity) {
             return self.is_known(now);
         }
-        if !self.introduction.answers.contains(identity) {
-            if self.introduction.answers.len() < ANSWERS_MAX {
-                self.introduction.answers.push(identity.clone());
+        let answers = &mut self.introduction.answers;
+        let is_new = answers.iter().all(|(other, _)| other != identity);
+        if is_new {
+            if answers.len() == ANSWERS_MAX {
+                answers.remove(0);
             }
-            return self.ask(now);
+            answers.push((identity.clone(), now));
+        }
+        if !first_is_apart(&self.introduction.answers, identity, now) {
+            // Asked again, once this answer is over.
+            self.introduction.next = now + APART_MS;
+            return;
         }
         self.name.clone_from(&identity.firmware);
         if let Some(before) = &self.identity {
@@ -233,14 +252,7 @@ impl Conductor {
         self.dialect = dialect;
         self.unfit = None;
         self.connect_fault = None;
-        if self
-            .fault
-            .as_ref()
-            .is_some_and(|f| f.name == "other_printer")
-            && self.last.is_none()
-        {
-            self.fault = None;
-        }
+        self.forget_stranger();
         let bauds = bauds(self.setup.printer.link.baud);
         if self.introduction.rate != 0 && self.introduction.garbled {
             let found = bauds[self.introduction.rate % bauds.len()];
@@ -258,6 +270,18 @@ impl Conductor {
         }
         self.port = Port::Greeting;
         self.transport.hello(now);
+    }
+
+    /// What was said of another printer is no longer true, unless it ended the last print.
+    fn forget_stranger(&mut self) {
+        let of_last = self.last.as_ref().and_then(|job| job.fault.as_ref());
+        let stranger = |f: &Finding| {
+            ["other_printer", "wrong_firmware", "wrong_profile"].contains(&f.name.as_str())
+                && of_last.is_none_or(|last| last.name != f.name)
+        };
+        if self.fault.as_ref().is_some_and(stranger) {
+            self.fault = None;
+        }
     }
 
     /// Nothing is printed on it, and nothing more said.

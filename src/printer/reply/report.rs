@@ -29,13 +29,14 @@ pub(super) fn heating(text: &str) -> bool {
     text.contains(" W:") || (text.contains(" E:") && !text.contains('/'))
 }
 
-/// `X:1.00 Y:2.00 Z:0.30 E:4.00 Count ..`
+/// `X:1.00 Y:2.00 Z:0.30 E:4.00 Count ..`: in this order with nothing between, so that no damage takes the counters
+/// behind it for the position.
 pub(super) fn position(text: &str) -> Option<[f64; 4]> {
+    let mut words = text.split_ascii_whitespace();
     let mut found = [0.0; 4];
-    let head = text.split(" Count").next()?;
     for (value, name) in found.iter_mut().zip(["X:", "Y:", "Z:", "E:"]) {
-        let at = head.find(name)? + 2;
-        *value = decimal(&head[at..])?;
+        let number = words.next()?.strip_prefix(name)?;
+        *value = number.parse().ok()?;
     }
     Some(found)
 }

@@ -131,6 +131,29 @@ fn the_heating_lines_of_old_prusa_firmware_are_signs_of_life() {
 }
 
 #[test]
+fn a_damaged_position_is_none() {
+    for text in [
+        "X:10.00 Y:20.00 Z:0.30 E:1.20 Cont X:800 Y:1600 Z:120",
+        "X:10.00 Y:20.00 Z:0.30 E:1.20",
+        "X:10.000 Y:20.000 Z:0.300 E:1.200",
+    ] {
+        assert_eq!(
+            read(text),
+            Reply::Position([10.0, 20.0, 0.3, 1.2]),
+            "{text}"
+        );
+    }
+    for text in [
+        "X:10.00 :20.00 Z:0.30 E:1.20 Count X:800 Y:1600 Z:120",
+        "X:10.00 Y:20.00 Z:0.30 E1.20 Count X:800 Y:1600 Z:120",
+        "X:10.00 Y:20.00 Z:0.30 Count X:800 Y:1600 E:1.20",
+        "X:10.00 Y:2#.00 Z:0.30 E:1.20 Count X:800 Y:1600 Z:120",
+    ] {
+        assert!(matches!(read(text), Reply::Noise(_)), "{text}");
+    }
+}
+
+#[test]
 fn an_identity_is_read_also_when_it_is_glued_to_the_ok() {
     let klipper = read("ok FIRMWARE_NAME:Klipper FIRMWARE_VERSION:v0.12.0-1");
     let Reply::Firmware(klipper) = klipper else {

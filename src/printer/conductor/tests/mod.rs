@@ -430,7 +430,7 @@ fn m85_is_called_off_when_a_killed_link_is_back() {
     rig.begin();
     rig.until(120.0, |_| false);
     let setup = Setup {
-        printer: super::super::rig::printer(),
+        printer: crate::printer::rig::printer(),
         port: "rig".into(),
         is_virtual: true,
     };
