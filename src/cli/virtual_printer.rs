@@ -30,9 +30,13 @@ pub(super) struct Args {
     /// Profile whose speeds, accelerations and temperatures the board has.
     #[arg(long, default_value = "virtual", value_name = "P")]
     profile: String,
+    /// Which firmware: marlin, prusa, buddy, klipper, reprapfirmware, repetier, or the older marlin-2.0 and prusa-3.11.
+    /// Without it: the profile's.
+    #[arg(long, value_name = "NAME")]
+    dialect: Option<String>,
     /// Which Marlin: 2.1 swallows a repeated line number in silence, 2.0 asks again.
-    #[arg(long, default_value = "2.1", value_parser = ["2.0", "2.1"], value_name = "VERSION")]
-    marlin: String,
+    #[arg(long, value_parser = ["2.0", "2.1"], value_name = "VERSION", conflicts_with = "dialect")]
+    marlin: Option<String>,
     /// Built with EMERGENCY_PARSER.
     #[arg(long)]
     emergency_parser: bool,
@@ -51,11 +55,18 @@ pub(super) fn run(args: Args) -> Outcome {
         Some(name) if name.as_os_str() == "bad-line" => Faults::bad_line(1e-4),
         Some(path) => Faults::load(path).map_err(Failure::usage)?,
     };
-    let mut options = Options::stock(printer.limits);
-    options.emergency_parser = args.emergency_parser;
-    if args.marlin == "2.0" {
-        options.dialect = Dialect::Marlin20;
-    }
+    let name = match (&args.dialect, &args.marlin) {
+        (Some(name), _) => name.clone(),
+        (None, Some(version)) => format!("marlin-{version}"),
+        (None, None) => printer.dialect.name().to_owned(),
+    };
+    let dialect = Dialect::named(&name).ok_or_else(|| {
+        Failure::usage(format!(
+            "--dialect {name}: there is no such firmware here; see --help"
+        ))
+    })?;
+    let mut options = Options::of(dialect, printer.limits);
+    options.emergency_parser |= args.emergency_parser;
     serve(Serve {
         path: args.pty,
         speed: args.speed,

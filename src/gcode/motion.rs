@@ -3,9 +3,10 @@
 //! In:    [`Command`]s in file order.
 //! Out:   [`Move`]s in whole nanometres, so that two ways through the same file can be compared bit by bit.
 //! Holds: X, Y, Z are bed coordinates. E is the filament pushed since the start, so that `G92 E0` does not show.
-//!        G90 and G91 switch E too, and M82/M83 only E (Marlin 2, `gcode.cpp`, `set_relative_mode`).
+//!        Whether G90 and G91 switch E, too, is the dialect's matter ([`super::dialect`]).
 //! Never: follows what it can not know (arcs, probing, inches, firmware retraction): those are errors.
 
+use super::dialect::{Dialect, ExtruderMode};
 use super::grammar::{Command, GrammarError, commands};
 use super::number::{Number, divide_rounded};
 
@@ -84,6 +85,11 @@ pub enum MotionError {
     /// A coordinate beyond any machine.
     #[error("the number behind {0} is beyond any machine")]
     TooLarge(char),
+    /// E is pushed while it depends on the firmware's version or mode whether it is relative.
+    #[error(
+        "E moves where it is not certain whether it is relative; put M82 or M83 behind each G90 and G91"
+    )]
+    UnclearE,
     /// A command whose moves can not be known from the file.
     #[error("{0} moves in a way that the file does not tell; slice without it")]
     Unknown(String),
@@ -96,7 +102,10 @@ pub struct Machine {
     at_nm: [i64; 4],
     /// Bed position minus the file's coordinates (G92), nm.
     shift_nm: [i64; 4],
-    relative: [bool; 4],
+    /// X, Y and Z are relative.
+    relative: bool,
+    extruder: ExtruderMode,
+    dialect: Dialect,
     feed_mm_s: f64,
     homed: [bool; 3],
 }
@@ -106,7 +115,9 @@ impl Default for Machine {
         Self {
             at_nm: [0; 4],
             shift_nm: [0; 4],
-            relative: [false; 4],
+            relative: false,
+            extruder: ExtruderMode::new(),
+            dialect: Dialect::default(),
             feed_mm_s: FIRST_FEED_MM_MIN / 60.0,
             homed: [false; 3],
         }
@@ -114,6 +125,13 @@ impl Default for Machine {
 }
 
 impl Machine {
+    /// A machine with that firmware; [`Machine::default`] is a Marlin.
+    pub fn of(dialect: Dialect) -> Self {
+        Self {
+            dialect,
+            ..Self::default()
+        }
+    }
     /// Bed position and total filament, nm.
     pub fn at_nm(&self) -> [i64; 4] {
         self.at_nm
@@ -130,9 +148,11 @@ impl Machine {
     pub fn feed_mm_s(&self) -> f64 {
         self.feed_mm_s
     }
-    /// Which of X, Y, Z, E are relative.
+    /// Which of X, Y, Z, E are relative; for E what M82 or M83 said last where the firmware leaves it open.
     pub fn relative(&self) -> [bool; 4] {
-        self.relative
+        let xyz = self.relative;
+        let e = self.extruder.is_relative(self.dialect);
+        [xyz, xyz, xyz, e.unwrap_or(self.extruder.says_relative())]
     }
 
     /// Carries out one command.
@@ -140,10 +160,9 @@ impl Machine {
     /// # Errors
     /// [`MotionError`] when the command moves in a way that can not be followed; the state is then unchanged.
     pub fn apply(&mut self, line: usize, command: &Command) -> Result<Effect, MotionError> {
+        self.extruder.apply(command);
         if command.letter != 'G' {
             match (command.letter, command.number) {
-                ('M', 82) => self.relative[3] = false,
-                ('M', 83) => self.relative[3] = true,
                 ('T', 1..) => return Err(MotionError::Unknown(command.to_string())),
                 _ => {}
             }
@@ -155,11 +174,11 @@ impl Machine {
             (21, None) => Ok(Effect::None),
             (28, None) => Ok(self.home(command)),
             (90, None) => {
-                self.relative = [false; 4];
+                self.relative = false;
                 Ok(Effect::None)
             }
             (91, None) => {
-                self.relative = [true; 4];
+                self.relative = true;
                 Ok(Effect::None)
             }
             (92, None) => self.shift(command),
@@ -169,9 +188,13 @@ impl Machine {
 
     fn straight(&mut self, line: usize, command: &Command) -> Result<Effect, MotionError> {
         let mut to_nm = self.at_nm;
+        if command.has('E') && self.extruder.is_relative(self.dialect).is_none() {
+            return Err(MotionError::UnclearE);
+        }
+        let relative = self.relative();
         for (axis, letter) in AXES.into_iter().enumerate() {
             if let Some(value) = axis_nm(command, letter)? {
-                let base = if self.relative[axis] {
+                let base = if relative[axis] {
                     self.at_nm[axis]
                 } else {
                     self.shift_nm[axis]

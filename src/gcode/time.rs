@@ -205,7 +205,7 @@ fn jerk_speed(before: [f64; 4], after: [f64; 4], highest: f64, jerk: &[f64; 4]) 
 /// # Errors
 /// The line and reason of the first command that can not be followed.
 pub fn durations(text: &str, printer: &Printer) -> Result<Vec<Timed>, (usize, MotionError)> {
-    let mut machine = Machine::default();
+    let mut machine = Machine::of(printer.dialect);
     let mut planner = Planner::new(printer);
     let mut timed = Vec::new();
     let (mut hotend_c, mut bed_c) = (ROOM_C, ROOM_C);

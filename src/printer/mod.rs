@@ -25,6 +25,8 @@
 //! | [`program`], [`mod@line`], [`reply`] | file to lines, lines to frames, bytes to replies | pure |
 //! | [`virtual_printer`] | a Marlin without metal | pure, but for its pty |
 
+#[cfg(test)]
+mod adversary;
 pub mod client;
 pub mod conductor;
 pub mod journal;

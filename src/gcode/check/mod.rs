@@ -10,6 +10,7 @@
 //! Cost:  one pass, memory independent of the file's length.
 
 use crate::gcode::Printer;
+use crate::gcode::dialect::HeaterName;
 use crate::gcode::grammar::{Command, parse, strip};
 use crate::gcode::motion::{Effect, Machine, MotionError};
 use crate::gcode::seal::{Seal, Verdict};
@@ -155,7 +156,7 @@ impl<'a> Checker<'a> {
     pub fn new(printer: &'a Printer) -> Self {
         Self {
             printer,
-            machine: Machine::default(),
+            machine: Machine::of(printer.dialect),
             seal: Seal::default(),
             checked: Checked {
                 low_mm: [f64::INFINITY; 3],
@@ -246,26 +247,27 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Follows what the heaters are told.
+    /// Follows what the heaters are told, as this printer's firmware understands it: `M104 R0` turns nothing off on
+    /// Marlin, `M109 R200` turns off on Klipper.
     fn heat(&mut self, command: &Command) {
-        let target = command
-            .value('S')
-            .or(command.value('R'))
-            .map_or(0.0, |v| v.value());
-        match (command.letter, command.number) {
-            ('M', 104) => {
+        let Some(order) = self.printer.dialect.heat_order(command) else {
+            return;
+        };
+        let Some(target) = order.target_c else {
+            return;
+        };
+        match order.heater {
+            HeaterName::Bed => self.bed_target_c = target,
+            HeaterName::Hotend => {
                 self.cold_told = false;
                 self.hotend_target_c = target;
                 // Not waited for: a higher target promises nothing, a lower one takes away.
-                self.assured_c = self.assured_c.min(target);
+                self.assured_c = if order.waits {
+                    target
+                } else {
+                    self.assured_c.min(target)
+                };
             }
-            ('M', 109) => {
-                self.cold_told = false;
-                self.hotend_target_c = target;
-                self.assured_c = target;
-            }
-            ('M', 140 | 190) => self.bed_target_c = target,
-            _ => {}
         }
         self.checked.hotend_c = self.checked.hotend_c.max(self.hotend_target_c);
         self.checked.bed_c = self.checked.bed_c.max(self.bed_target_c);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::gcode::{MAKER, seal};
+use crate::gcode::{Dialect, MAKER, seal};
 
 fn printer() -> Printer {
     Printer::load("virtual").unwrap()
@@ -252,4 +252,45 @@ fn any_flipped_byte_of_a_sealed_file_is_refused() {
         bad[at] ^= 0x04;
         assert!(check(&bad, &printer).is_err(), "byte {at}");
     }
+}
+
+#[test]
+fn a_heater_is_off_only_where_this_firmware_switches_it_off() {
+    // Marlin reads S alone: the nozzle stays hot.
+    let hot = good().replace("M104 S0", "M104 R0");
+    let hot = seal_it(hot.split_once("; end of").unwrap().0);
+    let judge = |text: &str, dialect| {
+        let mut printer = printer();
+        printer.dialect = dialect;
+        check(text.as_bytes(), &printer)
+    };
+    for dialect in Dialect::ALL {
+        let found = judge(&hot, dialect);
+        let off = matches!(dialect, Dialect::Klipper | Dialect::RepRapFirmware);
+        assert_eq!(found.is_ok(), off, "{dialect}: {found:?}");
+    }
+    // Klipper takes a missing S for 0: the order to heat leaves the nozzle cold.
+    let cold = good().replace("M109 S210", "M109 R210");
+    let cold = seal_it(cold.split_once("; end of").unwrap().0);
+    assert!(judge(&cold, Dialect::Marlin).is_ok());
+    let violations = judge(&cold, Dialect::Klipper).unwrap_err();
+    assert_eq!(violations[0].limit, "cold_extrusion");
+}
+
+#[test]
+fn the_extruders_mode_is_this_firmwares() {
+    let turned = good().replace("G90\nM82\n", "M82\nG91\nG90\nM83\nG90\n");
+    let turned = seal_it(turned.split_once("; end of").unwrap().0);
+    let judge = |dialect| {
+        let mut printer = printer();
+        printer.dialect = dialect;
+        check(turned.as_bytes(), &printer)
+    };
+    // Marlin: the last G90 makes E absolute, as the file means it. Prusa-Firmware leaves it relative: E adds up.
+    let marlin = judge(Dialect::Marlin).unwrap();
+    let prusa = judge(Dialect::Prusa);
+    assert!(prusa.is_err() || prusa.unwrap().filament_mm > marlin.filament_mm + 1.0);
+    // Buddy: it depends on its mode, which nobody knows here.
+    let buddy = judge(Dialect::Buddy).unwrap_err();
+    assert!(buddy[0].text.contains("M82 or M83"), "{}", buddy[0].text);
 }

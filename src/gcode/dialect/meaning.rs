@@ -64,6 +64,11 @@ impl ExtruderMode {
         }
     }
 
+    /// What M82 or M83 said last.
+    pub fn says_relative(&self) -> bool {
+        self.own
+    }
+
     /// Do all six families agree on it? A file that may go to any of them says M82 or M83 behind each G90 and G91, and
     /// pushes nothing under G91 with M82.
     pub fn is_plain(&self) -> bool {

@@ -506,7 +506,8 @@ pub(super) static REPRAPFIRMWARE: Facts = Facts {
     ok_for_empty_line: false,
     // GCodes.cpp, HandleReplyPreserveResult(): "ok " and the report in one line.
     temperatures: TemperatureAnswer::OkT,
-    window_max: 3,
+    // Numbers are not compared: only a line that is alone on its way shows by its ok that it was not lost or overtaken.
+    window_max: 1,
     // Configuration.h: MaxGCodeLength 256.
     line_max_bytes: 256,
     overlong: Overlong::Refused,
@@ -515,7 +516,6 @@ pub(super) static REPRAPFIRMWARE: Facts = Facts {
     busy_while_heating: false,
     unknown_here: &[
         ('M', 85),
-        ('M', 108),
         ('M', 113),
         ('M', 155),
         ('M', 205),

@@ -1,8 +1,9 @@
 //! Board: firmware, wire and happenings together; what the pty and the tests drive.
 
-use super::faults::{Faults, Happening, What, Wire};
+use super::faults::{Faults, Happening, What};
 use super::firmware::{Firmware, Options};
 use super::record::{Log, Record};
+use super::wire::{Fired, Wire};
 
 /// A virtual printer at the end of a wire.
 #[derive(Debug)]
@@ -31,6 +32,11 @@ impl Board {
     /// The firmware, for what a test wants to know.
     pub fn firmware(&self) -> &Firmware {
         &self.firmware
+    }
+
+    /// How often each kind of fault came.
+    pub fn fired(&self) -> &Fired {
+        &self.wire.fired
     }
 
     /// DTR, or the reset button.
@@ -133,7 +139,22 @@ impl Board {
                 self.wire.clear();
             }
             What::SlowPlanner => self.firmware.slow_down(happening.amount.max(1.0)),
+            What::SilentReset => {
+                self.wire.clear();
+                self.firmware.reset_silently();
+            }
+            What::GarbledReset => {
+                self.reset("External Reset");
+                let said = self.firmware.take_output();
+                let said = self.wire.shred(&said);
+                self.wire.from_printer(now, &said);
+            }
+            What::Busy => self.firmware.be_busy(happening.amount),
+            What::Reports => self.firmware.report_each(happening.amount.max(0.1)),
+            What::NeverReached => self.firmware.weaken_hotend(),
+            What::Cancel => self.firmware.volunteer("//action:cancel"),
         }
+        *self.wire.fired.entry(happening.what.name()).or_default() += 1;
         true
     }
 }

@@ -1,9 +1,6 @@
 //! Faults: what a bad wire and a bad day do, by rate and by schedule, from a seed (printing.md 6.2).
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
-use std::collections::VecDeque;
 use std::path::Path;
 
 /// A fault file, TOML; every key optional. "Up" is from host to printer. Rates are per byte, 0 to 1.
@@ -34,6 +31,28 @@ pub struct Faults {
     pub double_down: f64,
     /// A line end put in on the way to the printer.
     pub insert_lf: f64,
+    /// Any byte put in on the way to the printer.
+    pub noise_up: f64,
+    /// Any byte put in on the way to the host.
+    pub noise_down: f64,
+    /// Bursts on the way to the printer: 3 to 50 bytes that are lost or changed.
+    pub burst_up: f64,
+    /// Bursts on the way to the host.
+    pub burst_down: f64,
+    /// Share of lines lost whole on the way to the printer.
+    pub lose_line_up: f64,
+    /// Share of lines lost whole on the way to the host.
+    pub lose_line_down: f64,
+    /// Share of lines that arrive twice at the printer.
+    pub double_line_up: f64,
+    /// Share of lines that arrive twice at the host.
+    pub double_line_down: f64,
+    /// Share of lines that are overtaken by the next one, or come a second late, on the way to the printer.
+    pub swap_line_up: f64,
+    /// The same on the way to the host.
+    pub swap_line_down: f64,
+    /// Share of lines of every kind that come late at the host, by `late_s`.
+    pub late_line_down: f64,
     /// Share of `ok` lines lost whole.
     pub drop_ok: f64,
     /// Share of `ok` lines that come late.
@@ -60,7 +79,7 @@ pub struct Happening {
     pub s: Option<f64>,
     /// What.
     pub what: What,
-    /// How long, virtual s: stall, disconnect. How many times: slow_planner.
+    /// How long, virtual s: stall, disconnect, busy. How many times: slow_planner. How often, s: reports.
     #[serde(default)]
     pub amount: f64,
 }
@@ -81,6 +100,38 @@ pub enum What {
     Disconnect,
     /// Moves take longer.
     SlowPlanner,
+    /// The board restarts and nothing of what it says is heard.
+    SilentReset,
+    /// The board restarts and what it says arrives in shreds.
+    GarbledReset,
+    /// `busy` lines of another cause than a line of ours.
+    Busy,
+    /// Temperature reports that somebody else has asked for.
+    Reports,
+    /// The hotend stays below its target from now on.
+    NeverReached,
+    /// Stop was chosen at the printer's own display.
+    Cancel,
+}
+
+impl What {
+    /// For counting.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reset => "reset",
+            Self::Halt => "halt",
+            Self::Thermal => "dead heater",
+            Self::Stall => "stall",
+            Self::Disconnect => "disconnect",
+            Self::SlowPlanner => "slow planner",
+            Self::SilentReset => "silent reset",
+            Self::GarbledReset => "garbled reset",
+            Self::Busy => "busy of another cause",
+            Self::Reports => "reports of another cause",
+            Self::NeverReached => "target never reached",
+            Self::Cancel => "stop at the display",
+        }
+    }
 }
 
 /// Why a fault file can not be used.
@@ -115,141 +166,5 @@ impl Faults {
             drop_ok: 0.005,
             ..Self::default()
         }
-    }
-}
-
-/// Both directions of the wire, with their faults.
-#[derive(Debug)]
-pub struct Wire {
-    faults: Faults,
-    rng: ChaCha8Rng,
-    up: Lane,
-    down: Lane,
-}
-
-/// Bytes on their way, with the time of their arrival.
-#[derive(Debug, Default)]
-struct Lane {
-    bytes: VecDeque<(f64, u8)>,
-    last: f64,
-}
-
-impl Lane {
-    fn first(&self) -> f64 {
-        self.bytes.front().map_or(f64::INFINITY, |(t, _)| *t)
-    }
-    fn put(&mut self, now: f64, delay: f64, byte_s: f64, byte: u8) {
-        self.last = self.last.max(now + delay) + byte_s;
-        self.bytes.push_back((self.last, byte));
-    }
-    fn take(&mut self, now: f64) -> Vec<u8> {
-        let due = self.bytes.iter().take_while(|(t, _)| *t <= now).count();
-        self.bytes.drain(..due).map(|(_, byte)| byte).collect()
-    }
-}
-
-impl Wire {
-    /// A wire with these faults; the seed decides which bytes they hit.
-    pub fn new(faults: Faults, seed: u64) -> Self {
-        Self {
-            faults,
-            rng: ChaCha8Rng::seed_from_u64(seed),
-            up: Lane::default(),
-            down: Lane::default(),
-        }
-    }
-
-    fn hit(&mut self, rate: f64) -> bool {
-        rate > 0.0 && self.rng.random::<f64>() < rate
-    }
-
-    fn byte_s(&self) -> f64 {
-        match self.faults.baud {
-            0 => 0.0,
-            baud => 10.0 / f64::from(baud),
-        }
-    }
-
-    /// The host writes.
-    pub fn from_host(&mut self, now: f64, bytes: &[u8]) {
-        let (byte_s, delay) = (self.byte_s(), self.faults.latency_s);
-        for &byte in bytes {
-            let mut byte = byte;
-            if self.hit(self.faults.drop_up) {
-                continue;
-            }
-            let only = &self.faults.corrupt_up_only;
-            let fits = only.is_empty() || only.bytes().any(|b| b == byte);
-            if fits && self.hit(self.faults.corrupt_up) {
-                byte ^= 1 << self.rng.random_range(0..8_u32);
-            }
-            if self.hit(self.faults.insert_lf) {
-                self.up.put(now, delay, byte_s, b'\n');
-            }
-            self.up.put(now, delay, byte_s, byte);
-            if self.hit(self.faults.double_up) {
-                self.up.put(now, delay, byte_s, byte);
-            }
-        }
-    }
-
-    /// The printer writes whole lines.
-    pub fn from_printer(&mut self, now: f64, bytes: &[u8]) {
-        let byte_s = self.byte_s();
-        for line in bytes.split_inclusive(|b| *b == b'\n') {
-            let mut delay = self.faults.latency_s;
-            if line.starts_with(b"ok") {
-                if self.hit(self.faults.drop_ok) {
-                    continue;
-                }
-                if self.hit(self.faults.late_ok) {
-                    delay += self.faults.late_s;
-                }
-            }
-            for &byte in line {
-                let mut byte = byte;
-                if self.hit(self.faults.drop_down) {
-                    continue;
-                }
-                if self.hit(self.faults.corrupt_down) {
-                    byte ^= 1 << self.rng.random_range(0..8_u32);
-                }
-                self.down.put(now, delay, byte_s, byte);
-                if self.hit(self.faults.double_down) {
-                    self.down.put(now, delay, byte_s, byte);
-                }
-            }
-        }
-    }
-
-    /// Bytes that have reached the printer.
-    pub fn to_printer(&mut self, now: f64) -> Vec<u8> {
-        self.up.take(now)
-    }
-
-    /// Bytes that have reached the host.
-    pub fn to_host(&mut self, now: f64) -> Vec<u8> {
-        self.down.take(now)
-    }
-
-    /// When the next byte arrives at the printer.
-    pub fn next_up(&self) -> f64 {
-        self.up.first()
-    }
-
-    /// When the next byte arrives anywhere.
-    pub fn next_event(&self) -> f64 {
-        self.up.first().min(self.down.first())
-    }
-
-    /// Bytes on their way to the printer.
-    pub fn up_bytes(&self) -> usize {
-        self.up.bytes.len()
-    }
-
-    /// Everything on its way is lost.
-    pub fn clear(&mut self) {
-        self.up.bytes.clear();
-        self.down.bytes.clear();
     }
 }

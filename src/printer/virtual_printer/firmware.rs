@@ -1,29 +1,18 @@
 //! Firmware: queue, handlers' clock, keep-alive, protection, boot and halt of the virtual printer.
 
+use super::dialect::Dialect;
 use super::handlers::Running;
-use super::heater::{Heater, Trip};
+use super::heater::Heater;
 use super::planner::Planner;
 use super::receiver::{Receiver, Taken};
 use super::record::{Log, Record, latin1};
 use crate::gcode::Limits;
-use serde::Deserialize;
 use std::collections::VecDeque;
-
-/// Which Marlin.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Dialect {
-    /// 2.1.x: a repeated number is swallowed in silence.
-    #[default]
-    Marlin21,
-    /// 2.0.x, 1.1.x: a repeated number brings an error and a Resend.
-    Marlin20,
-}
 
 /// How the board is built.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Which Marlin.
+    /// Which firmware.
     pub dialect: Dialect,
     /// RX_BUFFER_SIZE.
     pub rx_size: usize,
@@ -58,6 +47,28 @@ impl Options {
             limits,
         }
     }
+
+    /// A stock board of that firmware: its buffers as its source has them.
+    pub fn of(dialect: Dialect, limits: Limits) -> Self {
+        let (rx_size, bufsize, line_max) = match dialect {
+            Dialect::Marlin21 | Dialect::Marlin20 => (128, 4, 96),
+            // The byte queue of 4 * (95 + 1) bytes takes more short lines; see `Firmware::has_place`.
+            Dialect::Prusa311 | Dialect::Prusa314 => (128, 64, 96),
+            Dialect::Buddy => (128, 8, 96),
+            Dialect::Klipper => (4096, 20, usize::MAX),
+            // One command at a time; the rest waits in a ring of 512 bytes.
+            Dialect::Duet => (512, 1, 256),
+            Dialect::Repetier => (128, 1, 96),
+        };
+        Self {
+            dialect,
+            rx_size,
+            bufsize,
+            line_max,
+            emergency_parser: dialect == Dialect::Repetier,
+            ..Self::stock(limits)
+        }
+    }
 }
 
 /// Whether the board answers.
@@ -79,13 +90,24 @@ pub(super) struct Queued {
     pub(super) text: String,
 }
 
+/// The words that rule E and the axes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Mode {
+    /// G91 is in force.
+    pub(super) axes: bool,
+    /// M83 is in force.
+    pub(super) own: bool,
+    /// The last of G90, G91, M82, M83 asked for relative.
+    pub(super) last: bool,
+}
+
 /// The board. See the module's picture.
 #[derive(Debug)]
 pub struct Firmware {
     pub(super) options: Options,
     pub(super) clock: f64,
     pub(super) life: Life,
-    receiver: Receiver,
+    pub(super) receiver: Receiver,
     pub(super) queue: VecDeque<Queued>,
     pub(super) running: Option<Running>,
     /// What `ok` will say behind itself.
@@ -98,6 +120,19 @@ pub struct Firmware {
     /// Bed position minus the file's coordinates (G92), nm.
     pub(super) shift: [i64; 4],
     pub(super) relative: [bool; 4],
+    pub(super) mode: Mode,
+    /// Klipper and RepRapFirmware refuse to move axes that were not homed.
+    pub(super) homed: [bool; 3],
+    /// RepRapFirmware: a tool is selected.
+    pub(super) tool: bool,
+    /// M105 was asked since the start.
+    pub(super) asked_temperatures: bool,
+    /// Why it is shut down (Klipper, Repetier).
+    pub(super) shut_down: String,
+    /// `busy` of another cause until then (fault).
+    pub(super) busy_until: f64,
+    /// Repetier: `wait` when it has had nothing to do for a second.
+    idle_next: f64,
     pub(super) feed_mm_s: f64,
     pub(super) feed_factor: f64,
     pub(super) keepalive_s: f64,
@@ -120,7 +155,12 @@ pub struct Firmware {
 impl Firmware {
     /// A board that is being switched on.
     pub fn new(options: Options, log: Log) -> Self {
-        let receiver = Receiver::new(options.rx_size, options.line_max, options.dialect);
+        let receiver = Receiver::new(
+            options.rx_size,
+            options.line_max,
+            options.dialect,
+            options.resend_ok,
+        );
         let mut firmware = Self {
             planner: Planner::new(options.limits),
             receiver,
@@ -133,6 +173,13 @@ impl Firmware {
             at: [0; 4],
             shift: [0; 4],
             relative: [false; 4],
+            mode: Mode::default(),
+            homed: [false; 3],
+            tool: false,
+            asked_temperatures: false,
+            shut_down: String::new(),
+            busy_until: 0.0,
+            idle_next: f64::INFINITY,
             feed_mm_s: 25.0,
             feed_factor: 1.0,
             keepalive_s: 2.0,
@@ -167,28 +214,17 @@ impl Firmware {
         (self.at[0], self.at[1], self.at[2]) = (0, 0, 0);
         self.shift = [0, 0, 0, self.at[3]];
         self.relative = [false; 4];
+        self.mode = Mode::default();
+        self.homed = [false; 3];
+        (self.tool, self.asked_temperatures) = (false, false);
         (self.feed_mm_s, self.feed_factor) = (25.0, 1.0);
         (self.keepalive_s, self.report_every_s, self.inactive_s) = (2.0, 0.0, 0.0);
         self.report_next = f64::INFINITY;
+        self.busy_until = 0.0;
         self.life = Life::Booting(self.clock + self.options.boot_s);
-        self.say("start");
-        self.say(&format!(" {cause}"));
-    }
-
-    /// `kill()`.
-    pub fn kill(&mut self, reason: &str) {
-        if self.life == Life::Halted {
-            return;
+        for line in Self::boot_lines(self.options.dialect, cause).0 {
+            self.say(&line);
         }
-        self.say(reason);
-        self.say("Error:Printer halted. kill() called!");
-        self.note(format!("halted: {reason}"));
-        self.life = Life::Halted;
-        self.queue.clear();
-        self.running = None;
-        self.planner.clear();
-        self.hotend.set(0.0);
-        self.bed.set(0.0);
     }
 
     /// Dead until a reset?
@@ -223,6 +259,48 @@ impl Firmware {
         self.hotend.now_c = self.hotend.now_c.min(super::heater::AMBIENT_C + 40.0);
     }
 
+    /// The hotend keeps 15 K below any target from now on (fault `never_reached`).
+    pub fn weaken_hotend(&mut self) {
+        self.hotend.defect = super::heater::Defect::Weak;
+    }
+
+    /// `busy` lines of another cause for so long (fault `busy`).
+    pub fn be_busy(&mut self, seconds: f64) {
+        self.busy_until = self.clock + seconds;
+        self.busy_next = self.clock;
+    }
+
+    /// Reports temperatures by itself, as a host before us has asked for (fault `reports`).
+    pub fn report_each(&mut self, seconds: f64) {
+        self.auto_report(seconds);
+    }
+
+    /// Everything is lost and nothing is said (fault `silent_reset`).
+    pub fn reset_silently(&mut self) {
+        let said = self.out.len();
+        self.reset("silent");
+        self.out.truncate(said);
+        self.life = Life::Running;
+    }
+
+    /// Says a line of its own accord (faults `action`, `say`).
+    pub fn volunteer(&mut self, line: &str) {
+        self.say(line);
+    }
+
+    /// It waits for heat or for a person: what comes is carried out when that is over.
+    pub fn is_blocked(&self) -> bool {
+        matches!(
+            self.running,
+            Some(Running::Heat(_) | Running::User | Running::Home { .. })
+        )
+    }
+
+    /// An order that arrives now is carried out sooner or later.
+    pub fn hears(&self) -> bool {
+        matches!(self.life, Life::Running) && !self.receiver.stopped
+    }
+
     /// Moves take `times` as long from now on (fault `slow_planner`).
     pub fn slow_down(&mut self, times: f64) {
         self.planner.slow = times;
@@ -238,11 +316,33 @@ impl Firmware {
         if matches!(self.life, Life::Booting(_) | Life::Halted) {
             return;
         }
+        if self.options.dialect == Dialect::Klipper {
+            return self.receive_block(bytes);
+        }
         for &byte in bytes {
-            if self.options.emergency_parser {
+            if self.options.emergency_parser || self.options.dialect == Dialect::Duet {
                 self.emergency(byte);
             }
+            if self.life == Life::Halted {
+                return;
+            }
             self.receiver.put(byte);
+            self.read();
+        }
+    }
+
+    /// Klipper reads up to 4096 bytes at once, and looks for M112 in them while fewer than 20 lines wait.
+    fn receive_block(&mut self, bytes: &[u8]) {
+        for block in bytes.chunks(4096) {
+            if !self.receiver.klipper_block(block) {
+                self.note("a block that is not UTF-8 was dropped".into());
+                continue;
+            }
+            for &byte in block {
+                if self.queue.len() < 20 {
+                    self.emergency(byte);
+                }
+            }
             self.read();
         }
     }
@@ -267,7 +367,7 @@ impl Firmware {
         } else {
             f64::INFINITY
         };
-        let busy = if self.running.is_some() {
+        let busy = if self.running.is_some() || self.clock < self.busy_until {
             self.busy_next
         } else {
             f64::INFINITY
@@ -276,6 +376,8 @@ impl Firmware {
             .min(busy)
             .min(self.report_next)
             .min(inactive)
+            .min(self.receiver.half_line_due())
+            .min(self.idle_next)
             // A heater that is on is looked at each second: protection.
             .min(if self.hotend.target_c + self.bed.target_c > 0.0 {
                 self.clock + 1.0
@@ -305,8 +407,9 @@ impl Firmware {
             && self.clock >= until
         {
             self.life = Life::Running;
-            self.say("Marlin 2.1.2.1");
-            self.say("echo: Last Updated: virtual printer | Author: calvaria");
+            for line in Self::boot_lines(self.options.dialect, "").1 {
+                self.say(line);
+            }
             self.active = self.clock;
         }
         while let Some(block) = self.planner.finish(self.clock) {
@@ -325,33 +428,32 @@ impl Firmware {
             });
         }
         let trips = [
-            ("E0", self.hotend.run(self.clock)),
-            ("bed", self.bed.run(self.clock)),
+            (false, self.hotend.run(self.clock)),
+            (true, self.bed.run(self.clock)),
         ];
-        for (name, trip) in trips {
-            let text = match trip {
-                Some(Trip::HeatingFailed) => "Heating failed",
-                Some(Trip::Runaway) => "Thermal Runaway",
-                None => continue,
-            };
-            self.say(&format!("Error:{text}, system stopped! Heater_ID: {name}"));
-            self.kill(&format!("echo:{text}"));
+        for (bed, trip) in trips {
+            if let Some(trip) = trip {
+                self.trip(bed, trip);
+            }
         }
         if self.life == Life::Halted {
             return;
         }
-        if self.running.is_some() && self.clock >= self.busy_next {
-            let word = match self.running {
-                Some(Running::User) => "paused for user",
-                _ => "processing",
-            };
-            self.say(&format!("echo:busy: {word}"));
-            self.busy_next = self.clock + self.keepalive_s;
+        self.say_busy();
+        self.say_wait();
+        if let Some(taken) = self.receiver.half_line(self.clock) {
+            self.taken(taken);
         }
         if self.clock >= self.report_next {
             self.report_next = self.clock + self.report_every_s;
             let report = self.temperatures();
-            self.say(&format!(" {report}"));
+            // Marlin puts a space before it.
+            let space = if self.options.dialect.is_marlin() {
+                " "
+            } else {
+                ""
+            };
+            self.say(&format!("{space}{report}"));
         }
         if !self.planner.is_empty() {
             self.active = self.clock;
@@ -365,15 +467,62 @@ impl Firmware {
         }
     }
 
+    /// Keep-alive lines: none where the firmware has none, none of its own while it heats.
+    fn say_busy(&mut self) {
+        let dialect = self.options.dialect;
+        let other = self.clock < self.busy_until;
+        if !(self.running.is_some() || other) || self.clock < self.busy_next {
+            return;
+        }
+        self.busy_next = self.clock + self.keepalive_s;
+        let heats = matches!(self.running, Some(Running::Heat(_)));
+        if !dialect.has_busy() || (heats && !other && !dialect.busy_in_heat()) {
+            return;
+        }
+        let word = match self.running {
+            Some(Running::User) => "paused for user",
+            _ if self.receiver.stopped => "paused for user",
+            _ if heats && dialect == Dialect::Repetier => "heating",
+            _ => "processing",
+        };
+        if dialect == Dialect::Repetier {
+            self.say(&format!("busy:{word}"));
+        } else {
+            self.say(&format!("echo:busy: {word}"));
+        }
+    }
+
+    /// Repetier says `wait` each second while it has nothing to do.
+    fn say_wait(&mut self) {
+        if self.options.dialect != Dialect::Repetier {
+            return;
+        }
+        if self.running.is_some() || !self.queue.is_empty() || self.idle_next.is_infinite() {
+            self.idle_next = self.clock + 1.0;
+        } else if self.clock >= self.idle_next {
+            self.say("wait");
+            self.idle_next = self.clock + 1.0;
+        }
+    }
+
+    /// Is there a place for one more line? Prusa counts bytes: a line of full length must fit.
+    fn has_place(&self) -> bool {
+        if self.options.dialect.is_prusa() {
+            let stored: usize = self.queue.iter().map(|line| line.text.len() + 4).sum();
+            return stored + 96 <= 4 * 97;
+        }
+        self.queue.len() < self.options.bufsize
+    }
+
     /// Fills the queue; reads nothing while it is full (4.2 point 2).
     fn read(&mut self) {
         while matches!(self.life, Life::Running | Life::Stopped)
-            && self.queue.len() < self.options.bufsize
+            && self.has_place()
             && !self.receiver.is_empty()
         {
             let mut flushed = Vec::new();
-            let taken = self.receiver.take(&mut self.read, &mut flushed);
             let t = self.clock;
+            let taken = self.receiver.take(t, &mut self.read, &mut flushed);
             // One record a line, not one a byte.
             if self.read.ends_with(b"\n") || self.read.len() > 256 {
                 let read = std::mem::take(&mut self.read);
@@ -388,31 +537,49 @@ impl Firmware {
                     text: latin1(&flushed),
                 });
             }
-            match taken {
-                None => {}
-                Some(Taken::Refused { error, resend }) => {
-                    self.say(&format!("Error:{error}, Last Line: {}", resend - 1));
-                    self.say(&format!("Resend: {resend}"));
-                    if self.options.resend_ok {
-                        self.say("ok");
-                    }
-                }
-                Some(Taken::Line { number, text, bare }) => {
-                    self.log.push(|| Record::Line {
-                        t,
-                        number,
-                        text: text.clone(),
-                    });
-                    self.accepted += u64::from(number.is_some());
-                    if bare && !self.options.emergency_parser {
-                        self.at_once(&text);
-                    }
-                    if self.life != Life::Halted {
-                        self.queue.push_back(Queued { number, text });
-                    }
-                }
+            if let Some(taken) = taken {
+                self.taken(taken);
             }
         }
+    }
+
+    /// What the reader made of the bytes.
+    fn taken(&mut self, taken: Taken) {
+        match taken {
+            Taken::Answer { lines, .. } => lines.iter().for_each(|line| self.say(line)),
+            Taken::Kill => self.kill("echo:M112 Shutdown"),
+            Taken::Line { number, text, bare } => {
+                let t = self.clock;
+                self.log.push(|| Record::Line {
+                    t,
+                    number,
+                    text: text.clone(),
+                });
+                self.accepted += u64::from(number.is_some());
+                if bare && !self.options.emergency_parser {
+                    self.at_once(&text);
+                }
+                if self.life == Life::Halted {
+                    return;
+                }
+                if self.options.dialect == Dialect::Repetier {
+                    return self.repetier_takes(number, text);
+                }
+                self.queue.push_back(Queued { number, text });
+            }
+        }
+    }
+
+    /// checkAndPushCommand(): into the buffer, and `ok` at once, with the last number that was seen.
+    fn repetier_takes(&mut self, number: Option<u64>, text: String) {
+        if self.life == Life::Stopped && !text.starts_with("M999") {
+            self.repetier_fatal();
+        } else {
+            self.queue.push_back(Queued { number, text });
+        }
+        self.idle_next = self.clock + 1.0;
+        let last = self.receiver.last;
+        self.say(&format!("ok {last}"));
     }
 
     /// Starts or ends a handler; `true` when something was done.
@@ -437,6 +604,10 @@ impl Firmware {
             return false;
         }
         self.running = None;
+        if self.options.dialect == Dialect::Repetier {
+            self.queue.pop_front();
+            return true;
+        }
         let ok = format!("ok{}", self.ok_tail);
         // ADVANCED_OK: free queue slots while the line still holds its own.
         let ok = if self.options.advanced_ok && self.ok_tail.is_empty() {
@@ -455,11 +626,6 @@ impl Firmware {
         true
     }
 
-    pub(super) fn say(&mut self, line: &str) {
-        self.out.extend_from_slice(line.as_bytes());
-        self.out.push(b'\n');
-    }
-
     pub(super) fn note(&mut self, text: String) {
         let t = self.clock;
         self.log.push(|| Record::Note { t, text });
@@ -472,18 +638,5 @@ impl Firmware {
         } else {
             f64::INFINITY
         };
-    }
-
-    /// `T:19.37 /0.00 B:19.37 /0.00 @:0 B@:0`
-    pub(super) fn temperatures(&self) -> String {
-        format!(
-            "T:{:.2} /{:.2} B:{:.2} /{:.2} @:{:.0} B@:{:.0}",
-            self.hotend.now_c,
-            self.hotend.target_c,
-            self.bed.now_c,
-            self.bed.target_c,
-            self.hotend.duty * 127.0,
-            self.bed.duty * 127.0
-        )
     }
 }

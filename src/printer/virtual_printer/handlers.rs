@@ -1,7 +1,10 @@
 //! Handlers: what each command of the virtual printer does, and when it is done.
 
-use super::firmware::{Firmware, Life, Queued};
+use super::dialect::Dialect as D;
+use super::firmware::{Firmware, Queued};
+use super::heat::Wait;
 use super::record::Record;
+use super::words::Words;
 
 /// A handler that is at work; its `ok` comes when it is done.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,12 +25,7 @@ pub(super) enum Running {
     /// G28: `ends` is set when the planner is empty.
     Home { axes: [bool; 3], ends: Option<f64> },
     /// M109 or M190.
-    Heat {
-        bed: bool,
-        since: Option<f64>,
-        report: f64,
-        cooling_too: bool,
-    },
+    Heat(Wait),
     /// M0, M600: a person.
     User,
 }
@@ -38,64 +36,19 @@ impl Running {
         match self {
             Self::Now => now,
             Self::Until(t) | Self::Home { ends: Some(t), .. } => *t,
-            Self::Heat { report, .. } => report.min(now + 0.5),
+            Self::Heat(wait) => wait.report.min(now + 0.5),
             Self::Plan { .. } | Self::Drain(_) | Self::Home { .. } | Self::User => f64::INFINITY,
         }
     }
 }
 
-/// Residency of M109: within 1 K for 10 s (TEMP_RESIDENCY_TIME, TEMP_WINDOW).
-const RESIDENCY_S: f64 = 10.0;
-const WINDOW_C: f64 = 1.0;
-
-/// The words of a command: letter and number, as loosely as Marlin reads them.
-struct Words(Vec<(char, Option<f64>)>);
-
-impl Words {
-    fn read(text: &str) -> Self {
-        let mut found = Vec::new();
-        // The first character decides: `1 M105`, `^1198 G1 X1` are unknown commands (4.4).
-        if !text.starts_with(['G', 'M', 'T']) {
-            return Self(found);
-        }
-        let mut chars = text.chars().peekable();
-        while let Some(letter) = chars.next() {
-            if !letter.is_ascii_alphabetic() {
-                continue;
-            }
-            let mut number = String::new();
-            while let Some(&c) = chars.peek() {
-                let sign = c == '-' && number.is_empty();
-                if !(sign || c.is_ascii_digit() || c == '.') {
-                    break;
-                }
-                number.push(c);
-                chars.next();
-            }
-            found.push((letter.to_ascii_uppercase(), number.parse().ok()));
-        }
-        Self(found)
-    }
-    fn has(&self, letter: char) -> bool {
-        self.0.iter().skip(1).any(|(l, _)| *l == letter)
-    }
-    fn get(&self, letter: char) -> Option<f64> {
-        self.0.iter().skip(1).find(|(l, _)| *l == letter)?.1
-    }
-    fn nm(&self, letter: char) -> Option<i64> {
-        self.get(letter).map(|v| (v * 1e6).round() as i64)
-    }
-    /// `G1` as ('G', 1).
-    fn code(&self) -> Option<(char, u32)> {
-        let (letter, number) = *self.0.first()?;
-        let number = number.filter(|n| n.fract() == 0.0 && (0.0..1e6).contains(n))?;
-        Some((letter, number as u32))
-    }
-}
-
 impl Firmware {
-    /// M108, M112 and M410 that began their line with `M`: acted on before they queue (4.2 point 11).
+    /// M108, M112 and M410 that began their line with `M`: acted on before they queue (4.2 point 11). Buddy compares
+    /// the whole line.
     pub(super) fn at_once(&mut self, text: &str) {
+        if self.options.dialect == D::Buddy && text.contains(' ') {
+            return;
+        }
         match Words::read(text).code() {
             Some(('M', 108)) => self.break_wait(),
             Some(('M', 112)) => self.kill("echo:M112 Shutdown"),
@@ -113,17 +66,30 @@ impl Firmware {
             return;
         }
         let line = String::from_utf8_lossy(&std::mem::take(&mut self.emergency_line)).into_owned();
-        let mut rest = line.trim_start();
-        if let Some(numbered) = rest.strip_prefix('N') {
-            rest = numbered
-                .trim_start_matches(|c: char| c.is_ascii_digit())
-                .trim_start();
+        match self.options.dialect {
+            // GCodeInput.cpp: a bare M112 at the start of a line, and nothing else.
+            D::Duet => {
+                let bare = line.trim_start().split(' ').next().unwrap_or_default();
+                if bare.eq_ignore_ascii_case("M112") {
+                    self.kill("emergency stop");
+                }
+            }
+            // gcode.py: ^(?:[nN][0-9]+)?\s*[mM]112(?:\s|$)
+            D::Klipper => {
+                let upper = without_number(line.trim_start()).to_ascii_uppercase();
+                if upper.split_ascii_whitespace().next() == Some("M112") {
+                    self.kill("Shutdown due to M112 command");
+                }
+            }
+            _ => {
+                let rest = without_number(line.trim_start());
+                self.at_once(rest.split('*').next().unwrap_or_default());
+            }
         }
-        self.at_once(rest.split('*').next().unwrap_or_default());
     }
 
     fn break_wait(&mut self) {
-        if matches!(self.running, Some(Running::Heat { .. } | Running::User)) {
+        if matches!(self.running, Some(Running::Heat(_) | Running::User)) {
             self.running = Some(Running::Now);
         }
     }
@@ -135,10 +101,20 @@ impl Firmware {
 
     /// Begins a command.
     pub(super) fn start(&mut self, line: &Queued) -> Running {
+        let dialect = self.options.dialect;
+        if line.text.is_empty() {
+            return Running::Now;
+        }
         let words = Words::read(&line.text);
+        if self.refuses(&line.text, words.code()) {
+            return Running::Now;
+        }
         let Some(code) = words.code() else {
             return self.unknown(&line.text);
         };
+        if !dialect_knows(dialect, code) {
+            return self.unknown(&line.text);
+        }
         if code.0 != 'M' || !matches!(code.1, 105 | 114 | 115) {
             self.active = self.clock;
         }
@@ -157,8 +133,12 @@ impl Firmware {
                 };
                 return Running::Home { axes, ends: None };
             }
-            ('G', 90) => self.relative = [false; 4],
-            ('G', 91) => self.relative = [true; 4],
+            // Prusa-Firmware, M110: the number is set once more when the command is carried out.
+            ('M', 110) if dialect.is_prusa() && words.has('N') => {
+                self.receiver.last = words.get('N').unwrap_or(0.0) as i64;
+            }
+            ('G', 90) => self.set_axes_relative(false),
+            ('G', 91) => self.set_axes_relative(true),
             ('G', 92) => {
                 for (axis, letter) in ['X', 'Y', 'Z', 'E'].into_iter().enumerate() {
                     if let Some(value) = words.nm(letter) {
@@ -167,30 +147,17 @@ impl Firmware {
                 }
             }
             ('M', 0 | 1 | 600) => return Running::Drain(Box::new(Running::User)),
-            ('M', 82) => self.relative[3] = false,
-            ('M', 83) => self.relative[3] = true,
+            ('M', 82) => self.set_e_relative(false),
+            ('M', 83) => self.set_e_relative(true),
             ('M', 85) => self.inactive_s = words.get('S').unwrap_or(self.inactive_s),
-            ('M', 104 | 109) => {
-                if let Some(target) = words.get('S').or(words.get('R')) {
-                    self.hotend
-                        .set(target.min(self.options.limits.hotend_max_c));
-                }
-                if code.1 == 109 && self.hotend.target_c > 0.0 {
-                    return self.heat(false, words.has('R'));
-                }
-            }
-            ('M', 140 | 190) => {
-                if let Some(target) = words.get('S').or(words.get('R')) {
-                    self.bed.set(target.min(self.options.limits.bed_max_c));
-                }
-                if code.1 == 190 && self.bed.target_c > 0.0 {
-                    return self.heat(true, words.has('R'));
-                }
-            }
-            ('M', 105) => self.ok_tail = format!(" {}", self.temperatures()),
+            ('M', 104 | 109 | 140 | 190) => return self.heat_command(code.1, &words),
+            ('M', 105) => self.report_temperatures(),
             ('M', 112) => self.kill("echo:M112 Shutdown"),
             ('M', 113) => self.keepalive_s = words.get('S').unwrap_or(self.keepalive_s),
-            ('M', 114) => self.report_position(),
+            ('M', 114) => {
+                let line = self.position_line();
+                self.say(&line);
+            }
             ('M', 115) => self.introduce(),
             ('M', 118) => {
                 let text = line.text.get(4..).unwrap_or_default().trim().to_owned();
@@ -201,13 +168,16 @@ impl Firmware {
                 self.feed_factor = words.get('S').map_or(self.feed_factor, |p| p / 100.0);
             }
             ('M', 400) => return Running::Drain(Box::new(Running::Now)),
-            ('M', 999) => self.life = Life::Running,
+            ('M', 999) => self.restart(),
+            // The motors are off: Klipper and RepRapFirmware forget where they are.
+            ('M', 18 | 84) => self.homed = [false; 3],
             ('G', 21)
             | (
                 'M',
-                17 | 18 | 84 | 106 | 107 | 108 | 110 | 117 | 201..=205 | 211 | 221 | 410 | 413,
+                17 | 73 | 106 | 107 | 108 | 110 | 117 | 201..=205 | 211 | 221 | 410 | 413 | 900,
             )
-            | ('T', 0) => {}
+            | ('G', 10) => {}
+            ('T', 0) => self.tool = true,
             _ => return self.unknown(&line.text),
         }
         Running::Now
@@ -261,29 +231,18 @@ impl Firmware {
                 }
                 (Running::Home { axes, ends }, done)
             }
-            Running::Heat {
-                bed,
-                since,
-                report,
-                cooling_too,
-            } => {
-                return self.heating(bed, since, report, cooling_too);
-            }
+            Running::Heat(wait) => return self.heating(wait),
             Running::User => (Running::User, false),
         };
         self.keep(left, done)
     }
 
-    fn keep(&mut self, running: Running, done: bool) -> bool {
+    pub(super) fn keep(&mut self, running: Running, done: bool) -> bool {
         self.running = Some(running);
         done
     }
 
     fn straight(&mut self, line: &Queued, words: &Words) -> Running {
-        if self.life == Life::Stopped {
-            self.say("Error:Printer stopped due to errors. Fix the error and use M999 to restart. (Temperature is reset. Set it after restarting)");
-            return Running::Now;
-        }
         let mut to = self.at;
         for (axis, letter) in ['X', 'Y', 'Z', 'E'].into_iter().enumerate() {
             if let Some(value) = words.nm(letter) {
@@ -295,11 +254,22 @@ impl Firmware {
                     };
             }
         }
+        if self.options.dialect == D::Klipper && self.klipper_refuses(&line.text, words, to) {
+            return Running::Now;
+        }
         if let Some(feed) = words.get('F').filter(|f| *f > 0.0) {
             self.feed_mm_s = feed / 60.0;
         }
+        if self.options.dialect == D::Duet && !self.duet_allows(&line.text, to) {
+            return Running::Now;
+        }
         if to[3] != self.at[3] && self.hotend.now_c < self.options.limits.extrude_min_c {
-            self.say("echo: cold extrusion prevented");
+            for line in self.cold_lines() {
+                self.say(line);
+            }
+            if self.options.dialect == D::Klipper {
+                return Running::Now;
+            }
             // The file's E goes on, the filament does not.
             self.shift[3] -= to[3] - self.at[3];
             to[3] = self.at[3];
@@ -313,44 +283,68 @@ impl Firmware {
         }
     }
 
-    fn heat(&self, bed: bool, cooling_too: bool) -> Running {
-        Running::Heat {
-            bed,
-            since: None,
-            report: self.clock + 1.0,
-            cooling_too,
+    /// toolhead.py, kinematics/cartesian.py: an error moves nothing, and the line gets its `ok` all the same.
+    fn klipper_refuses(&mut self, text: &str, words: &Words, to: [i64; 4]) -> bool {
+        let unread = ['X', 'Y', 'Z', 'E', 'F']
+            .iter()
+            .any(|&l| words.has(l) && words.get(l).is_none());
+        let moved = (0..3).filter(|&a| to[a] != self.at[a]);
+        let mm = to.map(|v| v as f64 * 1e-6);
+        let at = format!("{:.3} {:.3} {:.3} [{:.3}]", mm[0], mm[1], mm[2], mm[3]);
+        if unread {
+            self.say(&format!("!! Unable to parse move '{text}'"));
+        } else if moved.clone().any(|a| !self.homed[a]) {
+            self.say(&format!("!! Must home axis first: {at}"));
+        } else if moved.clone().any(|a| !(-50.0..=500.0).contains(&mm[a])) {
+            self.say(&format!("!! Move out of range: {at}"));
+        } else {
+            return false;
         }
+        true
     }
 
-    fn heating(&mut self, bed: bool, since: Option<f64>, report: f64, cooling_too: bool) -> bool {
-        self.active = self.clock;
-        let heater = if bed { &self.bed } else { &self.hotend };
-        let below = heater.now_c < heater.target_c - WINDOW_C;
-        let above = cooling_too && heater.now_c > heater.target_c + WINDOW_C;
-        let since = if below || above {
-            None
-        } else {
-            since.or(Some(self.clock))
-        };
-        let done = since.is_some_and(|t| self.clock >= t + RESIDENCY_S);
-        let mut report = report;
-        if self.clock >= report {
-            report = self.clock + 1.0;
-            let left = since.map_or("?".to_owned(), |t| {
-                format!("{:.0}", (t + RESIDENCY_S - self.clock).max(0.0))
-            });
-            let text = format!(" {} W:{left}", self.temperatures());
-            self.say(&text);
+    /// GCodes.cpp: no move of an axis that was not homed, no filament without a tool.
+    fn duet_allows(&mut self, text: &str, to: [i64; 4]) -> bool {
+        let code = text.split(' ').next().unwrap_or_default().to_owned();
+        if (0..3).any(|a| to[a] != self.at[a] && !self.homed[a]) {
+            self.say(&format!("Error: {code}: insufficient axes homed"));
+            return false;
         }
-        self.keep(
-            Running::Heat {
-                bed,
-                since,
-                report,
-                cooling_too,
-            },
-            done,
-        )
+        if to[3] != self.at[3] && !self.tool {
+            self.say("Error: Attempting to extrude with no tool selected.");
+            return false;
+        }
+        true
+    }
+
+    fn set_axes_relative(&mut self, on: bool) {
+        (self.mode.axes, self.mode.last) = (on, on);
+        self.set_modes();
+    }
+
+    fn set_e_relative(&mut self, on: bool) {
+        (self.mode.own, self.mode.last) = (on, on);
+        self.set_modes();
+    }
+
+    fn set_modes(&mut self) {
+        let mode = self.mode;
+        let e = self
+            .options
+            .dialect
+            .relative_e(mode.axes, mode.own, mode.last);
+        self.relative = [mode.axes, mode.axes, mode.axes, e];
+    }
+
+    fn report_temperatures(&mut self) {
+        self.asked_temperatures = true;
+        let report = self.temperatures();
+        if self.options.dialect == D::Repetier {
+            // The ok went out when the line was read.
+            self.say(&report);
+        } else {
+            self.ok_tail = format!(" {report}");
+        }
     }
 
     /// Travel at 50 mm/s in X and Y and 4 mm/s in Z, and a slow second touch.
@@ -366,45 +360,38 @@ impl Firmware {
     fn homed(&mut self, axes: [bool; 3]) {
         for axis in (0..3).filter(|&a| axes[a]) {
             (self.at[axis], self.shift[axis]) = (0, 0);
+            self.homed[axis] = true;
         }
         let t = self.clock;
         self.log.push(|| Record::Home { t, axes });
     }
 
-    fn report_position(&mut self) {
-        let mm = |axis: usize| (self.at[axis] - self.shift[axis]) as f64 * 1e-6;
-        let steps = [80.0, 80.0, 400.0];
-        let count = |axis: usize| (self.at[axis] as f64 * 1e-6 * steps[axis]).round();
-        let text = format!(
-            "X:{:.2} Y:{:.2} Z:{:.2} E:{:.2} Count X:{} Y:{} Z:{}",
-            mm(0),
-            mm(1),
-            mm(2),
-            mm(3),
-            count(0),
-            count(1),
-            count(2)
-        );
-        self.say(&text);
-    }
-
-    fn introduce(&mut self) {
-        let parser = u8::from(self.options.emergency_parser);
-        self.say("FIRMWARE_NAME:Marlin 2.1.2.1 (calvaria virtual printer) SOURCE_CODE_URL:github.com/MarlinFirmware/Marlin PROTOCOL_VERSION:1.0 MACHINE_TYPE:virtual EXTRUDER_COUNT:1");
-        for (name, value) in [
-            ("SERIAL_XON_XOFF", 0),
-            ("AUTOREPORT_TEMP", 1),
-            ("EMERGENCY_PARSER", parser),
-            ("HOST_ACTION_COMMANDS", 0),
-            ("PROMPT_SUPPORT", 0),
-            ("THERMAL_PROTECTION", 1),
-        ] {
-            self.say(&format!("Cap:{name}:{value}"));
-        }
-    }
-
     fn unknown(&mut self, text: &str) -> Running {
-        self.say(&format!("echo:Unknown command: \"{text}\""));
+        let line = self.unknown_line(text);
+        self.say(&line);
         Running::Now
     }
+}
+
+/// Commands of Marlin that others do not know.
+fn dialect_knows(dialect: D, code: (char, u32)) -> bool {
+    let missing: &[u32] = match dialect {
+        D::Marlin21 | D::Marlin20 | D::Buddy => &[],
+        D::Prusa311 | D::Prusa314 => &[108, 211, 410, 413],
+        D::Klipper => &[
+            0, 1, 17, 73, 85, 108, 113, 155, 201, 203, 205, 211, 410, 413, 600, 900, 999,
+        ],
+        D::Duet => &[85, 113, 155, 205, 211, 410, 413, 900],
+        D::Repetier => &[17, 85, 113, 211, 410, 413, 600, 900],
+    };
+    code.0 != 'M' || !missing.contains(&code.1)
+}
+
+/// `N12 M112` as `M112`.
+fn without_number(line: &str) -> &str {
+    line.strip_prefix(['N', 'n']).map_or(line, |numbered| {
+        numbered
+            .trim_start_matches(|c: char| c.is_ascii_digit())
+            .trim_start()
+    })
 }

@@ -1,4 +1,5 @@
-//! Virtual printer: a Marlin without metal, measured against the real one (printing.md 4.2 to 4.6, 6).
+//! Virtual printer: firmware without metal. Marlin is measured against the real one; Prusa-Firmware, Buddy, Klipper,
+//! RepRapFirmware and Repetier are written from their sources, and nothing of it is tuned to the link.
 //!
 //! In:    bytes from a host, virtual time in seconds, a [`Faults`] description with a seed.
 //! Out:   bytes for the host; [`Record`]s of what reached the firmware and what was executed.
@@ -11,19 +12,28 @@
 //! ```
 
 mod board;
+mod dialect;
 mod faults;
 mod firmware;
+mod halt;
 mod handlers;
+mod heat;
 mod heater;
 mod planner;
 mod pty;
 mod receiver;
 mod record;
+mod speech;
 #[cfg(test)]
 mod tests;
+mod weather;
+mod wire;
+mod words;
 
 pub use board::Board;
-pub use faults::{FaultError, Faults, Happening, What, Wire};
-pub use firmware::{Dialect, Firmware, Options};
+pub use dialect::Dialect;
+pub use faults::{FaultError, Faults, Happening, What};
+pub use firmware::{Firmware, Options};
 pub use pty::{Serve, ServeError, serve};
 pub use record::{Log, Record};
+pub use wire::{Fired, Wire};

@@ -1,0 +1,425 @@
+//! Adversary: the link's pure machine in fake time against firmware and wire that are drawn from the model of faults
+//! (`virtual_printer/weather.rs`). A seed is one print of at most 60 lines on one of the firmwares, and replays exactly.
+//!
+//! What must hold on every day: a print that is called printed made exactly the planned moves; every print ends; after
+//! every stop the heaters go off wherever the firmware still hears.
+//!
+//! Counted apart: days on which a damaged line passed the firmware's own check (its 8-bit sum, or none where it asks for
+//! none). Nothing on the host's side can know of those.
+//!
+//! `cargo test --lib adversary` runs some thousand days. More: `SEEDS=100000 cargo test --lib adversary_long -- --ignored
+//! --nocapture`; with `TALLY=file.json` the sum is kept there and goes on where it ended.
+
+use super::conductor::{Action, Conductor, Setup};
+use super::program::Program;
+use super::virtual_printer::{Board, Dialect, Faults, Fired, Log, Options, Record};
+use super::wire::{Event, Phase};
+use crate::gcode::{Printer, moves};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+mod tally;
+mod tests;
+
+/// A print may take so long, virtual s: two heat-ups at their ceilings, a hold at its own, and room.
+const ENDLESS_S: f64 = 4.0 * 3600.0;
+/// So long the link may try to connect before the day counts as one without a print.
+const CONNECT_S: f64 = 1200.0;
+/// So long after a stop the heaters may still be on.
+const COOL_S: f64 = 600.0;
+/// The link is asked to begin so often.
+const ASK_S: f64 = 0.25;
+/// Most lines of a print.
+const LINES_MAX: u64 = 60;
+
+/// How a day ended.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Outcome {
+    /// Printed, exactly.
+    Printed,
+    /// Printed, exactly; but it was said while moves were still to be made.
+    Early,
+    /// Stopped, by the fault's name.
+    Stopped(String),
+    /// The link refused to begin, by the refusal's code.
+    Refused(String),
+    /// Never connected: nothing was printed.
+    NoPrint,
+    /// Printed, not as planned, and a damaged line had passed the firmware's own check.
+    Passed,
+    /// Printed, not as planned.
+    Wrong(String),
+    /// No end.
+    Endless(String),
+    /// Stopped, and a heater is on although the firmware hears.
+    Hot(String),
+}
+
+impl Outcome {
+    /// What must never be.
+    pub(super) fn is_bad(&self) -> bool {
+        matches!(self, Self::Wrong(_) | Self::Endless(_) | Self::Hot(_))
+    }
+    /// For counting.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Printed => "printed".into(),
+            Self::Early => "printed, said while moves were still to be made".into(),
+            Self::Stopped(fault) => format!("stopped {fault}"),
+            Self::Refused(code) => format!("refused {code}"),
+            Self::NoPrint => "never connected".into(),
+            Self::Passed => "printed, a damaged line passed the firmware's check".into(),
+            Self::Wrong(_) => "WRONG".into(),
+            Self::Endless(_) => "ENDLESS".into(),
+            Self::Hot(_) => "HOT".into(),
+        }
+    }
+}
+
+/// A day and what came of it.
+#[derive(Debug)]
+pub(super) struct Day {
+    pub(super) dialect: Dialect,
+    pub(super) outcome: Outcome,
+    pub(super) fired: Fired,
+    /// Virtual s.
+    pub(super) seconds: f64,
+}
+
+/// Link and board on one clock.
+struct Siege {
+    conductor: Conductor,
+    board: Board,
+    printer: Printer,
+    gcode: String,
+    now: f64,
+    gone: bool,
+    /// The link speaks at the board's rate; at another nothing is understood either way.
+    heard: bool,
+    /// A board that restarts when its port is opened.
+    resets: bool,
+    sent: BTreeMap<u64, Vec<String>>,
+    executed: Vec<[i64; 4]>,
+    /// As the link told last.
+    phase: Phase,
+    fault: String,
+    /// Damaged lines that the firmware took for good.
+    passed: u64,
+}
+
+/// Runs one seeded day.
+pub(super) fn day(seed: u64) -> Day {
+    let dialect = Dialect::ALL[(seed % 8) as usize];
+    let lines = 25 + (seed / 8 * 7) % (LINES_MAX - 24);
+    let mut siege = Siege::new(seed, dialect, lines);
+    let outcome = siege.judge();
+    Day {
+        dialect,
+        outcome,
+        fired: siege.board.fired().clone(),
+        seconds: siege.now,
+    }
+}
+
+/// The profile of a printer with that firmware.
+fn profile(dialect: Dialect) -> Printer {
+    static VIRTUAL: std::sync::LazyLock<Printer> =
+        std::sync::LazyLock::new(|| Printer::load("virtual").unwrap());
+    let mut printer = VIRTUAL.clone();
+    printer.dialect = crate::gcode::Dialect::named(dialect.family()).unwrap();
+    let facts = printer.dialect.facts();
+    printer.link.window = printer.link.window.min(facts.window_max);
+    printer.link.line_max_bytes = printer.link.line_max_bytes.min(facts.line_max_bytes);
+    printer
+}
+
+/// A short print: heat, home, walls with relative E, retractions, layers.
+fn piece(seed: u64, lines: u64) -> String {
+    let mut text = String::from(
+        "M140 S40\nM104 S150\nG28\nM190 S40\nM109 S180\nT0\nG90\nM83\nG92 E0\nG1 Z0.3 F600\nG1 X20 Y20 F6000\n",
+    );
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut random = move |n: u64| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % n
+    };
+    let (mut x, mut y, mut z) = (50.0_f64, 50.0_f64, 0.3_f64);
+    let mut written = 11;
+    while written + 8 < lines {
+        match random(12) {
+            0 => {
+                z += 0.2;
+                let _ = writeln!(text, "G1 Z{z:.2} F600");
+                written += 1;
+            }
+            1 => {
+                x = 40.0 + random(800) as f64 * 0.1;
+                let _ = writeln!(
+                    text,
+                    "G1 E-0.8 F2100\nG0 X{x:.3} Y{y:.3} F9000\nG1 E0.8 F2100"
+                );
+                written += 3;
+            }
+            _ => {
+                x = (x + random(8001) as f64 * 1e-3 - 4.0).clamp(20.0, 200.0);
+                y = (y + random(8001) as f64 * 1e-3 - 4.0).clamp(20.0, 180.0);
+                let e = 0.05 + random(300) as f64 * 1e-4;
+                let _ = writeln!(text, "G1 X{x:.3} Y{y:.3} E{e:.5} F3600");
+                written += 1;
+            }
+        }
+    }
+    text.push_str("M107\nM104 S0\nM140 S0\nG1 X10 Y200 F6000\nM84\n");
+    text
+}
+
+impl Siege {
+    fn new(seed: u64, dialect: Dialect, lines: u64) -> Self {
+        let printer = profile(dialect);
+        let mut options = Options::of(dialect, printer.limits);
+        // Not all builds send an ok behind a Resend, and some announce an emergency parser.
+        options.resend_ok = seed % 5 != 0;
+        options.emergency_parser |= seed % 7 == 0 && dialect == Dialect::Marlin21;
+        options.advanced_ok = seed % 11 == 0 && dialect == Dialect::Marlin21;
+        let faults = Faults::drawn(seed, dialect, lines + 12);
+        let setup = Setup {
+            printer: printer.clone(),
+            port: "adversary".into(),
+            is_virtual: true,
+        };
+        let mut siege = Self {
+            conductor: Conductor::new(setup, None),
+            board: Board::new(options, faults, seed, Log::keeping()),
+            printer,
+            gcode: piece(seed, lines),
+            now: 0.0,
+            gone: false,
+            heard: true,
+            resets: dialect.family() == "prusa" || seed % 3 == 0,
+            sent: BTreeMap::new(),
+            executed: Vec::new(),
+            phase: Phase::Checking,
+            fault: String::new(),
+            passed: 0,
+        };
+        siege.conductor.opened(0);
+        siege
+    }
+
+    fn ms(&self) -> u64 {
+        (self.now * 1e3).floor() as u64
+    }
+
+    fn is_over(&self) -> bool {
+        self.phase.is_over()
+    }
+
+    fn judge(&mut self) -> Outcome {
+        let mut refusal = String::new();
+        let mut asked_s = 0.0;
+        let began = self.until(CONNECT_S, |s| {
+            if s.now < asked_s {
+                return false;
+            }
+            asked_s = s.now + ASK_S;
+            let ms = s.ms();
+            let asked = s
+                .conductor
+                .print(ms, "K7-2043".into(), "part.gcode".into(), "ab".into());
+            refusal = asked
+                .as_ref()
+                .err()
+                .map_or(String::new(), |r| r.code.clone());
+            asked.is_ok() || refusal == "wrong_firmware"
+        });
+        if !began {
+            return Outcome::NoPrint;
+        }
+        if !refusal.is_empty() {
+            return Outcome::Refused(refusal);
+        }
+        let over = self.until(ENDLESS_S, |s| s.is_over());
+        let (phase, fault) = (self.phase, self.fault.clone());
+        if !over {
+            return Outcome::Endless(format!("{phase:?} {fault}"));
+        }
+        if phase == Phase::Printed {
+            let printed = self.printed();
+            return if printed.is_bad() || self.cools() {
+                printed
+            } else {
+                Outcome::Hot(format!("printed {:?}", self.board.firmware().targets_c()))
+            };
+        }
+        if self.cools() {
+            return Outcome::Stopped(fault);
+        }
+        Outcome::Hot(format!("{fault} {:?}", self.board.firmware().targets_c()))
+    }
+
+    /// Called printed: was it?
+    fn printed(&mut self) -> Outcome {
+        self.records();
+        let planned: Vec<[i64; 4]> = moves(&self.gcode)
+            .unwrap()
+            .iter()
+            .map(|m| m.rounded())
+            .collect();
+        if self.executed == planned {
+            return Outcome::Printed;
+        }
+        if self.executed.len() < planned.len() {
+            self.until(COOL_S, |s| s.board.is_at_rest());
+            self.records();
+            if self.executed == planned {
+                return Outcome::Early;
+            }
+        }
+        if self.passed > 0 {
+            return Outcome::Passed;
+        }
+        let at = (self.executed.iter().zip(&planned))
+            .take_while(|(a, b)| a == b)
+            .count();
+        let (made, wanted) = (self.executed.get(at), planned.get(at));
+        Outcome::Wrong(format!(
+            "{} moves of {}; the first that differs is {at}: {made:?}, planned {wanted:?}",
+            self.executed.len(),
+            planned.len()
+        ))
+    }
+
+    /// Do the heaters go off, where the firmware hears? A firmware that waits for heat or a person carries nothing out
+    /// before that wait is over; the time counts from then.
+    fn cools(&mut self) -> bool {
+        let mut free_since = self.now;
+        let mut cooled = true;
+        self.until(ENDLESS_S, |s| {
+            let firmware = s.board.firmware();
+            if firmware.targets_c() == [0.0, 0.0] || !firmware.hears() {
+                return true;
+            }
+            if firmware.is_blocked() {
+                free_since = s.now;
+            }
+            cooled = s.now < free_since + COOL_S;
+            !cooled
+        }) && cooled
+    }
+
+    fn until(&mut self, limit_s: f64, mut done: impl FnMut(&mut Self) -> bool) -> bool {
+        let end = self.now + limit_s;
+        while self.now < end {
+            self.carry_out();
+            if done(self) {
+                self.carry_out();
+                return true;
+            }
+            self.step();
+        }
+        false
+    }
+
+    fn carry_out(&mut self) {
+        loop {
+            let actions = self.conductor.drain();
+            if actions.is_empty() {
+                return;
+            }
+            for action in actions {
+                match action {
+                    Action::Write(bytes) => self.write(&bytes),
+                    Action::SetBaud(baud) => self.heard = baud == self.printer.link.baud,
+                    Action::ResetBoard => {
+                        self.board.reset("External Reset");
+                        self.conductor.opened(self.ms());
+                    }
+                    Action::Load { .. } => {
+                        let program = Program::prepare(&self.gcode, &self.printer);
+                        self.conductor.loaded(self.ms(), program);
+                    }
+                    Action::Event(Event::Status(status)) => {
+                        if let Some(job) = status.job {
+                            self.phase = job.phase;
+                            self.fault = job.fault.map_or(String::new(), |f| f.name);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for line in String::from_utf8_lossy(bytes).lines() {
+            if let Some((number, text)) = numbered(line) {
+                self.sent.entry(number).or_default().push(text);
+            }
+        }
+        if !self.gone && self.heard {
+            self.board.from_host(self.now, bytes);
+        }
+    }
+
+    fn step(&mut self) {
+        let wake_ms = self.conductor.wake_ms(self.ms());
+        let wake = wake_ms as f64 / 1e3;
+        let next = self.board.next_event().min(wake);
+        self.now = next.clamp(self.now + 5e-4, self.now + 1.0);
+        let bytes = self.board.to_host(self.now);
+        self.records();
+        match (self.board.gone_until().is_some(), self.gone) {
+            (true, false) => {
+                self.gone = true;
+                self.conductor.lost(self.ms());
+            }
+            (false, true) => {
+                self.gone = false;
+                if self.resets {
+                    self.board.reset("External Reset");
+                }
+                self.conductor.opened(self.ms());
+            }
+            _ => {}
+        }
+        if !bytes.is_empty() && !self.gone && self.heard {
+            self.conductor.bytes(self.ms(), &bytes);
+        }
+        if self.ms() >= wake_ms {
+            self.conductor.tick(self.ms());
+        }
+    }
+
+    /// What was executed, and what of it had been damaged.
+    fn records(&mut self) {
+        for record in self.board.records() {
+            match record {
+                Record::Block { to, .. } => {
+                    self.executed.push(to.map(|v| (v * 1e4).round() as i64));
+                }
+                Record::Line {
+                    number: Some(number),
+                    text,
+                    ..
+                } => {
+                    let whole =
+                        |sent: &Vec<String>| sent.iter().any(|s| text.starts_with(s.as_str()));
+                    if !self.sent.get(&number).is_some_and(whole) {
+                        self.passed += 1;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// `N12 G1 X1*40` as 12 and `G1 X1`.
+fn numbered(line: &str) -> Option<(u64, String)> {
+    let rest = line.strip_prefix('N')?;
+    let (number, text) = rest.split_once(' ')?;
+    let text = text.rsplit_once('*').map_or(text, |(text, _)| text);
+    Some((number.parse().ok()?, text.trim().to_owned()))
+}

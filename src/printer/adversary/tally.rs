@@ -1,0 +1,71 @@
+//! Tally: the sum over many days, kept in a file when it is asked for.
+
+use super::Day;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Bad days whose seeds are kept.
+const BAD_MAX: usize = 5_000;
+
+/// The sum.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Tally {
+    /// The next seed.
+    pub(super) next: u64,
+    /// Days by firmware and outcome.
+    pub(super) outcomes: BTreeMap<String, u64>,
+    /// How often each kind of fault came.
+    pub(super) fired: BTreeMap<String, u64>,
+    /// Seeds of what must never be, with what was seen.
+    pub(super) bad: Vec<String>,
+    /// Virtual hours.
+    pub(super) hours: f64,
+}
+
+impl Tally {
+    /// As it was left in the file that `TALLY` names, or empty.
+    pub(super) fn resumed() -> Self {
+        let text = file().and_then(|path| std::fs::read_to_string(path).ok());
+        text.and_then(|t| serde_json::from_str(&t).ok())
+            .unwrap_or_default()
+    }
+
+    pub(super) fn add(&mut self, seed: u64, day: &Day) {
+        let name = format!("{:?}: {}", day.dialect, day.outcome.name());
+        *self.outcomes.entry(name).or_default() += 1;
+        for (kind, times) in &day.fired {
+            *self.fired.entry((*kind).to_owned()).or_default() += times;
+        }
+        self.hours += day.seconds / 3600.0;
+        if day.outcome.is_bad() && self.bad.len() < BAD_MAX {
+            self.bad
+                .push(format!("seed {seed} {:?} {:?}", day.dialect, day.outcome));
+        }
+        self.next = seed + 1;
+    }
+
+    pub(super) fn save(&self) {
+        if let Some(path) = file() {
+            std::fs::write(path, serde_json::to_vec_pretty(self).unwrap()).unwrap();
+        }
+    }
+
+    pub(super) fn print(&self) {
+        println!("{} days, {:.0} virtual hours", self.next, self.hours);
+        for (name, days) in &self.outcomes {
+            println!("{days:>9}  {name}");
+        }
+        println!("faults that came:");
+        for (name, times) in &self.fired {
+            println!("{times:>9}  {name}");
+        }
+        for bad in self.bad.iter().take(40) {
+            println!("{bad}");
+        }
+    }
+}
+
+fn file() -> Option<PathBuf> {
+    std::env::var_os("TALLY").map(PathBuf::from)
+}
