@@ -1,7 +1,7 @@
 //! `calvaria check`: the validator alone.
 
 use super::{Failure, Outcome};
-use crate::gcode::{Checked, Printer, Violation, check_reader};
+use crate::gcode::{Checked, Checker, Printer, Violation};
 use std::io::{BufReader, Write};
 use std::path::PathBuf;
 
@@ -9,7 +9,9 @@ use std::path::PathBuf;
 ///
 /// Exit code 0: proved. 3: refused, with line, limit and what to do.
 ///
-/// Example: calvaria check implant.gcode --printer prusa-mk3s
+/// Examples:
+///   calvaria check implant.gcode --printer prusa-mk3s
+///   calvaria check re-entry.gcode --from-layer 42
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
@@ -18,6 +20,9 @@ pub(super) struct Args {
     /// Printer profile.
     #[arg(long, value_name = "P", default_value = "virtual")]
     printer: String,
+    /// The file is a re-entry: it goes on with a print that was cut off, at layer K.
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(2..))]
+    from_layer: Option<u32>,
     /// Print the verdict as JSON on stdout.
     #[arg(long)]
     json: bool,
@@ -38,7 +43,11 @@ pub(super) fn run(args: Args) -> Outcome {
     let name = args.file.display();
     let unreadable = |e| Failure::failed(format!("{name} can not be read: {e}"));
     let file = std::fs::File::open(&args.file).map_err(unreadable)?;
-    let verdict = check_reader(BufReader::new(file), &printer).map_err(unreadable)?;
+    let checker = match args.from_layer {
+        Some(layer) => Checker::re_entry(&printer, layer as usize),
+        None => Checker::new(&printer),
+    };
+    let verdict = checker.read(BufReader::new(file)).map_err(unreadable)?;
     let mut out = std::io::stdout().lock();
     let written = if args.json {
         let report = Verdict {

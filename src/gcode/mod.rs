@@ -16,18 +16,21 @@ mod motion;
 mod number;
 mod profile;
 mod ranges;
+mod reentry;
 mod seal;
 mod shelf;
 mod time;
 pub use certificate::Certificate;
 pub use check::{
-    Checked, Checker, LINE_BYTES_MAX, LINES_MAX, VIOLATIONS_MAX, Violation, check, check_reader,
+    Checked, Checker, LINE_BYTES_MAX, LINES_MAX, VIOLATIONS_MAX, Violation, check,
+    check_from_layer, check_reader,
 };
 pub use dialect::Dialect;
 pub use grammar::{Command, GrammarError, WORDS_MAX, Word, commands, parse, strip};
 pub use motion::{AXES, Effect, Machine, MotionError, Move, moves};
 pub use number::{DIGITS_MAX, Number, NumberError};
 pub use profile::{Feeds, Limits, Link, Material, Printer};
+pub use reentry::{Header, Plan, ReEntryError, reentry, same_from_layer};
 pub use seal::{MAKER, seal};
 pub use shelf::ProfileError;
 pub use time::{Planner, Timed, durations};

@@ -144,6 +144,11 @@ impl Machine {
     pub fn homed(&self) -> [bool; 3] {
         self.homed
     }
+    /// A re-entry says where Z stands without homing it, nm over the bed.
+    pub(super) fn stand_z(&mut self, z_nm: i64) {
+        (self.at_nm[2], self.shift_nm[2]) = (z_nm, 0);
+        self.homed[2] = true;
+    }
     /// Feed rate in force, mm/s.
     pub fn feed_mm_s(&self) -> f64 {
         self.feed_mm_s
@@ -162,9 +167,8 @@ impl Machine {
     pub fn apply(&mut self, line: usize, command: &Command) -> Result<Effect, MotionError> {
         self.extruder.apply(command);
         if command.letter != 'G' {
-            match (command.letter, command.number) {
-                ('T', 1..) => return Err(MotionError::Unknown(command.to_string())),
-                _ => {}
+            if command.letter == 'T' && command.number > 0 {
+                return Err(MotionError::Unknown(command.to_string()));
             }
             return Ok(Effect::None);
         }

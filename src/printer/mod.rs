@@ -20,6 +20,7 @@
 //! | [`link`] | the process: port, socket, signals, threads | I/O |
 //! | [`port`] | a serial line or pty | I/O |
 //! | [`journal`] | what a restart has to know | I/O |
+//! | [`reentry`] | where a print that was cut off can go on | pure |
 //! | [`conductor`] | one print from the first line to the last, and everything that may come between | pure |
 //! | [`transport`] | every line accepted, exactly once | pure |
 //! | [`program`], [`mod@line`], [`reply`] | file to lines, lines to frames, bytes to replies | pure |
@@ -34,6 +35,7 @@ pub mod line;
 pub mod link;
 pub mod port;
 pub mod program;
+pub mod reentry;
 pub mod reply;
 #[cfg(test)]
 mod rig;

@@ -18,8 +18,10 @@ use serde::{Deserialize, Serialize};
 use std::io::{BufRead, Read};
 
 mod allow;
+mod entry;
 mod moves;
 mod still;
+pub use entry::check_from_layer;
 
 /// Violations that are told; more say nothing new.
 pub const VIOLATIONS_MAX: usize = 20;
@@ -106,20 +108,10 @@ pub fn check(bytes: &[u8], printer: &Printer) -> Result<Checked, Vec<Violation>>
 /// # Errors
 /// `Err` when reading fails; `Ok(Err(_))` when the file breaks a limit.
 pub fn check_reader(
-    mut reader: impl BufRead,
+    reader: impl BufRead,
     printer: &Printer,
 ) -> std::io::Result<Result<Checked, Vec<Violation>>> {
-    let mut checker = Checker::new(printer);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let read = (&mut reader)
-            .take(LINE_BYTES_MAX as u64 + 1)
-            .read_until(b'\n', &mut line)?;
-        if read == 0 || !checker.line(&line) {
-            return Ok(checker.finish());
-        }
-    }
+    Checker::new(printer).read(reader)
 }
 
 /// The proof in progress: feed it every line, then ask for the verdict.
@@ -149,6 +141,8 @@ pub struct Checker<'a> {
     /// Cold extrusion is told once per heater command: what follows is the same fault.
     cold_told: bool,
     stopped: bool,
+    /// Set for a re-entry.
+    entry: Option<entry::Entry>,
 }
 
 impl<'a> Checker<'a> {
@@ -175,6 +169,27 @@ impl<'a> Checker<'a> {
             spent_s: 0.0,
             cold_told: false,
             stopped: false,
+            entry: None,
+        }
+    }
+
+    /// Takes a whole file while it is read, in bounded memory, and says the verdict.
+    ///
+    /// # Errors
+    /// `Err` when reading fails; `Ok(Err(_))` when the file breaks a limit.
+    pub fn read(
+        mut self,
+        mut reader: impl BufRead,
+    ) -> std::io::Result<Result<Checked, Vec<Violation>>> {
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let read = (&mut reader)
+                .take(LINE_BYTES_MAX as u64 + 1)
+                .read_until(b'\n', &mut line)?;
+            if read == 0 || !self.line(&line) {
+                return Ok(self.finish());
+            }
         }
     }
 
@@ -196,6 +211,7 @@ impl<'a> Checker<'a> {
         }
         // Comments may hold any bytes, they stay here; the code itself is ASCII or refused by the grammar.
         let text = String::from_utf8_lossy(bytes);
+        self.entry_line(&text);
         match parse(&text) {
             Err(error) => self.violate(
                 "grammar",
@@ -222,6 +238,9 @@ impl<'a> Checker<'a> {
                 "Shorten it: the firmware drops the rest and asks for the line for ever.",
             );
         }
+        if self.states_z(command) {
+            return;
+        }
         if let Err(denied) = allow::judge(command, self.printer) {
             self.violate(denied.limit, denied.text, denied.next);
             return;
@@ -230,8 +249,14 @@ impl<'a> Checker<'a> {
         self.release(command);
         let from_nm = self.machine.at_nm();
         match self.machine.apply(self.checked.lines, command) {
-            Ok(Effect::Move(one)) => self.moved(&one),
-            Ok(Effect::Home(axes)) => self.homes(axes, from_nm[2]),
+            Ok(Effect::Move(one)) => {
+                self.entry_moved(&one);
+                self.moved(&one);
+            }
+            Ok(Effect::Home(axes)) => {
+                self.entry_homes(axes);
+                self.homes(axes, from_nm[2]);
+            }
             Ok(Effect::Dwell(seconds)) => self.waits(seconds),
             Ok(Effect::None) => {}
             Err(error @ MotionError::TooLarge(_)) => self.violate(
@@ -316,6 +341,7 @@ impl<'a> Checker<'a> {
                 "Slice the part again; the file is empty or cut.",
             );
         }
+        self.judge_entry();
         match self.seal.verdict() {
             Verdict::Whole => self.checked.sealed = true,
             Verdict::Foreign => {}

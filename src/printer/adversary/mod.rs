@@ -180,9 +180,9 @@ impl Siege {
         let printer = profile(dialect);
         let mut options = Options::of(dialect, printer.limits);
         // Not all builds send an ok behind a Resend, and some announce an emergency parser.
-        options.resend_ok = seed % 5 != 0;
-        options.emergency_parser |= seed % 7 == 0 && dialect == Dialect::Marlin21;
-        options.advanced_ok = seed % 11 == 0 && dialect == Dialect::Marlin21;
+        options.resend_ok = !seed.is_multiple_of(5);
+        options.emergency_parser |= seed.is_multiple_of(7) && dialect == Dialect::Marlin21;
+        options.advanced_ok = seed.is_multiple_of(11) && dialect == Dialect::Marlin21;
         let faults = Faults::drawn(seed, dialect, lines + 12);
         let setup = Setup {
             printer: printer.clone(),
@@ -197,7 +197,7 @@ impl Siege {
             now: 0.0,
             gone: false,
             heard: true,
-            resets: dialect.family() == "prusa" || seed % 3 == 0,
+            resets: dialect.family() == "prusa" || seed.is_multiple_of(3),
             sent: BTreeMap::new(),
             executed: Vec::new(),
             phase: Phase::Checking,
