@@ -66,8 +66,12 @@ pub struct Drop {
 pub struct Web {
     /// Where the page listens.
     pub listen: SocketAddr,
-    /// Host names under which the page is reached, the first one on the LCD; empty: addresses alone.
+    /// Port of the emergency stop's own listener, at the same address; 0: the one after the page's, or any free one.
+    pub stop_port: u16,
+    /// Host names under which the page is reached beside its addresses and the box's own name; the first one on the LCD.
     pub names: Vec<String>,
+    /// A proxy with TLS stands before the page, on this host: what it says of its clients is believed.
+    pub behind_proxy: bool,
 }
 
 /// The printer.
@@ -159,7 +163,9 @@ impl Default for Web {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            stop_port: 0,
             names: Vec::new(),
+            behind_proxy: false,
         }
     }
 }
@@ -333,6 +339,10 @@ impl Config {
         if !self.is_drop_folder_apart() {
             let want = "write a folder of its own: not the data folder, not one around it, none of its sub-folders but drop";
             return wrong("drop.folder", self.drop.folder.display().to_string(), want);
+        }
+        if self.web.stop_port != 0 && self.web.stop_port == self.web.listen.port() {
+            let want = "write another port than that of web.listen";
+            return wrong("web.stop_port", self.web.stop_port.to_string(), want);
         }
         if let Some(name) = self.web.names.iter().find(|n| !is_host_name(n)) {
             let want = "write a host name without port or path, e.g. print.ward.example";

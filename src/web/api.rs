@@ -236,23 +236,6 @@ pub(super) async fn identity(
     Ok(Json(json!({ "identity": identity })))
 }
 
-/// Stops the printer. Needs nothing, waits for nobody but the printer.
-pub(super) async fn emergency_stop(State(shared): State<Shared>) -> Result<Json<Value>, Fault> {
-    let (tx, rx) = tokio::sync::oneshot::channel();
-    let stop = shared.desk.stop.clone();
-    // A thread of its own: nothing may stand before it.
-    let spawned = std::thread::Builder::new()
-        .name("stop".into())
-        .spawn(move || {
-            let _ = tx.send(stop());
-        });
-    spawned.map_err(|_| Fault::broken("No thread for the stop. Use the switch at the printer."))?;
-    match rx.await {
-        Ok(reply) => reply.map(|()| done()).map_err(Fault::from),
-        Err(_) => Err(Fault::broken("No answer. Use the switch at the printer.")),
-    }
-}
-
 fn act_of(code: String, heard: &Heard, body: &Body) -> Result<(Act, Terms), Fault> {
     let body: ActBody = body.parse()?;
     let terms = heard.terms(body.id.as_deref(), body.deadline_s)?;

@@ -5,9 +5,12 @@ use super::fault::Fault;
 use super::html::Html;
 use super::parts::{self, Live};
 use super::words;
-use crate::status::{JobState, JobView, Severity, Snapshot, duration};
+use crate::status::{JobState, JobView, Snapshot, duration};
 use axum::extract::{Path, State};
 use axum::response::Html as Page;
+
+/// The way from this page to the station's root.
+const ROOT: &str = "../";
 
 pub(super) async fn case(
     State(shared): State<Shared>,
@@ -15,7 +18,8 @@ pub(super) async fn case(
 ) -> Result<Page<String>, Fault> {
     let job = shared.desk.job(&code)?;
     let snapshot = shared.desk.snapshot();
-    let live = live(&snapshot, &code);
+    // Also a case that is no longer on the list.
+    let live = live_of(&snapshot, &code, Some(&job));
     let mut body = Html::new();
     for (name, html) in &live.parts {
         let (class, label) = match *name {
@@ -27,17 +31,34 @@ pub(super) async fn case(
         parts::place(&mut body, name, class, label, html);
         if *name == "findings" {
             parts::recover(&mut body);
+            parts::bed_clear(&mut body);
             acts(&mut body, &job);
+            if job.state != JobState::AwaitingRelease {
+                patient(&mut body);
+            }
         }
     }
+    let frame = parts::Frame {
+        title: &live.title,
+        name: &code,
+        root: ROOT,
+        stop_port: shared.reached.stop_port,
+    };
     Ok(Page(
-        parts::frame(&live.title, &format!("/live/{code}"), &body).into_string(),
+        parts::frame(&frame, &body, &Html::new()).into_string(),
     ))
 }
 
 /// The moving parts.
 pub(super) fn live(snapshot: &Snapshot, code: &str) -> Live {
-    let job = snapshot.jobs.iter().find(|j| j.code == code);
+    live_of(
+        snapshot,
+        code,
+        snapshot.jobs.iter().find(|j| j.code == code),
+    )
+}
+
+fn live_of(snapshot: &Snapshot, code: &str, job: Option<&JobView>) -> Live {
     Live {
         title: format!("{code} \u{b7} calvaria"),
         facts: parts::facts(snapshot, job),
@@ -58,16 +79,28 @@ fn head(snapshot: &Snapshot, job: &JobView) -> Html {
     let mut html = Html::new();
     html.raw("<div class=\"state ")
         .raw(words::state_class(job.state))
-        .raw("\"><h1>")
+        .raw("\"><h1><span class=\"whole\">")
         .text(&job.code);
-    html.raw(" ").text(words::state(job.state)).raw("</h1>");
+    html.raw("</span> ")
+        .text(words::state(job.state))
+        .raw("</h1>");
     if job.reason.is_empty() {
-        html.raw("<p>Received ")
-            .text(words::clock(&job.received, now))
-            .raw(", changed ");
-        html.text(words::clock(&job.changed, now)).raw(".</p>");
+        html.raw("<p>Received ");
+        parts::time(&mut html, &job.received, now);
+        html.raw(", changed ");
+        parts::time(&mut html, &job.changed, now);
+        html.raw(".</p>");
     } else {
         html.element("p", "", format!("{} {}", job.reason, job.next));
+    }
+    if let Some(away) = &job.put_away {
+        html.raw("<p>Taken off the list by ").text(&away.by);
+        if !away.rule.is_empty() {
+            html.raw(" (").text(&away.rule).raw(")");
+        }
+        html.raw(", ");
+        parts::time(&mut html, &away.at, now);
+        html.raw(".</p>");
     }
     html.raw("</div><dl class=\"figures\">");
     if let Some(side) = job.side {
@@ -100,22 +133,34 @@ fn head(snapshot: &Snapshot, job: &JobView) -> Html {
     html
 }
 
+/// Pictures of every case, by file.
+const PICTURES: [(&str, &str); 4] = [
+    (
+        "preview-front.png",
+        "From the front: patient\u{2019}s left is on the right",
+    ),
+    (
+        "preview-top.png",
+        "From above, nose up: patient\u{2019}s right is on the right",
+    ),
+    ("preview-left.png", "From the patient\u{2019}s left"),
+    ("preview-right.png", "From the patient\u{2019}s right"),
+];
+
 fn pictures(job: &JobView) -> Html {
     let mut html = Html::new();
-    for (name, words) in [
-        (
-            "front",
-            "From the front: patient\u{2019}s left is on the right",
-        ),
-        (
-            "top",
-            "From above, nose up: patient\u{2019}s right is on the right",
-        ),
-        ("left", "From the patient\u{2019}s left"),
-        ("right", "From the patient\u{2019}s right"),
-        ("fit", "The part in the hole"),
-    ] {
-        parts::picture(&mut html, job, name, words);
+    for (file, words) in PICTURES {
+        if job.files.iter().any(|f| f == file) {
+            parts::picture(&mut html, ROOT, job, file, words);
+        }
+    }
+    let count = parts::fits(job).count();
+    for (n, file) in parts::fits(job).enumerate() {
+        let words = match count {
+            1 => "The part in the hole".into(),
+            _ => format!("The part in hole {} of {count}", n + 1),
+        };
+        parts::picture(&mut html, ROOT, job, file, &words);
     }
     html
 }
@@ -143,7 +188,7 @@ fn files(job: &JobView) -> Html {
     }
     html.raw("<h2 class=\"section\">Files</h2><ul class=\"file-list\">");
     for name in &job.files {
-        html.raw("<li><a href=\"/api/v1/jobs/")
+        html.raw("<li><a href=\"../api/v1/jobs/")
             .text(&job.code)
             .raw("/files/")
             .text(name)
@@ -160,25 +205,28 @@ fn files(job: &JobView) -> Html {
 fn acts(html: &mut Html, job: &JobView) {
     match job.state {
         JobState::AwaitingRelease => {
-            release(html, job);
+            super::release::form(html, job);
+            reject(html);
             give_up(html, "Give this case up");
         }
         JobState::Received | JobState::Reading | JobState::Designing => {
-            give_up(html, "Give this case up")
+            give_up(html, "Give this case up");
         }
         JobState::Failed | JobState::Refused => {
-            one_act(html, "retry", "Try again", "After something was changed.")
+            one_act(html, "retry", "Try again", "After something was changed.");
+            put_away(html, job);
         }
         JobState::Stopped => {
             let text = "The bed must be cleared; then it is released anew.";
             one_act(html, "print-again", "Offer it for release again", text);
+            put_away(html, job);
         }
         JobState::Printing | JobState::Paused => {
             html.raw(
-                "<p class=\"quiet\">Pause and cancel are on <a href=\"/\">the first page</a>.</p>",
+                "<p class=\"quiet\">Pause and cancel are on <a href=\"../\">the first page</a>.</p>",
             );
         }
-        JobState::Printed | JobState::Rejected | JobState::Cancelled => {}
+        JobState::Printed | JobState::Rejected | JobState::Cancelled => put_away(html, job),
     }
 }
 
@@ -193,6 +241,30 @@ fn one_act(html: &mut Html, act: &'static str, word: &'static str, text: &'stati
     html.raw("</button><p class=\"answer\" role=\"status\"></p></form></section>");
 }
 
+/// Who the patient is, to the signed-in: whoever calls the ward about a refused scan has to know whose it is.
+fn patient(html: &mut Html) {
+    html.raw("<details class=\"give-up\"><summary>Show the patient\u{2026}</summary><form class=\"acts\">");
+    parts::who(html);
+    html.raw("<button type=\"button\" data-identity>Show the patient</button><p class=\"answer\" role=\"status\"></p><dl class=\"identity\" hidden></dl></form></details>");
+}
+
+/// A no, with the reason that goes into the record.
+fn reject(html: &mut Html) {
+    html.raw("<details class=\"give-up\"><summary>Reject this design\u{2026}</summary><form class=\"acts\" data-case-acts><label class=\"wide\">Why? No name of a patient belongs here.<input name=\"reason\" required maxlength=\"400\"></label>");
+    parts::who(html);
+    html.raw("<button type=\"button\" class=\"danger\" data-act=\"reject\">Reject this design</button><p class=\"answer\" role=\"status\"></p></form></details>");
+}
+
+/// Off the list of the first page; it stays in the history.
+fn put_away(html: &mut Html, job: &JobView) {
+    if job.put_away.is_some() {
+        return;
+    }
+    html.raw("<details class=\"give-up\"><summary>Take it off the list\u{2026}</summary><form class=\"acts\" data-case-acts><p class=\"quiet wide\">It stays in the record, and under All cases.</p>");
+    parts::who(html);
+    html.raw("<button type=\"button\" data-act=\"put-away\">Take it off the list</button><p class=\"answer\" role=\"status\"></p></form></details>");
+}
+
 fn give_up(html: &mut Html, word: &'static str) {
     html.raw("<details class=\"give-up\"><summary>")
         .raw(word)
@@ -201,65 +273,4 @@ fn give_up(html: &mut Html, word: &'static str) {
     html.raw("<button type=\"button\" class=\"danger\" data-act=\"cancel\">")
         .raw(word);
     html.raw("</button><p class=\"answer\" role=\"status\"></p></form></details>");
-}
-
-/// The release form, one column, nothing filled in beforehand (people.md 3).
-fn release(html: &mut Html, job: &JobView) {
-    let Some(sha256) = &job.gcode_sha256 else {
-        return;
-    };
-    html.raw("<section class=\"card release-form\"><h2>Release</h2><form id=\"release\" autocomplete=\"off\" data-code=\"").text(&job.code);
-    html.raw("\" data-sha256=\"").text(sha256).raw("\">");
-    let blocked = job.findings.iter().any(|f| f.severity == Severity::Refuse);
-    if blocked {
-        html.raw("<p class=\"finding refuse\">This design can not be released: see the findings marked Stop.</p></form></section>");
-        return;
-    }
-    html.raw("<ol><li><h3>Look</h3><p id=\"loaded\" class=\"quiet\">The pictures are loading\u{2026}</p>");
-    for (n, finding) in job
-        .findings
-        .iter()
-        .filter(|f| f.severity == Severity::Warn)
-        .enumerate()
-    {
-        html.raw("<label class=\"tick\"><input type=\"checkbox\" required name=\"seen-")
-            .text(n)
-            .raw("\"><span>Seen: ");
-        html.text(&finding.text).raw("</span></label>");
-    }
-    html.raw("</li><li><h3>Who are you?</h3><div class=\"pair\">");
-    parts::who(html);
-    html.raw("</div></li><li><h3>Who is it?</h3><p class=\"quiet\">Compare with the order on paper.</p><button type=\"button\" id=\"show-identity\">Show the patient</button><dl id=\"identity\" class=\"identity\" hidden></dl></li>");
-    html.raw("<li><fieldset><legend><h3>Which side does the order say?</h3></legend>");
-    for (value, words) in [
-        ("left", "Patient\u{2019}s left"),
-        ("right", "Patient\u{2019}s right"),
-        ("both", "Both sides"),
-    ] {
-        html.raw("<label class=\"tick\"><input type=\"radio\" name=\"side\" required value=\"")
-            .raw(value)
-            .raw("\"><span>")
-            .raw(words)
-            .raw("</span></label>");
-    }
-    html.raw("</fieldset></li><li><h3>Which spool is loaded?</h3><label>Material and lot, as written on it");
-    html.raw("<input name=\"spool\" required maxlength=\"80\"></label>");
-    if let Some(grams) = job.filament_g {
-        // A tenth more than planned, for the purge line and a scale that is off.
-        html.raw("<p class=\"quiet\">At least ")
-            .text(words::number((grams * 1.1).ceil(), "g"))
-            .raw(" must be left on it.</p>");
-    }
-    html.raw("</li><li><h3>Is the bed empty?</h3><label class=\"tick\"><input type=\"checkbox\" name=\"bed_clear\" required><span>I have looked: the bed is empty.</span></label></li></ol>");
-    if !job.weights.is_empty() {
-        html.raw("<p class=\"quiet\">Designed with ")
-            .text(&job.weights)
-            .raw(".</p>");
-    }
-    html.raw("<p class=\"answer\" role=\"alert\"></p><button class=\"print-now\" disabled>Print ")
-        .text(&job.code)
-        .raw(" now</button>");
-    html.raw("<p class=\"quiet hash\">G-code ")
-        .text(sha256.get(..12).unwrap_or(sha256))
-        .raw("\u{2026}</p></form></section>");
 }

@@ -2,44 +2,59 @@
 //!
 //! In:    the listener; the page, and a small page for when it is crowded.
 //! Out:   every connection served by a task of its own, until the station closes.
-//! Holds: at most [`OPEN_MAX`] connections, and [`RESERVE`] beside them that reach the emergency stop alone; of the
-//!        reserve the oldest gives way, so that whoever presses stop always finds a place. A head that does not come
-//!        within [`HEAD_MAX`] closes its connection.
-//! Never: more descriptors than `OPEN_MAX + RESERVE`: store, drop folder and designer need theirs.
+//! Holds: at most [`Rules::open_max`] connections, and [`Rules::reserve`] beside them that reach the small page alone;
+//!        of the reserve the oldest that asks for nothing gives way, so that whoever presses stop always finds a
+//!        place. A head that does not come within its time closes its connection, and so does an answer that is not
+//!        taken ([`super::wire`]).
+//! Never: more descriptors than both together: store, drop folder and designer need theirs.
 
-use axum::extract::ConnectInfo;
-use axum::{Extension, Router};
+use super::wire::{Busy, Counted, Wire};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request};
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use std::collections::VecDeque;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::collections::{HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
-/// Connections at a time; a browser holds up to six, each open page one more for what is live.
-const OPEN_MAX: usize = 96;
-/// Connections beside them, for the emergency stop.
-const RESERVE: usize = 24;
-/// The head of a request is here after this long, also the next one on an open connection.
-const HEAD_MAX: Duration = Duration::from_secs(5);
+/// Bytes that hyper keeps of a connection, and so the largest head.
+const BUFFER_MAX: usize = 64 * 1024;
 /// In the reserve there is less patience.
 const RESERVE_HEAD_MAX: Duration = Duration::from_secs(2);
 /// After an accept that failed (no descriptors left), before the next.
 const AGAIN: Duration = Duration::from_millis(100);
 
+/// How many are let in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    /// Connections at a time.
+    pub(super) open_max: usize,
+    /// Connections beside them that reach the small page alone.
+    pub(super) reserve: usize,
+    /// Of `open_max`, how many one other machine may hold. Programs on this host, a proxy among them, are not counted.
+    pub(super) address_max: usize,
+    /// The head of a request is here after this long, also the next one on an open connection.
+    pub(super) head_max: Duration,
+}
+
 /// Serves until `closing` says so, and then until every request that has begun is answered.
 pub(super) async fn serve(
     listener: TcpListener,
+    rules: Rules,
     page: Router,
     crowded: Router,
     mut closing: watch::Receiver<bool>,
 ) {
-    let room = Arc::new(Semaphore::new(OPEN_MAX));
+    let room = Arc::new(Semaphore::new(rules.open_max));
+    let peers = Peers::default();
     let mut tasks = JoinSet::new();
-    let mut reserve: VecDeque<AbortHandle> = VecDeque::new();
+    let mut reserve: VecDeque<(AbortHandle, Busy)> = VecDeque::new();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -54,32 +69,41 @@ pub(super) async fn serve(
                 continue;
             }
         };
-        let closed = closing.clone();
-        if let Ok(place) = room.clone().try_acquire_owned() {
-            let page = page.clone();
+        let busy = Busy::default();
+        let mut one = One {
+            stream,
+            peer,
+            router: crowded.clone(),
+            head_max: rules.head_max.min(RESERVE_HEAD_MAX),
+            keep: false,
+            busy: busy.clone(),
+            closing: closing.clone(),
+        };
+        let seat = peers.seat(peer.ip(), rules.address_max);
+        if let (Some(seat), Ok(place)) = (seat, room.clone().try_acquire_owned()) {
+            (one.router, one.head_max, one.keep) = (page.clone(), rules.head_max, true);
             tasks.spawn(async move {
-                one(stream, peer, page, HEAD_MAX, true, closed).await;
-                drop(place);
+                one.serve().await;
+                drop((place, seat));
             });
         } else {
-            reserve.retain(|task| !task.is_finished());
-            if reserve.len() >= RESERVE
-                && let Some(oldest) = reserve.pop_front()
-            {
-                oldest.abort();
-            }
-            let small = crowded.clone();
-            reserve.push_back(tasks.spawn(one(
-                stream,
-                peer,
-                small,
-                RESERVE_HEAD_MAX,
-                false,
-                closed,
-            )));
+            give_way(&mut reserve, rules.reserve);
+            reserve.push_back((tasks.spawn(one.serve()), busy));
         }
     }
     while tasks.join_next().await.is_some() {}
+}
+
+/// Makes a place in the reserve: the oldest that asks for nothing goes; where all ask, the oldest.
+fn give_way(reserve: &mut VecDeque<(AbortHandle, Busy)>, most: usize) {
+    reserve.retain(|(task, _)| !task.is_finished());
+    if reserve.len() < most {
+        return;
+    }
+    let idle = reserve.iter().position(|(_, busy)| !busy.is_busy());
+    if let Some((task, _)) = reserve.remove(idle.unwrap_or(0)) {
+        task.abort();
+    }
 }
 
 /// Waits until the station closes. An error means that its end has gone: time to close as well.
@@ -87,28 +111,101 @@ async fn told(closing: &mut watch::Receiver<bool>) {
     let _ = closing.wait_for(|c| *c).await;
 }
 
-/// One connection, with the peer's address for the guard.
-async fn one(
+/// Connections by the machine they come from.
+#[derive(Clone, Default)]
+struct Peers(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+/// A place among the connections of one machine.
+struct Seat(Peers, IpAddr);
+
+impl Peers {
+    /// `None`: this machine holds as many as it may.
+    fn seat(&self, peer: IpAddr, most: usize) -> Option<Seat> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(peer).or_default();
+        if *count >= most && !peer.is_loopback() {
+            return None;
+        }
+        *count += 1;
+        Some(Seat(self.clone(), peer))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut counts = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.1);
+            }
+        }
+    }
+}
+
+/// One connection.
+struct One {
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
-    head: Duration,
+    head_max: Duration,
+    /// More than one request may come over it.
     keep: bool,
-    mut closing: watch::Receiver<bool>,
-) {
-    // Small answers at once; without it they are only later.
-    let _ = stream.set_nodelay(true);
-    let service = TowerToHyperService::new(router.layer(Extension(ConnectInfo(peer))));
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(head)
-        .keep_alive(keep)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    // What goes wrong on one connection (it broke off, it was too slow) is nobody else's business.
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        () = told(&mut closing) => connection.as_mut().graceful_shutdown(),
+    busy: Busy,
+    closing: watch::Receiver<bool>,
+}
+
+impl One {
+    async fn serve(mut self) {
+        // Small answers at once; without it they are only later.
+        let _ = self.stream.set_nodelay(true);
+        let (peer, busy) = (self.peer, self.busy.clone());
+        let router = TowerToHyperService::new(self.router);
+        let service = hyper::service::service_fn(move |request: Request<_>| {
+            let answering = busy.one();
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            let response = router.call(request);
+            async move {
+                let response = response.await?;
+                Ok::<_, std::convert::Infallible>(response.map(|body| Counted {
+                    body,
+                    _answering: answering,
+                }))
+            }
+        });
+        let connection = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.head_max)
+            .max_buf_size(BUFFER_MAX)
+            .keep_alive(self.keep)
+            .serve_connection(TokioIo::new(Wire::new(self.stream, self.busy)), service);
+        let mut connection = std::pin::pin!(connection);
+        // What goes wrong on one connection (it broke off, it was too slow) is nobody else's business.
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = told(&mut self.closing) => connection.as_mut().graceful_shutdown(),
+        }
+        let _ = connection.await;
     }
-    let _ = connection.await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_machine_does_not_take_every_place_and_this_host_is_not_counted() {
+        let peers = Peers::default();
+        let far: IpAddr = "10.0.0.9".parse().unwrap();
+        let seats: Vec<_> = (0..3).map(|_| peers.seat(far, 3)).collect();
+        assert!(seats.iter().all(Option::is_some));
+        assert!(peers.seat(far, 3).is_none());
+        assert!(peers.seat("10.0.0.8".parse().unwrap(), 3).is_some());
+        drop(seats);
+        assert!(peers.seat(far, 3).is_some());
+        let here: IpAddr = "127.0.0.1".parse().unwrap();
+        let many: Vec<_> = (0..9).map(|_| peers.seat(here, 3)).collect();
+        assert!(many.iter().all(Option::is_some));
+    }
 }

@@ -1,13 +1,17 @@
-//! Server-sent events: snapshots for scripts (`/api/v1/events`), changed parts of a page for the page (`/live`).
+//! Server-sent events: snapshots for scripts (`/api/v1/events`), changed parts of pages for a browser (`/live?on=`),
+//! which may also ask for one answer alone (`/live?on=…&once=1`).
 //!
 //! Holds: the first message is the whole; at most four a second; a slow client gets the latest, not all; something
 //!        comes at least every 10 s, so that a page knows when it is not live.
 
 use super::fault::Fault;
-use super::{Shared, case, page};
+use super::{Shared, case, history, page};
 use crate::status::{JobView, Snapshot};
-use axum::extract::{Path, State};
+use axum::Json;
+use axum::extract::{Query, State};
 use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -20,6 +24,10 @@ use tokio_stream::wrappers::ReceiverStream;
 const PACE: Duration = Duration::from_millis(250);
 /// A sign of life when nothing changes.
 const ALIVE: Duration = Duration::from_secs(10);
+/// Pages of one stream.
+const PAGES_MAX: usize = 24;
+/// The first page's name in a stream.
+pub(super) const OVERVIEW: &str = "overview";
 /// Browsers come back after this, ms.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -56,38 +64,70 @@ fn job_line(job: &JobView) -> Value {
     })
 }
 
-/// Parts of the overview.
-pub(super) async fn live(State(shared): State<Shared>) -> Result<Stream, Fault> {
-    parts(shared, page::live)
+/// Which pages are asked for.
+#[derive(Deserialize)]
+pub(super) struct On {
+    /// Names of pages, by commas: [`OVERVIEW`], the history or a case's code.
+    #[serde(default)]
+    on: String,
+    /// One answer, in JSON, instead of a stream.
+    #[serde(default)]
+    once: Option<u8>,
 }
 
-/// Parts of a case's page.
-pub(super) async fn live_case(
+/// Moving parts of the pages that are asked for. All tabs of a browser share one stream: it has six connections to a
+/// host, and a stream holds one for good. A browser that can not share asks again and again, and holds none.
+pub(super) async fn live(
     State(shared): State<Shared>,
-    Path(code): Path<String>,
-) -> Result<Stream, Fault> {
-    shared.desk.job(&code)?;
-    parts(shared, move |snapshot| case::live(snapshot, &code))
+    Query(On { on, once }): Query<On>,
+) -> Result<Response, Fault> {
+    let mut pages = Pages::named(&on);
+    if once.is_some_and(|n| n != 0) {
+        return Ok(Json(pages.changed(&shared.desk.snapshot())).into_response());
+    }
+    let stream = stream(shared, move |snapshot| {
+        let body = Value::Object(pages.changed(snapshot));
+        vec![message("pages", snapshot.revision, &body)]
+    })?;
+    Ok(stream.into_response())
 }
 
-fn parts(
-    shared: Shared,
-    make: impl Fn(&Snapshot) -> super::parts::Live + Send + 'static,
-) -> Result<Stream, Fault> {
-    let mut known: BTreeMap<&'static str, String> = BTreeMap::new();
-    stream(shared, move |snapshot| {
-        let live = make(snapshot);
-        let mut changed = serde_json::Map::new();
-        for (name, html) in live.parts {
-            let html = html.into_string();
-            if known.get(name) != Some(&html) {
-                changed.insert(name.into(), html.clone().into());
-                known.insert(name, html);
-            }
+/// The pages of one stream, and what was told of each.
+struct Pages {
+    names: Vec<String>,
+    known: BTreeMap<(usize, &'static str), String>,
+}
+
+impl Pages {
+    fn named(on: &str) -> Self {
+        Self {
+            names: on.split(',').take(PAGES_MAX).map(str::to_owned).collect(),
+            known: BTreeMap::new(),
         }
-        let body = json!({ "title": live.title, "facts": live.facts, "parts": changed });
-        vec![message("page", snapshot.revision, &body)]
-    })
+    }
+
+    /// Title, facts and changed parts by page.
+    fn changed(&mut self, snapshot: &Snapshot) -> serde_json::Map<String, Value> {
+        let mut pages = serde_json::Map::new();
+        for (n, name) in self.names.iter().enumerate() {
+            let live = match name.as_str() {
+                OVERVIEW => page::live(snapshot),
+                history::NAME => history::live(snapshot),
+                code => case::live(snapshot, code),
+            };
+            let mut changed = serde_json::Map::new();
+            for (part, html) in live.parts {
+                let html = html.into_string();
+                if self.known.get(&(n, part)) != Some(&html) {
+                    changed.insert(part.into(), html.clone().into());
+                    self.known.insert((n, part), html);
+                }
+            }
+            let page = json!({ "title": live.title, "facts": live.facts, "parts": changed });
+            pages.insert(name.clone(), page);
+        }
+        pages
+    }
 }
 
 fn message(kind: &str, revision: u64, body: &Value) -> Event {

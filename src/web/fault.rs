@@ -1,8 +1,7 @@
 //! Errors, the same everywhere: `{"error":{"code","text","do"}}` and a fitting status.
 
 use crate::status::Refused;
-use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 /// A refusal on its way out.
@@ -48,6 +47,11 @@ impl Fault {
                 "The body is too large for an act.",
                 "Send the fields of the act only; scans go to /api/v1/drop.",
             ),
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE | StatusCode::URI_TOO_LONG => (
+                "too_large",
+                "The address or the headers are too large.",
+                "Send at most 100 headers and 64 KiB of them.",
+            ),
             StatusCode::METHOD_NOT_ALLOWED => (
                 "method",
                 "That can not be done here.",
@@ -89,9 +93,17 @@ impl From<Refused> for Fault {
     }
 }
 
+impl Fault {
+    /// What goes out, as text.
+    pub(super) fn body(&self) -> String {
+        serde_json::json!({ "error": self.1 }).to_string()
+    }
+}
+
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
-        (self.0, Json(serde_json::json!({ "error": self.1 }))).into_response()
+        let kind = [(header::CONTENT_TYPE, "application/json")];
+        (self.0, kind, self.body()).into_response()
     }
 }
 

@@ -2,50 +2,63 @@
 //! headers that every answer carries.
 
 use super::fault::Fault;
+use super::{Reached, Shared, stop};
 use crate::status::Refused;
-use axum::extract::{ConnectInfo, Request};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// Nothing from elsewhere, nothing inline, in nobody's frame.
-const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
-                   connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
-/// Acts, and only it, that anybody may do from anywhere.
-const STOP: &str = "/api/v1/printer/emergency-stop";
+const CSP: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; \
+                   img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; \
+                   connect-src 'self'";
 /// Where scans come in, for as long as that takes.
 const UPLOAD: &str = "/api/v1/drop";
 /// An act is asked and answered within this time: longer than the station takes to say that it is stuck.
 const ACT_MAX: Duration = Duration::from_secs(40);
+/// What a proxy adds. Programs do not send them, so that nobody is taken for one by mistake.
+const FORWARDED: [&str; 3] = ["forwarded", "x-forwarded-for", "x-forwarded-host"];
 
 pub(super) async fn guard(
+    State(shared): State<Shared>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
     next: Next,
 ) -> Response {
-    let stop = request.uri().path() == STOP;
-    let mut response = match check(peer.ip(), request.method(), request.headers(), stop) {
+    let caller = Caller::of(peer.ip(), &request);
+    let (policy, origin) = (
+        caller.policy(&shared.reached),
+        caller.shared_origin(&shared.reached),
+    );
+    let mut response = match caller.check(&shared.reached) {
         Ok(()) => in_our_form(bounded(request, next).await),
         Err(fault) => fault.into_response(),
     };
     let headers = response.headers_mut();
     for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, CSP),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (
-            header::HeaderName::from_static("cross-origin-opener-policy"),
+            HeaderName::from_static("cross-origin-opener-policy"),
             "same-origin",
         ),
         (
-            header::HeaderName::from_static("cross-origin-resource-policy"),
+            HeaderName::from_static("cross-origin-resource-policy"),
             "same-origin",
         ),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    let policy = HeaderValue::from_str(&policy)
+        .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    if let Some(origin) = origin {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(header::VARY, HeaderValue::from_static("origin"));
     }
     headers
         .entry(header::CACHE_CONTROL)
@@ -77,117 +90,197 @@ fn in_our_form(response: Response) -> Response {
     Fault::of_status(status).into_response()
 }
 
-fn check(peer: IpAddr, method: &Method, headers: &HeaderMap, stop: bool) -> Result<(), Fault> {
-    let no = |code: &str, text: &str, next: &str| {
-        Err(Fault(StatusCode::FORBIDDEN, Refused::new(code, text, next)))
-    };
-    let host = headers
-        .get(header::HOST)
-        .and_then(|h| h.to_str().ok())
-        .unwrap_or_default();
-    if !known_host(host) {
-        let next = "Use the address that the station's display shows.";
-        return no("unknown_host", "This station is not called so.", next);
-    }
-    if matches!(*method, Method::GET | Method::HEAD) || stop {
-        return Ok(());
-    }
-    if *method != Method::POST {
-        return no("method", "That can not be done here.", "Use GET or POST.");
-    }
-    if !peer.is_loopback() {
-        return no(
-            "other_host",
-            "From another host this page only shows.",
-            "Go to the station itself.",
-        );
-    }
-    let origin = headers.get(header::ORIGIN).and_then(|o| o.to_str().ok());
-    let same = |o: &str| o.strip_prefix("http://").is_some_and(|rest| rest == host);
-    let fetched_elsewhere = headers
-        .get("sec-fetch-site")
-        .is_some_and(|s| s != "same-origin" && s != "none");
-    if origin.is_some_and(|o| !same(o)) || fetched_elsewhere {
-        return no(
-            "other_origin",
-            "Another page asked for this.",
-            "Use the station's own page.",
-        );
-    }
-    Ok(())
+/// What a request says of where it comes from.
+struct Caller {
+    peer: IpAddr,
+    method: Method,
+    /// It presses the emergency stop, or asks what became of it.
+    stop: bool,
+    /// Name and port by which the station was called.
+    host: String,
+    /// The page that asks; browsers name it with every act, programs name none.
+    origin: Option<String>,
+    /// How far that page is from here, in the browser's words.
+    site: Option<String>,
+    /// It came through a proxy.
+    forwarded: bool,
+    /// The proxy took it over TLS.
+    secure: bool,
 }
 
-/// Names by which this station may be called: a literal address, `localhost`, its own host name.
-fn known_host(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let bare = name.trim_start_matches('[').trim_end_matches(']');
-    if bare.parse::<IpAddr>().is_ok() || name.eq_ignore_ascii_case("localhost") {
-        return true;
+impl Caller {
+    fn of(peer: IpAddr, request: &Request) -> Self {
+        Self::new(
+            peer,
+            request.method(),
+            request.uri().path(),
+            request.headers(),
+        )
     }
-    let own = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let own = own.trim();
-    !own.is_empty()
-        && (name.eq_ignore_ascii_case(own) || name.eq_ignore_ascii_case(&format!("{own}.local")))
+
+    fn new(peer: IpAddr, method: &Method, path: &str, headers: &HeaderMap) -> Self {
+        // Bytes that are no text are no name of ours, but they are there: a header that is not read must not count
+        // as one that is absent.
+        let text = |name: &str| {
+            let value = headers.get(name)?;
+            Some(value.to_str().unwrap_or("?").to_owned())
+        };
+        Self {
+            peer,
+            method: method.clone(),
+            stop: path == stop::PATH || path == stop::STATE,
+            host: text("host").unwrap_or_default(),
+            origin: text("origin"),
+            site: text("sec-fetch-site"),
+            forwarded: FORWARDED.iter().any(|name| headers.contains_key(*name)),
+            secure: text("x-forwarded-proto").as_deref() == Some("https"),
+        }
+    }
+
+    fn check(&self, reached: &Reached) -> Result<(), Fault> {
+        let no = |code: &str, text: &str, next: &str| {
+            Err(Fault(StatusCode::FORBIDDEN, Refused::new(code, text, next)))
+        };
+        let program = self.origin.is_none() && self.site.is_none();
+        // A program that presses stop may call the station as it likes: no page can pass for one.
+        let any_name = self.stop && program;
+        if !any_name && !reached.is_known(&self.host) {
+            let next =
+                "Use the address that the station's display shows, or add the name to [web] names.";
+            return no("unknown_host", "This station is not called so.", next);
+        }
+        if matches!(self.method, Method::GET | Method::HEAD) {
+            return Ok(());
+        }
+        if self.method != Method::POST {
+            return no("method", "That can not be done here.", "Use GET or POST.");
+        }
+        let by_proxy = self.forwarded && !(reached.behind_proxy && self.secure);
+        if !self.stop && by_proxy {
+            let next =
+                "Go to the station itself, or let IT set [web] behind_proxy and TLS at the proxy.";
+            return no(
+                "other_host",
+                "Through this proxy the page only shows.",
+                next,
+            );
+        }
+        if !self.stop && !self.peer.is_loopback() {
+            return no(
+                "other_host",
+                "From another host this page only shows.",
+                "Go to the station itself.",
+            );
+        }
+        if !self.is_own_page(reached) {
+            return no(
+                "other_origin",
+                "Another page asked for this.",
+                "Use the station's own page.",
+            );
+        }
+        Ok(())
+    }
+
+    /// The page that asks is the station's own, or no page asks.
+    fn is_own_page(&self, reached: &Reached) -> bool {
+        if self.is_page_beside(reached) {
+            return true;
+        }
+        let near = |site: &String| site == "same-origin" || site == "none";
+        if !self.site.as_ref().is_none_or(near) {
+            return false;
+        }
+        let Some(origin) = &self.origin else {
+            return true;
+        };
+        // A form of our own page, without its script: our referrer policy hides the origin, the browser vouches for it.
+        if origin == "null" && self.site.as_deref() == Some("same-origin") {
+            return true;
+        }
+        match origin.split_once("://") {
+            Some(("http", name)) => name == self.host || reached.is_named(name),
+            // TLS ends at a proxy, which may call us by another name than people do.
+            Some(("https", name)) => {
+                reached.behind_proxy && (name == self.host || reached.is_named(name))
+            }
+            _ => false,
+        }
+    }
+
+    /// The page asks at the listener of the stop, which is the same host on another port: to the browser another
+    /// origin of the same site.
+    fn is_page_beside(&self, reached: &Reached) -> bool {
+        let near = |site: &String| site == "same-site" || site == "same-origin";
+        let Some(("http", name)) = self.origin.as_ref().and_then(|o| o.split_once("://")) else {
+            return false;
+        };
+        let port = self.port().parse().ok();
+        let (page, bare) = split(name);
+        self.stop
+            && port.is_some()
+            && port == reached.stop_port
+            && self.site.as_ref().is_none_or(near)
+            && bare == split(&self.host).1
+            && page.parse().unwrap_or(80) == reached.page_port
+    }
+
+    fn port(&self) -> &str {
+        split(&self.host).0
+    }
+
+    /// The page that may read what the listener of the stop answers.
+    fn shared_origin(&self, reached: &Reached) -> Option<HeaderValue> {
+        let origin = self.origin.as_ref()?;
+        let beside = self.is_page_beside(reached) && reached.is_known(&self.host);
+        beside.then(|| HeaderValue::from_str(origin).ok()).flatten()
+    }
+
+    /// The policy, with the listener of the stop under the name by which the station was called.
+    fn policy(&self, reached: &Reached) -> String {
+        let (_, name) = split(&self.host);
+        match reached.stop_port {
+            // A policy can not name an IPv6 address.
+            Some(port) if name.starts_with('[') => format!("{CSP} http://*:{port}"),
+            Some(port) if reached.is_known(&self.host) => format!("{CSP} http://{name}:{port}"),
+            _ => CSP.into(),
+        }
+    }
+}
+
+/// Port (empty when there is none) and name of an authority.
+fn split(authority: &str) -> (&str, &str) {
+    match authority.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => (port, name),
+        _ => ("", authority),
+    }
+}
+
+impl Reached {
+    /// A name by which this station may be called: a literal address, `localhost`, its own host name, or a
+    /// configured one.
+    fn is_known(&self, host: &str) -> bool {
+        let (_, name) = split(host);
+        let bare = name.trim_start_matches('[').trim_end_matches(']');
+        if bare.parse::<IpAddr>().is_ok()
+            || name.eq_ignore_ascii_case("localhost")
+            || self.is_named(host)
+        {
+            return true;
+        }
+        let own = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let own = own.trim();
+        !own.is_empty()
+            && (name.eq_ignore_ascii_case(own)
+                || name.eq_ignore_ascii_case(&format!("{own}.local")))
+    }
+
+    /// One of the configured names, at any port.
+    fn is_named(&self, host: &str) -> bool {
+        let (_, name) = split(host);
+        self.names.iter().any(|n| n.eq_ignore_ascii_case(name))
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn said(
-        peer: &str,
-        method: Method,
-        headers: &[(&'static str, &str)],
-        stop: bool,
-    ) -> &'static str {
-        let mut map = HeaderMap::new();
-        for (name, value) in headers {
-            map.insert(*name, value.parse().unwrap());
-        }
-        match check(peer.parse().unwrap(), &method, &map, stop) {
-            Ok(()) => "ok",
-            Err(fault) => Box::leak(fault.1.code.into_boxed_str()),
-        }
-    }
-
-    #[test]
-    fn who_may_speak() {
-        let here = ("host", "127.0.0.1:8080");
-        assert_eq!(said("127.0.0.1", Method::GET, &[here], false), "ok");
-        assert_eq!(
-            said(
-                "127.0.0.1",
-                Method::GET,
-                &[("host", "evil.example:8080")],
-                false
-            ),
-            "unknown_host"
-        );
-        assert_eq!(said("127.0.0.1", Method::GET, &[], false), "unknown_host");
-        assert_eq!(
-            said("::1", Method::POST, &[("host", "[::1]:8080")], false),
-            "ok"
-        );
-        assert_eq!(said("10.0.0.9", Method::GET, &[here], false), "ok");
-        assert_eq!(said("10.0.0.9", Method::POST, &[here], false), "other_host");
-        assert_eq!(said("10.0.0.9", Method::POST, &[here], true), "ok");
-        assert_eq!(said("127.0.0.1", Method::DELETE, &[here], false), "method");
-        let origin = |o| said("127.0.0.1", Method::POST, &[here, ("origin", o)], false);
-        assert_eq!(origin("http://127.0.0.1:8080"), "ok");
-        assert_eq!(origin("http://127.0.0.1:9090"), "other_origin");
-        assert_eq!(origin("null"), "other_origin");
-        let site = |s| {
-            said(
-                "127.0.0.1",
-                Method::POST,
-                &[here, ("sec-fetch-site", s)],
-                false,
-            )
-        };
-        assert_eq!(site("cross-site"), "other_origin");
-        assert_eq!(site("same-origin"), "ok");
-    }
-}
+mod tests;

@@ -3,8 +3,10 @@
 //! In:    [`Snapshot`]s from the station; HTTP from browsers and scripts.
 //! Out:   the page (HTML made here, one style sheet, one script, no request to anywhere else), the JSON API, files of
 //!        cases, server-sent events; [`Request`]s to the station.
-//! Holds: emergency stop has its own thread and waits for nobody; connections are kept free for it ([`connections`]). Every answer with case data is `no-store`. Text is
-//!        escaped by type ([`html::Html`]).
+//! Holds: emergency stop has its own thread and its own listener and waits for nobody ([`stop`]); connections are kept
+//!        free for it on the page's listener too ([`connections`]). Acts, files and uploads have places of their own,
+//!        so that none starves another. Every address on a page is relative, so that a proxy may put a prefix before
+//!        it. Every answer with case data is `no-store`. Text is escaped by type ([`html::Html`]).
 //! Never: a patient's name but in the one answer to a signed-in operator; an act from another host (they need TLS,
 //!        which comes later); a change of state on GET.
 
@@ -13,8 +15,11 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
+use connections::Rules;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+use stop::Stopper;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
@@ -27,16 +32,30 @@ mod events;
 mod fault;
 mod files;
 mod guard;
+mod history;
 mod html;
 mod page;
 mod parts;
+mod release;
+mod stop;
 mod upload;
+mod wire;
 mod words;
 
 /// Live connections at a time; more are told to come back.
 const LIVE_MAX: usize = 48;
 /// Uploads at a time.
 const UPLOADS_MAX: usize = 2;
+/// Threads that wait for disk, history and free space at a time; acts have threads of their own. Each of these has a
+/// bound of its own; this is more than all of them, so that none waits for another's thread.
+pub const BLOCKING_MAX: usize = files::SMALL_AT_ONCE + files::LARGE_AT_ONCE + 4 * UPLOADS_MAX + 8;
+/// Connections to the page. A browser holds up to six, one of them for what is live.
+const RULES: Rules = Rules {
+    open_max: 96,
+    reserve: 24,
+    address_max: 32,
+    head_max: Duration::from_secs(5),
+};
 /// Largest body of an act, bytes.
 const ACT_MAX: usize = 16 * 1024;
 
@@ -47,7 +66,7 @@ pub struct Desk {
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
     /// Asks the station and waits for its answer, no longer than the act may begin.
     pub ask: Arc<dyn Fn(Request, Terms) -> Reply + Send + Sync>,
-    /// Stops the printer.
+    /// Stops the printer, past everything that waits. `Ok`: the link has the order.
     pub stop: Arc<dyn Fn() -> Reply + Send + Sync>,
     /// One case, whether it is shown or not.
     pub look: Arc<dyn Fn(&str) -> Result<JobView, Refused> + Send + Sync>,
@@ -63,33 +82,75 @@ pub struct Desk {
     pub has_room: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
+/// By which ways and names the page is reached.
+#[derive(Clone, Debug, Default)]
+pub struct Reached {
+    /// Names of the station beside its addresses and its host name.
+    pub names: Vec<String>,
+    /// A proxy with TLS stands before it: what that proxy says of its clients is believed.
+    pub behind_proxy: bool,
+    /// Port of the page.
+    pub page_port: u16,
+    /// Port of the emergency stop's own listener.
+    pub stop_port: Option<u16>,
+}
+
 /// The desk, and what the page itself keeps count of.
 #[derive(Clone)]
 struct Shared {
     desk: Desk,
+    reached: Arc<Reached>,
+    stopper: Stopper,
     live: Arc<Semaphore>,
     uploading: Arc<Semaphore>,
+    places: files::Places,
     closing: watch::Receiver<bool>,
 }
 
-/// Serves until `closing` says so. Open event streams end by themselves then.
-pub async fn serve(listener: TcpListener, desk: Desk, closing: watch::Receiver<bool>) {
+/// Serves the page at `listener` and the emergency stop at `stop` as well, until `closing` says so. Open event
+/// streams end by themselves then.
+///
+/// # Errors
+/// When there is no thread for the emergency stop.
+pub async fn serve(
+    listener: TcpListener,
+    stop: Option<std::net::TcpListener>,
+    desk: Desk,
+    reached: Reached,
+    closing: watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    let port = |address: std::net::SocketAddr| address.port();
+    let reached = Reached {
+        page_port: listener.local_addr().map(port)?,
+        stop_port: stop
+            .as_ref()
+            .map(|l| l.local_addr().map(port))
+            .transpose()?,
+        ..reached
+    };
     let shared = Shared {
+        stopper: Stopper::start(desk.stop.clone())?,
         desk,
+        reached: Arc::new(reached),
         live: Arc::new(Semaphore::new(LIVE_MAX)),
         uploading: Arc::new(Semaphore::new(UPLOADS_MAX)),
+        places: files::Places::default(),
         closing: closing.clone(),
     };
-    connections::serve(listener, router(shared.clone()), crowded(shared), closing).await;
+    if let Some(stop) = stop {
+        stop::listen(stop, shared.clone(), closing.clone())?;
+    }
+    let page = router(shared.clone());
+    // What is left when there are too many connections: the emergency stop, and that the process answers.
+    let crowded = guarded(stop::routes().fallback(fault::crowded), shared);
+    connections::serve(listener, RULES, page, crowded, closing).await;
+    Ok(())
 }
 
-/// What is left when there are too many connections: the emergency stop, and that the process answers.
-fn crowded(shared: Shared) -> Router {
-    Router::new()
-        .route("/api/v1/printer/emergency-stop", post(api::emergency_stop))
-        .route("/healthz", get(api::healthz))
-        .fallback(fault::crowded)
-        .layer(middleware::from_fn(guard::guard))
+/// With the guard before it.
+fn guarded(router: Router<Shared>, shared: Shared) -> Router {
+    router
+        .layer(middleware::from_fn_with_state(shared.clone(), guard::guard))
         .with_state(shared)
 }
 
@@ -103,7 +164,6 @@ fn router(shared: Shared) -> Router {
         .route("/jobs/{code}/reject", post(api::reject))
         .route("/jobs/{code}/identity", post(api::identity))
         .route("/jobs/{code}/{act}", post(api::act))
-        .route("/printer/emergency-stop", post(api::emergency_stop))
         .route("/printer/recover", post(api::recover))
         .route("/printer/bed-clear", post(api::bed_clear))
         .route("/operators/unlock", post(api::unlock))
@@ -114,15 +174,13 @@ fn router(shared: Shared) -> Router {
             "/drop",
             post(upload::upload).layer(DefaultBodyLimit::disable()),
         );
-    Router::new()
+    let page = stop::routes()
         .route("/", get(page::overview))
         .route("/jobs/{code}", get(case::case))
+        .route("/history", get(history::history))
         .route("/live", get(events::live))
-        .route("/live/{code}", get(events::live_case))
         .route("/a/{hash}/{name}", get(assets::asset))
-        .route("/healthz", get(api::healthz))
         .nest("/api/v1", api)
-        .fallback(fault::not_found)
-        .layer(middleware::from_fn(guard::guard))
-        .with_state(shared)
+        .fallback(fault::not_found);
+    guarded(page, shared)
 }

@@ -4,12 +4,14 @@ use super::Shared;
 use super::html::Html;
 use super::parts::{self, Live};
 use super::words;
-use crate::status::{JobState, JobView, PrinterState, Snapshot, duration};
+use crate::status::{JobState, JobView, NotReady, PrinterState, Snapshot, duration};
 use axum::extract::State;
 use axum::response::Html as Page;
 
 /// Failed and refused cases shown among what needs somebody; the older ones are among those done.
 const UNDESIGNED_SHOWN: usize = 4;
+/// The way from this page to the station's root.
+const ROOT: &str = "";
 /// Finished cases that are listed.
 const DONE_SHOWN: usize = 20;
 
@@ -31,8 +33,15 @@ pub(super) async fn overview(State(shared): State<Shared>) -> Page<String> {
         }
     }
     hand_in(&mut body);
-    cancel_dialog(&mut body);
-    Page(parts::frame(&live.title, "/live", &body).into_string())
+    let mut asides = Html::new();
+    cancel_dialog(&mut asides);
+    let frame = parts::Frame {
+        title: &live.title,
+        name: super::events::OVERVIEW,
+        root: ROOT,
+        stop_port: shared.reached.stop_port,
+    };
+    Page(parts::frame(&frame, &body, &asides).into_string())
 }
 
 /// The moving parts.
@@ -75,6 +84,8 @@ fn top(snapshot: &Snapshot, printing: Option<&JobView>) -> Html {
         .jobs
         .iter()
         .find(|j| matches!(j.state, JobState::Reading | JobState::Designing));
+    let not_ready = snapshot.not_ready();
+    let grave = not_ready.as_ref().and_then(|why| grave(snapshot, why));
     let (class, word, text) = if let Some(fault) = &printer.fault {
         ("fault", "Needs you".to_string(), fault.text.clone())
     } else if station.starting {
@@ -83,12 +94,8 @@ fn top(snapshot: &Snapshot, printing: Option<&JobView>) -> Html {
             "Starting".into(),
             "Looking for the printer and at the drop folder.".into(),
         )
-    } else if printer.state == PrinterState::LinkDown {
-        (
-            "fault",
-            "Needs you".into(),
-            "The printer link does not answer.".into(),
-        )
+    } else if let Some(text) = grave {
+        ("fault", "Needs you".into(), text)
     } else if let Some(job) = printing {
         let left = duration::words(printer.left_s);
         if job.state == JobState::Paused {
@@ -124,24 +131,91 @@ fn top(snapshot: &Snapshot, printing: Option<&JobView>) -> Html {
             "Needs nobody.".into(),
         )
     } else {
-        (
-            "idle",
-            "Ready".into(),
-            "Drop a head CT into the drop folder, or hand it in below.".into(),
+        not_ready.map_or_else(
+            || {
+                let text = "Drop a head CT into the drop folder, or hand it in below.";
+                ("idle", "Ready".into(), text.into())
+            },
+            |why| mild(snapshot, &why),
         )
     };
     let mut html = Html::new();
-    html.raw("<div class=\"state ")
-        .raw(class)
-        .raw("\">")
-        .element("h1", "", word)
-        .element("p", "", text)
-        .raw("</div>");
+    html.raw("<div class=\"state ").raw(class).raw("\"><h1>");
+    parts::unbroken(&mut html, &word);
+    html.raw("</h1>").element("p", "", text).raw("</div>");
     parts::printer_line(&mut html, printer);
     if printer.is_virtual {
         html.raw("<p class=\"virtual\">Virtual printer: no metal moves, nothing is printed.</p>");
     }
+    if let Some(past) = &printer.past_fault {
+        html.raw("<p class=\"quiet\">Before that: ")
+            .text(&past.text)
+            .raw("</p>");
+    }
     html
+}
+
+/// Why nothing can be printed until somebody comes, whatever else goes on; `None` for what can wait.
+fn grave(snapshot: &Snapshot, why: &NotReady) -> Option<String> {
+    let printer = &snapshot.printer;
+    match why {
+        NotReady::LinkDown => {
+            Some("The printer link does not answer. Tell IT if this stays.".into())
+        }
+        NotReady::NoPrinter if printer.port.is_empty() => Some(
+            "The printer does not answer. Look whether it is switched on, then at its cable."
+                .into(),
+        ),
+        NotReady::NoPrinter => Some(format!(
+            "The printer at {} does not answer. Look whether it is switched on, then at its cable.",
+            printer.port
+        )),
+        NotReady::Halted => {
+            Some("The printer is halted. Look at it; when it is safe, reset it below.".into())
+        }
+        NotReady::Barred => printer.barred.as_ref().map(|f| f.text.clone()),
+        NotReady::Starting
+        | NotReady::Busy
+        | NotReady::PartOnBed(_)
+        | NotReady::Hot(_)
+        | NotReady::Station(_)
+        | NotReady::NobodyMayRelease => None,
+    }
+}
+
+/// Why the station is not ready although nothing is in work: class, headline, sentence.
+fn mild(snapshot: &Snapshot, why: &NotReady) -> (&'static str, String, String) {
+    match why {
+        NotReady::PartOnBed(code) => (
+            "needs",
+            "Clear the bed".into(),
+            format!(
+                "The part of {code}, or the rest of it, lies on it as far as anybody has said."
+            ),
+        ),
+        NotReady::Hot(c) => (
+            "paused",
+            "Cooling down".into(),
+            format!("The printer is hot ({c:.0} \u{b0}C): do not touch nozzle or bed."),
+        ),
+        NotReady::NobodyMayRelease => (
+            "needs",
+            "Nobody may release yet".into(),
+            "On the station's console, type: calvaria operator add NAME".into(),
+        ),
+        NotReady::Station(_) => {
+            let first = snapshot.station.attention.first();
+            let text = first.map(|f| f.text.clone()).unwrap_or_default();
+            ("needs", "Needs you".into(), text)
+        }
+        NotReady::Busy => ("busy", "Busy".into(), "The printer works.".into()),
+        // Told before, as grave.
+        NotReady::Starting
+        | NotReady::LinkDown
+        | NotReady::NoPrinter
+        | NotReady::Halted
+        | NotReady::Barred => ("fault", "Needs you".into(), "Look at the printer.".into()),
+    }
 }
 
 /// Attention, releases, and what ended badly.
@@ -154,6 +228,9 @@ fn needs(snapshot: &Snapshot) -> Html {
         }
         html.raw("</ul>");
     }
+    if snapshot.station.releasers == 0 && !snapshot.station.starting {
+        html.raw("<div class=\"card\"><p>Nobody may release a print yet. On the station\u{2019}s console, type <code>calvaria operator add NAME</code>.</p></div>");
+    }
     if snapshot.printer.state == PrinterState::Halted {
         html.raw("<p class=\"card halted\"><b>The printer is halted.</b> Look at it. When it is safe, reset it on the page of the case that was printed, or below.</p>");
     }
@@ -163,7 +240,10 @@ fn needs(snapshot: &Snapshot) -> Html {
         .filter(|j| j.state == JobState::AwaitingRelease)
     {
         html.raw("<article class=\"card release\">");
-        parts::picture(&mut html, job, "fit", "The part in the hole");
+        // One says which case it is; the page of the case shows every hole.
+        if let Some(fit) = parts::fits(job).next() {
+            parts::picture(&mut html, ROOT, job, fit, "The part in the hole");
+        }
         html.raw("<div><h2>");
         parts::code_link(&mut html, &job.code);
         parts::badge(&mut html, job.state);
@@ -189,7 +269,7 @@ fn needs(snapshot: &Snapshot) -> Html {
                 .text(warnings)
                 .raw(" to look at</p>");
         }
-        html.raw("<a class=\"button\" href=\"/jobs/")
+        html.raw("<a class=\"button\" href=\"jobs/")
             .text(&job.code)
             .raw("\">Look and release</a></div></article>");
     }
@@ -234,12 +314,10 @@ fn print(snapshot: &Snapshot, job: &JobView) -> Html {
     let printer = &snapshot.printer;
     let mut html = Html::new();
     html.raw("<article class=\"card print\">");
-    parts::picture(
-        &mut html,
-        job,
-        "front",
-        "The part and the skull, from the front",
-    );
+    if let Some(front) = job.files.iter().find(|f| *f == "preview-front.png") {
+        let words = "The part and the skull, from the front";
+        parts::picture(&mut html, ROOT, job, front, words);
+    }
     html.raw("<div><h2>");
     parts::code_link(&mut html, &job.code);
     parts::badge(&mut html, job.state);
@@ -274,12 +352,13 @@ fn print_acts(html: &mut Html) {
     parts::who(html);
     html.raw("<button type=\"button\" data-act=\"pause\">Pause</button><button type=\"button\" data-act=\"resume\" hidden>Resume</button><p class=\"answer\" role=\"status\"></p><span class=\"far\"></span><button type=\"button\" class=\"danger\" data-open=\"cancel\">Cancel print\u{2026}</button></form>");
     parts::recover(html);
+    parts::bed_clear(html);
 }
 
 fn cancel_dialog(html: &mut Html) {
-    html.raw("<dialog id=\"cancel\" aria-labelledby=\"cancel-title\"><form method=\"dialog\"><h2 id=\"cancel-title\">End the print of <span data-fill=\"code\"></span>?</h2><p><span data-fill=\"spent\"></span> are spent, <span data-fill=\"left\"></span> are left. The part can not be continued later.</p>");
+    html.raw("<dialog id=\"cancel\" role=\"alertdialog\" aria-labelledby=\"cancel-title\"><form><h2 id=\"cancel-title\">End the print of <span data-fill=\"code\"></span>?</h2><p><span data-fill=\"spent\"></span> are spent, <span data-fill=\"left\"></span> are left. The part can not be continued later.</p>");
     parts::who(html);
-    html.raw("<p class=\"answer\" role=\"status\"></p><div class=\"choice\"><button type=\"submit\" autofocus class=\"keep\">Keep printing</button><button type=\"button\" class=\"danger\" data-act=\"cancel\">Cancel print <span data-fill=\"code\"></span></button></div></form></dialog>");
+    html.raw("<p class=\"answer\" role=\"status\"></p><div class=\"choice\"><button type=\"button\" data-close autofocus class=\"keep\">Keep printing</button><button type=\"button\" class=\"danger\" data-act=\"cancel\">Cancel print <span data-fill=\"code\"></span></button></div></form></dialog>");
 }
 
 fn work(snapshot: &Snapshot) -> Html {
@@ -298,8 +377,8 @@ fn work(snapshot: &Snapshot) -> Html {
                 html.raw("<p class=\"row\">");
                 parts::code_link(&mut html, &job.code);
                 parts::badge(&mut html, job.state);
-                html.raw("<span class=\"quiet\">since ")
-                    .text(words::clock(&job.received, &snapshot.station.now));
+                html.raw("<span class=\"quiet\">since ");
+                parts::time(&mut html, &job.received, &snapshot.station.now);
                 html.raw("</span></p>");
             }
             JobState::AwaitingRelease
@@ -320,15 +399,35 @@ fn work(snapshot: &Snapshot) -> Html {
 }
 
 fn done(snapshot: &Snapshot) -> Html {
-    let mut html = Html::new();
     let above = ended_badly(snapshot);
     let elsewhere = |job: &JobView| above.iter().any(|j| j.code == job.code);
-    for job in snapshot
+    let over: Vec<_> = snapshot
         .jobs
         .iter()
         .filter(|j| j.state.is_over() && !elsewhere(j))
-        .take(DONE_SHOWN)
-    {
+        .collect();
+    let shown = over.len().min(DONE_SHOWN);
+    let more = over.len() - shown + snapshot.station.more as usize;
+    let mut html = Html::new();
+    if shown > 0 {
+        html.add(&table(over.into_iter().take(shown), &snapshot.station.now));
+    }
+    if more > 0 {
+        html.raw("<p class=\"more\"><a href=\"history\">All cases</a>: ")
+            .text(more)
+            .raw(" more than are shown here.</p>");
+    }
+    if html.is_empty() {
+        return html;
+    }
+    titled("Done", html)
+}
+
+/// Cases, a row each.
+pub(super) fn table<'a>(jobs: impl Iterator<Item = &'a JobView>, now: &str) -> Html {
+    let mut html = Html::new();
+    html.raw("<table><thead><tr><th>Case</th><th>State</th><th>Why</th><th>When</th></tr></thead><tbody>");
+    for job in jobs {
         html.raw("<tr><td>");
         parts::code_link(&mut html, &job.code);
         html.raw("</td><td>");
@@ -336,16 +435,11 @@ fn done(snapshot: &Snapshot) -> Html {
         html.raw("</td><td>")
             .text(&job.reason)
             .raw("</td><td class=\"time\">");
-        html.text(words::clock(&job.changed, &snapshot.station.now))
-            .raw("</td></tr>");
+        parts::time(&mut html, &job.changed, now);
+        html.raw("</td></tr>");
     }
-    if html.is_empty() {
-        return html;
-    }
-    let mut table = Html::new();
-    table.raw("<table><thead><tr><th>Case</th><th>State</th><th>Why</th><th>When</th></tr></thead><tbody>").add(&html);
-    table.raw("</tbody></table>");
-    titled("Done", table)
+    html.raw("</tbody></table>");
+    html
 }
 
 fn hand_in(html: &mut Html) {

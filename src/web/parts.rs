@@ -18,22 +18,71 @@ pub(super) struct Live {
     pub(super) parts: Vec<(&'static str, Html)>,
 }
 
-/// A whole page around `body`. `live` is the address of its event stream.
-pub(super) fn frame(title: &str, live: &str, body: &Html) -> Html {
+/// What a page says of itself.
+pub(super) struct Frame<'a> {
+    /// Title of the window.
+    pub(super) title: &'a str,
+    /// Its name in the stream of live parts.
+    pub(super) name: &'a str,
+    /// The way from its address to the station's root: every address on it is relative, so that a proxy may put a
+    /// prefix before it.
+    pub(super) root: &'static str,
+    /// Port of the emergency stop's own listener.
+    pub(super) stop_port: Option<u16>,
+}
+
+/// A whole page around `body`; `asides` stand beside it: the emergency stop works while they are open.
+pub(super) fn frame(frame: &Frame<'_>, body: &Html, asides: &Html) -> Html {
+    let root = frame.root;
+    let home = if root.is_empty() { "./" } else { root };
     let mut html = Html::new();
-    html.raw("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>")
-        .text(title)
+    html.raw("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\"><title>")
+        .text(frame.title)
         .raw("</title><link rel=\"icon\" href=\"data:,\"><link rel=\"stylesheet\" href=\"")
+        .raw(root)
         .text(assets::address("style.css"))
         .raw("\"><script type=\"module\" src=\"")
+        .raw(root)
         .text(assets::address("page.js"))
-        .raw("\"></script><noscript><meta http-equiv=\"refresh\" content=\"10\"></noscript></head><body data-live=\"")
-        .text(live)
-        .raw("\"><p id=\"stale\" role=\"alert\" hidden></p><header class=\"bar\"><a class=\"brand\" href=\"/\"><svg viewBox=\"0 0 32 32\" aria-hidden=\"true\"><path d=\"M4 19a12 12 0 0 1 24 0c0 4-3 5-3 8H12c0-2-1-2.500-3-3-2-.5-5-1-5-5z\"/><path class=\"gap\" d=\"M17 8.200a10.500 10.500 0 0 1 8.200 7.300l-5.200 1.800-4-3.500z\"/></svg>calvaria</a><nav><a href=\"/\">Cases</a></nav><span id=\"live\" class=\"pulse\">live</span></header><main>")
+        .raw("\"></script><noscript><meta http-equiv=\"refresh\" content=\"10\"></noscript></head><body data-page=\"")
+        .text(frame.name)
+        .raw("\" data-root=\"")
+        .raw(root)
+        .raw("\" data-stop=\"")
+        .text(frame.stop_port.map(|p| p.to_string()).unwrap_or_default());
+    html.raw("\"><a class=\"skip\" href=\"#stop-button\">Go to emergency stop</a><p id=\"stale\" role=\"alert\" hidden></p><header class=\"bar\"><a class=\"brand\" href=\"")
+        .raw(home)
+        .raw("\"><svg viewBox=\"0 0 32 32\" aria-hidden=\"true\"><path d=\"M4 19a12 12 0 0 1 24 0c0 4-3 5-3 8H12c0-2-1-2.500-3-3-2-.5-5-1-5-5z\"/><path class=\"gap\" d=\"M17 8.200a10.500 10.500 0 0 1 8.200 7.300l-5.200 1.800-4-3.500z\"/></svg>calvaria</a><nav><a href=\"")
+        .raw(home)
+        .raw("\">Cases</a></nav><span id=\"live\" class=\"pulse\">live</span></header><main>")
         .add(body)
         .raw("</main><footer><p>Research prototype. Not a medical device. A part printed in PLA is a fit model, not an implant.</p></footer>")
-        .raw("<form id=\"stop\" method=\"post\" action=\"/api/v1/printer/emergency-stop\"><p id=\"stop-answer\" role=\"alert\"></p><button aria-label=\"Emergency stop\"><svg viewBox=\"0 0 100 100\" aria-hidden=\"true\"><path d=\"M29 2h42l27 27v42L71 98H29L2 71V29z\"/></svg><span>STOP</span></button></form></body></html>");
+        .add(asides)
+        .raw("<form id=\"stop\" method=\"post\" action=\"")
+        .raw(root)
+        .raw("api/v1/printer/emergency-stop\"><p id=\"stop-answer\" role=\"alert\"></p><button id=\"stop-button\" aria-label=\"Emergency stop\"><svg viewBox=\"0 0 100 100\" aria-hidden=\"true\"><path d=\"M29 2h42l27 27v42L71 98H29L2 71V29z\"/></svg><span>STOP</span></button></form></body></html>");
     html
+}
+
+/// A time: as the station's clock says it, and for the script to say in the reader's.
+pub(super) fn time(into: &mut Html, at: &str, now: &str) {
+    into.raw("<time datetime=\"")
+        .text(at)
+        .raw("\">")
+        .text(words::clock(at, now))
+        .raw("</time>");
+}
+
+/// Text whose words with a hyphen, case codes among them, are not broken at it.
+pub(super) fn unbroken(into: &mut Html, text: &str) {
+    for (n, word) in text.split(' ').enumerate() {
+        into.raw(if n > 0 { " " } else { "" });
+        if word.contains('-') {
+            into.element("span", "whole", word);
+        } else {
+            into.text(word);
+        }
+    }
 }
 
 /// A place that the script fills anew.
@@ -63,9 +112,9 @@ pub(super) fn badge(into: &mut Html, state: JobState) {
         .raw("</span>");
 }
 
-/// A link to a case.
+/// A link to a case, from the first page.
 pub(super) fn code_link(into: &mut Html, code: &str) {
-    into.raw("<a class=\"code\" href=\"/jobs/")
+    into.raw("<a class=\"code\" href=\"jobs/")
         .text(code)
         .raw("\">")
         .text(code)
@@ -111,12 +160,8 @@ pub(super) fn finding(into: &mut Html, finding: &Finding) {
     into.raw("</li>");
 }
 
-/// A preview picture, if the case has it.
-pub(super) fn picture(into: &mut Html, job: &JobView, name: &'static str, words: &'static str) {
-    let file = format!("preview-{name}.png");
-    if !job.files.contains(&file) {
-        return;
-    }
+/// A preview picture.
+pub(super) fn picture(into: &mut Html, root: &'static str, job: &JobView, file: &str, words: &str) {
     // The hash makes a new design a new address; the picture itself is not kept by the browser.
     let version = job
         .gcode_sha256
@@ -124,16 +169,24 @@ pub(super) fn picture(into: &mut Html, job: &JobView, name: &'static str, words:
         .unwrap_or_default()
         .get(..8)
         .unwrap_or_default();
-    into.raw("<figure><img src=\"/api/v1/jobs/")
+    into.raw("<figure><img src=\"")
+        .raw(root)
+        .raw("api/v1/jobs/")
         .text(&job.code)
         .raw("/files/")
-        .text(&file);
+        .text(file);
     into.raw("?v=")
         .text(version)
         .raw("\" alt=\"")
-        .raw(words)
+        .text(words)
         .raw("\" width=\"800\" height=\"600\"><figcaption>");
-    into.raw(words).raw("</figcaption></figure>");
+    into.text(words).raw("</figcaption></figure>");
+}
+
+/// Pictures of the part in its hole, one for each hole.
+pub(super) fn fits(job: &JobView) -> impl Iterator<Item = &String> {
+    let is_fit = |name: &&String| name.starts_with("preview-fit") && name.ends_with(".png");
+    job.files.iter().filter(is_fit)
 }
 
 /// The side in words that nobody can mistake.
@@ -169,7 +222,7 @@ pub(super) fn printer_line(into: &mut Html, printer: &PrinterView) {
     let word = match printer.state {
         PrinterState::LinkDown => "link does not answer",
         PrinterState::Disconnected => "not connected",
-        PrinterState::Idle => "ready",
+        PrinterState::Idle => "connected",
         PrinterState::Printing => "printing",
         PrinterState::Paused => "paused",
         PrinterState::Halted => "halted",
@@ -205,7 +258,14 @@ pub(super) fn who(into: &mut Html) {
 pub(super) fn recover(into: &mut Html) {
     into.raw("<form id=\"recover\" class=\"acts\" hidden>");
     who(into);
-    into.raw("<button type=\"button\" data-recover>I looked at the printer: reset it</button><p class=\"answer\" role=\"status\"></p></form>");
+    into.raw("<button type=\"button\" data-printer=\"recover\">I looked at the printer: reset it</button><p class=\"answer\" role=\"status\"></p></form>");
+}
+
+/// The word of somebody who looked at the bed; the script shows it while a part lies there as far as is known.
+pub(super) fn bed_clear(into: &mut Html) {
+    into.raw("<form id=\"bed\" class=\"acts\" hidden>");
+    who(into);
+    into.raw("<button type=\"button\" data-printer=\"bed-clear\">I looked: the bed is empty</button><p class=\"answer\" role=\"status\"></p></form>");
 }
 
 /// Facts the script decides by, the same for every page.
@@ -217,6 +277,7 @@ pub(super) fn facts(snapshot: &Snapshot, job: Option<&JobView>) -> serde_json::V
     serde_json::json!({
         "now": snapshot.station.now,
         "printer": snapshot.printer.state,
+        "on_bed": snapshot.printer.on_bed,
         "printing": printing.map(|j| serde_json::json!({
             "code": j.code, "state": j.state,
             "spent": duration::words(snapshot.printer.spent_s), "left": duration::words(snapshot.printer.left_s),

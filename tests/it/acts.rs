@@ -7,7 +7,7 @@ use calvaria::status::{
     ActId, Finding, JobState, NotReady, Person, Pin, PrinterState, ReleaseAct, Request, Snapshot,
     Terms,
 };
-use calvaria::web::{Desk, serve};
+use calvaria::web::{Desk, Reached, serve};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -274,7 +274,7 @@ fn page(handle: &Handle) -> Page {
     let listener = runtime.block_on(listening).unwrap();
     let address = listener.local_addr().unwrap();
     let (closing, closed) = tokio::sync::watch::channel(false);
-    runtime.spawn(serve(listener, desk, closed));
+    runtime.spawn(serve(listener, None, desk, Reached::default(), closed));
     Page {
         address,
         _closing: closing,

@@ -9,6 +9,7 @@
 
 mod acts;
 mod axes;
+mod browser;
 mod complete;
 mod cone;
 mod demo;
@@ -24,6 +25,7 @@ mod kills;
 mod line;
 mod network;
 mod phantom;
+mod played;
 mod printer;
 mod prints;
 mod refusals;

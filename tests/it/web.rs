@@ -1,134 +1,17 @@
 //! The page and the API over real HTTP, in front of a desk that is played here.
 
-use calvaria::status::{History, JobState, JobView, Refused, Request, Side, Snapshot};
-use calvaria::web::{Desk, serve};
+use super::played::{self, Page, page, states};
+use calvaria::status::{JobState, JobView};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-use tokio::sync::watch;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-struct Page {
-    address: SocketAddr,
-    asked: Arc<Mutex<Vec<String>>>,
-    snapshots: watch::Sender<Arc<Snapshot>>,
-    dir: tempfile::TempDir,
-    _closing: watch::Sender<bool>,
-    _runtime: tokio::runtime::Runtime,
-}
-
+/// A case whose reason wants to be markup.
 fn job(code: &str, state: JobState) -> JobView {
     JobView {
-        code: code.into(),
-        state,
         reason: "<img src=x onerror=alert(1)>".into(),
-        gcode_sha256: Some("ab".repeat(32)),
-        side: Some(Side::Left),
-        print_s: Some(60.0),
-        filament_g: Some(1.0),
-        files: vec!["implant.stl".into(), "preview-fit.png".into()],
-        weights: "weights-17, Dice 0.9".into(),
-        ..JobView::default()
-    }
-}
-
-fn page() -> Page {
-    let dir = tempfile::tempdir().unwrap();
-    let case = dir.path().join("cases/K7-2043");
-    std::fs::create_dir_all(&case).unwrap();
-    std::fs::create_dir_all(dir.path().join("upload")).unwrap();
-    std::fs::write(case.join("implant.stl"), vec![7; 200_000]).unwrap();
-    std::fs::write(case.join("identity.json"), r#"{"name":"DOE^JANE"}"#).unwrap();
-    let snapshot = Snapshot {
-        revision: 1,
-        jobs: vec![job("K7-2043", JobState::AwaitingRelease)],
-        ..Snapshot::default()
-    };
-    let (snapshots, seen) = watch::channel(Arc::new(snapshot));
-    let asked: Arc<Mutex<Vec<String>>> = Arc::default();
-    let full = dir.path().join("full");
-    let (told, handed, stops) = (asked.clone(), asked.clone(), asked.clone());
-    let desk = Desk {
-        snapshots: seen,
-        ask: Arc::new(move |request, _terms| {
-            told.lock().unwrap().push(format!("{request:?}"));
-            match request {
-                Request::SignIn(act) if act.pin.0 != "481516" => Err(Refused::new(
-                    "wrong_pin",
-                    "Name or PIN is wrong.",
-                    "Try again.",
-                )),
-                _ => Ok(()),
-            }
-        }),
-        stop: Arc::new(move || {
-            stops.lock().unwrap().push("EmergencyStop".into());
-            Ok(())
-        }),
-        look: Arc::new(|_code| Err(Refused::new("no_job", "There is no such case.", "Look."))),
-        history: Arc::new(|_before| Ok(History::default())),
-        hand_in: Arc::new(move |path, name| {
-            let kind = if path.is_dir() { "folder" } else { "file" };
-            handed.lock().unwrap().push(format!("{kind} {name}"));
-            Ok(())
-        }),
-        cases: dir.path().join("cases"),
-        uploads: dir.path().join("upload"),
-        has_room: Arc::new(move || !full.exists()),
-    };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
-    let listener = runtime
-        .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
-        .unwrap();
-    let address = listener.local_addr().unwrap();
-    let (closing, closed) = watch::channel(false);
-    runtime.spawn(serve(listener, desk, closed));
-    Page {
-        address,
-        asked,
-        snapshots,
-        dir,
-        _closing: closing,
-        _runtime: runtime,
-    }
-}
-
-impl Page {
-    fn raw(&self, request: &str, body: &[u8]) -> (u16, String) {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(10)))
-            .unwrap();
-        let head = format!(
-            "{request}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).unwrap();
-        stream.write_all(body).unwrap();
-        let mut bytes = Vec::new();
-        if let Err(error) = stream.read_to_end(&mut bytes) {
-            // A refusal may come before the whole body was read; the answer is here all the same.
-            assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
-        }
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        (text[9..12].parse().unwrap(), text)
-    }
-    fn get(&self, path: &str) -> (u16, String) {
-        self.raw(
-            &format!("GET {path} HTTP/1.1\r\nHost: {}", self.address),
-            b"",
-        )
-    }
-    fn post(&self, path: &str, body: &str) -> (u16, String) {
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json",
-            self.address
-        );
-        self.raw(&head, body.as_bytes())
+        ..states::job(code, state)
     }
 }
 
@@ -160,9 +43,9 @@ fn the_page_escapes_what_it_shows_and_asks_nobody_else() {
         );
     }
     let (_, text) = p.get("/");
-    let at = text.find("/a/").unwrap();
+    let at = text.find("\"a/").unwrap() + 1;
     let address = text[at..].split('"').next().unwrap();
-    let (status, css) = p.get(address);
+    let (status, css) = p.get(&format!("/{address}"));
     assert_eq!((status, css.contains("immutable")), (200, true));
 }
 
@@ -314,6 +197,20 @@ fn events_begin_with_the_whole_and_go_on_with_what_changes() {
 }
 
 #[test]
+fn a_browser_that_can_not_share_a_stream_asks_and_holds_none() {
+    let p = page();
+    // More than there are places for streams.
+    for _ in 0..60 {
+        let (status, text) = p.get("/live?on=overview,K7-2043&once=1");
+        assert_eq!(status, 200, "{text}");
+        let body: serde_json::Value =
+            serde_json::from_str(text.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+        assert!(body["overview"]["parts"]["top"].is_string(), "{body}");
+        assert_eq!(body["K7-2043"]["facts"]["job"]["code"], "K7-2043");
+    }
+}
+
+#[test]
 fn connections_that_say_nothing_take_neither_the_page_nor_the_stop() {
     let p = page();
     let mut silent: Vec<TcpStream> = (0..300)
@@ -384,10 +281,10 @@ fn a_stopped_print_is_not_hidden_by_refusals_and_stands_once() {
         s.printer.state = calvaria::status::PrinterState::Halted;
     });
     let (_, text) = p.get("/");
-    let links = |code: &str| text.matches(&format!("href=\"/jobs/{code}\"")).count();
+    let links = |code: &str| text.matches(&format!("href=\"jobs/{code}\"")).count();
     let needs = text.split("data-part=\"printing\"").next().unwrap();
     assert!(
-        needs.contains("/jobs/Z9-0001"),
+        needs.contains("jobs/Z9-0001"),
         "the stopped print needs somebody"
     );
     assert_eq!(links("Z9-0001"), 1, "and is not done as well");
@@ -396,7 +293,7 @@ fn a_stopped_print_is_not_hidden_by_refusals_and_stands_once() {
     }
     // The way back is on the page of the case, too, as the text says.
     let (_, text) = p.get("/jobs/Z9-0001");
-    assert!(text.contains("id=\"recover\"") && text.contains("data-recover"));
+    assert!(text.contains("id=\"recover\"") && text.contains("data-printer=\"recover\""));
 }
 
 #[test]
@@ -405,7 +302,228 @@ fn who_releases_sees_the_weights_and_an_unknown_temperature_is_called_so() {
     let (_, text) = p.get("/jobs/K7-2043");
     assert!(text.contains("weights-17, Dice 0.9"));
     let (_, text) = p.get("/");
+    assert!(text.contains("<dt>Hotend</dt><dd>24"), "{text}");
+    p.snapshots
+        .send_modify(|s| Arc::make_mut(s).printer.hotend = None);
+    let (_, text) = p.get("/");
     assert!(text.contains("<dt>Hotend</dt><dd>unknown"), "{text}");
     let (_, text) = p.get("/api/v1/station");
     assert!(text.contains(r#""hotend":null"#), "{text}");
+}
+
+#[test]
+fn nothing_on_a_page_is_addressed_from_the_root() {
+    let p = page();
+    for (name, state) in states::ALL {
+        p.snapshots.send_replace(Arc::new(state()));
+        for path in ["/".to_owned(), format!("/jobs/{}", states::WAITING)] {
+            let (_, text) = p.get(&path);
+            for rooted in ["href=\"/", "src=\"/", "action=\"/", "data-live=\"/"] {
+                assert!(!text.contains(rooted), "{name} {path}: {rooted}");
+            }
+        }
+    }
+    for script in ["page.js", "live.js", "stop.js", "worker.js"] {
+        let (status, text) = p.get(&format!("/a/x/{script}"));
+        assert_eq!(status, 200);
+        assert!(!text.contains("\"/") && !text.contains("`/"), "{script}");
+    }
+}
+
+#[test]
+fn the_stop_has_a_listener_of_its_own_which_its_page_alone_may_use() {
+    let p = page();
+    let press = |headers: &str| {
+        let head = format!(
+            "POST /api/v1/printer/emergency-stop HTTP/1.1\r\nHost: {}{headers}",
+            p.stop
+        );
+        p.raw_at(p.stop, &head, b"")
+    };
+    let own = format!(
+        "\r\nOrigin: http://{}\r\nSec-Fetch-Site: same-site",
+        p.address
+    );
+    let (status, text) = press(&own);
+    assert_eq!(status, 200, "{text}");
+    assert!(text.contains(&format!(
+        "access-control-allow-origin: http://{}",
+        p.address
+    )));
+    assert!(text.contains(r#""stop":"sent""#), "{text}");
+    assert_eq!(press("").0, 200, "a script");
+    for other in ["http://evil.example", "http://127.0.0.1:9", "null"] {
+        let (status, text) = press(&format!(
+            "\r\nOrigin: {other}\r\nSec-Fetch-Site: cross-site"
+        ));
+        assert_eq!(status, 403, "{other}");
+        assert!(!text.contains("access-control-allow-origin"), "{other}");
+    }
+    assert_eq!(p.asked.lock().unwrap().len(), 2);
+    let look = format!("GET /api/v1/printer/stop HTTP/1.1\r\nHost: {}{own}", p.stop);
+    let begun = Instant::now();
+    while !p
+        .raw_at(p.stop, &look, b"")
+        .1
+        .contains(r#""stop":"confirmed""#)
+    {
+        assert!(begun.elapsed() < Duration::from_secs(5));
+    }
+    let page = format!("GET / HTTP/1.1\r\nHost: {}", p.stop);
+    assert_eq!(p.raw_at(p.stop, &page, b"").0, 404);
+}
+
+#[test]
+fn a_link_that_is_dead_is_told_by_the_stop() {
+    let p = played::page_with(
+        |desk| {
+            desk.stop = Arc::new(|| {
+                let text = "No answer from the printer.";
+                let next = "Use the switch at the printer.";
+                Err(calvaria::status::Refused::new("no_answer", text, next))
+            });
+        },
+        calvaria::web::Reached::default(),
+    );
+    let (status, text) = p.post("/api/v1/printer/emergency-stop", "");
+    assert_eq!(status, 503);
+    assert!(text.contains("Use the switch at the printer."), "{text}");
+}
+
+/// Asks for the large file and takes next to nothing of it.
+fn stalled(p: &Page) -> TcpStream {
+    let mut stream = TcpStream::connect(p.address).unwrap();
+    write!(
+        stream,
+        "GET /api/v1/jobs/{}/files/missing.nii.gz HTTP/1.1\r\nHost: {}\r\n\r\n",
+        states::WAITING,
+        p.address
+    )
+    .unwrap();
+    let mut some = [0; 512];
+    let n = stream.read(&mut some).unwrap();
+    assert!(n > 0);
+    stream
+}
+
+#[test]
+fn stalled_downloads_starve_neither_acts_nor_pictures_nor_the_stop_and_are_closed() {
+    let p = page();
+    let mut stalled: Vec<TcpStream> = (0..60).map(|_| stalled(&p)).collect();
+    let begun = Instant::now();
+    assert_eq!(p.post("/api/v1/jobs/K7-2043/pause", WHO).0, 200);
+    let picture = "/api/v1/jobs/K7-2043/files/preview-fit.png";
+    assert_eq!(p.get(picture).0, 200);
+    assert_eq!(p.post("/api/v1/printer/emergency-stop", "").0, 200);
+    let form = format!(
+        "POST /api/v1/drop?name=a.nii HTTP/1.1\r\nHost: {}",
+        p.address
+    );
+    assert_eq!(p.raw(&form, b"abc").0, 200);
+    assert!(
+        begun.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        begun.elapsed()
+    );
+    // Whoever takes nothing loses the connection, and with it the place: the whole file does not come.
+    std::thread::sleep(Duration::from_secs(22));
+    let mut cut = 0;
+    for stream in &mut stalled {
+        stream
+            .set_read_timeout(Some(Duration::from_secs(5)))
+            .unwrap();
+        let mut rest = Vec::new();
+        let ended = stream.read_to_end(&mut rest);
+        assert!(!matches!(&ended, Err(e) if e.kind() == std::io::ErrorKind::WouldBlock));
+        cut += usize::from((rest.len() as u64) < played::LARGE);
+    }
+    assert_eq!(cut, 60);
+    let (status, text) = p.get("/api/v1/jobs/K7-2043/files/missing.nii.gz");
+    assert_eq!(status, 200);
+    assert!(text.len() as u64 > played::LARGE);
+}
+
+#[test]
+fn what_the_library_refuses_by_itself_has_our_form_too() {
+    let p = page();
+    let host = format!("Host: {}", p.address);
+    let large = "a".repeat(140_000);
+    let many: String = (0..200).map(|n| format!("X-{n}: a\r\n")).collect();
+    for (request, status, code) in [
+        (
+            format!("GET / HTTP/9.9\r\n{host}\r\n\r\n"),
+            "400",
+            "bad_request",
+        ),
+        ("nonsense\r\n\r\n".into(), "400", "bad_request"),
+        (
+            format!("GET / HTTP/1.1\r\n{host}\r\nA b: c\r\n\r\n"),
+            "400",
+            "bad_request",
+        ),
+        (
+            format!("POST / HTTP/1.1\r\n{host}\r\nContent-Length: -1\r\n\r\n"),
+            "400",
+            "bad_request",
+        ),
+        (
+            format!("GET / HTTP/1.1\r\n{host}\r\nX: {large}\r\n\r\n"),
+            "431",
+            "too_large",
+        ),
+        (
+            format!("GET / HTTP/1.1\r\n{host}\r\n{many}\r\n"),
+            "431",
+            "too_large",
+        ),
+    ] {
+        for at in [p.address, p.stop] {
+            let text = played::talk(at, request.as_bytes());
+            let begin = format!("HTTP/1.1 {status} ");
+            let shown = &request[..request.len().min(60)];
+            assert!(text.starts_with(&begin), "{shown}: {text}");
+            let body = text.split("\r\n\r\n").nth(1).unwrap_or_default();
+            let form = format!(r#"{{"error":{{"code":"{code}","#);
+            assert!(body.starts_with(&form), "{shown}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_thousand_connections_to_its_listener_do_not_keep_the_stop_away() {
+    let p = page();
+    let idle: Vec<_> = (0..1000)
+        .filter_map(|_| TcpStream::connect(p.stop).ok())
+        .collect();
+    let head = format!(
+        "POST /api/v1/printer/emergency-stop HTTP/1.1\r\nHost: {}",
+        p.stop
+    );
+    for _ in 0..20 {
+        assert_eq!(p.raw_at(p.stop, &head, b"").0, 200);
+    }
+    assert!(idle.len() > 900);
+}
+
+#[test]
+fn no_headline_says_ready_when_it_is_not_and_older_cases_are_reached() {
+    let p = page();
+    for (name, state) in states::ALL {
+        let state = state();
+        let ready = state.not_ready().is_none() && state.jobs.iter().all(|j| j.state.is_over());
+        p.snapshots.send_replace(Arc::new(state));
+        let (_, text) = p.get("/");
+        assert_eq!(text.contains("<h1>Ready</h1>"), ready, "{name}");
+    }
+    let (_, text) = p.get("/");
+    assert!(text.contains("href=\"history\""), "61 more");
+    let (_, text) = p.get("/history");
+    assert!(text.contains("jobs/H1-9000") && text.contains("history?before=H1-8951"));
+    let (_, text) = p.get("/history?before=H1-8951");
+    assert!(text.contains("jobs/H1-8950") && text.contains("no older cases"));
+    let (status, text) = p.get("/jobs/H1-8950");
+    assert!(
+        status == 200 && text.contains("H1-8950</span> printed"),
+        "{text}"
+    );
 }

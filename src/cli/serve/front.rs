@@ -1,11 +1,11 @@
-//! Front: what is there before the station is, and goes on when it has to wait: the page's socket, its threads, the
-//! signals that end the process.
+//! Front: what is there before the station is, and goes on when it has to wait: the sockets of the page and of the
+//! emergency stop, their threads, the signals that end the process.
 
 use super::{address, systemd};
 use crate::cli::Failure;
 use crate::station::Config;
 use crate::web;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -15,10 +15,12 @@ use tokio::sync::watch;
 /// Open connections get this long at the end.
 const GOODBYE: Duration = Duration::from_secs(3);
 
-/// The page's socket and what serves it.
+/// The sockets and what serves them.
 pub(super) struct Front {
     runtime: Runtime,
     listener: TcpListener,
+    stop: TcpListener,
+    reached: web::Reached,
     signals: std::sync::Mutex<(Signal, Signal)>,
     /// The URL that people are told, as it is now.
     pub(super) address: Arc<dyn Fn() -> String + Send + Sync>,
@@ -31,11 +33,11 @@ pub(super) struct OpenPage {
 }
 
 impl Front {
-    /// Takes the address of the page.
+    /// Takes the addresses of the page and of the emergency stop.
     pub(super) fn take(config: &Config) -> Result<Self, Failure> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
-            .max_blocking_threads(16)
+            .max_blocking_threads(web::BLOCKING_MAX)
             .thread_name("web")
             .enable_all()
             .build()
@@ -54,6 +56,12 @@ impl Front {
         });
         Ok(Self {
             runtime,
+            stop: stop_listener(listen, config.web.stop_port)?,
+            reached: web::Reached {
+                names: config.web.names.clone(),
+                behind_proxy: config.web.behind_proxy,
+                ..web::Reached::default()
+            },
             listener,
             signals: std::sync::Mutex::new(signals.map_err(Failure::failed)?),
             address: Arc::new(address::of(listen, &config.web.names)),
@@ -63,11 +71,15 @@ impl Front {
     /// Serves the page of this desk until it is closed.
     pub(super) fn open(&self, desk: web::Desk) -> OpenPage {
         let (closing, closed) = watch::channel(false);
-        let listener = self.listener.try_clone();
+        let (listener, stop) = (self.listener.try_clone(), self.stop.try_clone());
+        let reached = self.reached.clone();
         let page = self.runtime.spawn(async move {
-            match listener.and_then(tokio::net::TcpListener::from_std) {
-                Ok(listener) => web::serve(listener, desk, closed).await,
-                Err(error) => tracing::error!(kind = ?error.kind(), "the page can not be served"),
+            let serve = async {
+                let listener = tokio::net::TcpListener::from_std(listener?)?;
+                web::serve(listener, Some(stop?), desk, reached, closed).await
+            };
+            if let Err(error) = serve.await {
+                tracing::error!(kind = ?error.kind(), "the page can not be served");
             }
         });
         OpenPage { closing, page }
@@ -113,4 +125,19 @@ impl OpenPage {
             page.abort();
         }
     }
+}
+
+/// The emergency stop's own listener. Without a port of its own it takes the one after the page's, or any: the page
+/// is told.
+fn stop_listener(page: SocketAddr, port: u16) -> Result<TcpListener, Failure> {
+    let bind = |port| TcpListener::bind(SocketAddr::new(page.ip(), port));
+    let bound = match port {
+        0 => bind(page.port().wrapping_add(1)).or_else(|_| bind(0)),
+        port => bind(port),
+    };
+    bound.map_err(|e| {
+        Failure::failed(format!(
+            "port {port} of the emergency stop: {e}. Change web.stop_port."
+        ))
+    })
 }

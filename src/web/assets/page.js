@@ -1,63 +1,104 @@
-// The page's only script: fills the moving parts, notices when they stop moving, and sends what people ask.
+// The page's script: fills the moving parts, notices when they stop moving, and sends what people ask.
 // It decides nothing: states come from the station alone.
 
+import { live } from "./live.js";
+import { stopState } from "./stop.js";
+
 const STALE_MS = 20_000;
+const LOST_MS = 3_000;
+const PROBE_MS = 5_000;
 const FORM_MS = 5 * 60_000;
-const STOP_MS = 1_000;
 const $ = (query, root = document) => root.querySelector(query);
 const all = (query, root = document) => [...root.querySelectorAll(query)];
+const root = document.body.dataset.root;
+const home = root || "./";
 
 let facts = {};
 let heard = Date.now();
-let retry = 2000;
-let source;
+let losing;
+let probed = 0;
 
 // --- live ----------------------------------------------------------------------------------------------------
 
-function connect() {
-  source = new EventSource(document.body.dataset.live);
-  source.addEventListener("page", (event) => {
-    retry = 2000;
-    alive();
-    show(JSON.parse(event.data));
-  });
-  source.onerror = () => {
-    // A status other than 200 closes it for good: open a new one, ever more slowly.
-    if (source.readyState !== EventSource.CLOSED) return;
-    setTimeout(connect, retry);
-    retry = Math.min(retry * 2, 30_000);
-  };
-}
+const isStale = () => document.body.classList.contains("stale");
 
 function alive() {
   heard = Date.now();
-  if (!document.body.classList.contains("stale")) return;
+  clearTimeout(losing);
+  losing = undefined;
+  if (!isStale()) return;
   document.body.classList.remove("stale");
   $("#stale").hidden = true;
   $("#live").textContent = "live";
 }
 
-function age() {
-  if (Date.now() - heard < STALE_MS || document.body.classList.contains("stale")) return;
-  document.body.classList.add("stale");
-  const since = new Date(heard).toLocaleTimeString();
-  $("#stale").textContent = `Not live since ${since}. What you see may be old. Emergency stop still works.`;
+// The stream broke: it may be back at once, or the station is gone.
+function lost() {
+  losing ??= setTimeout(async () => {
+    if (!(await stopState())) stale();
+  }, LOST_MS);
+}
+
+function stale() {
+  if (!isStale()) {
+    document.body.classList.add("stale");
+    $("#live").textContent = "not live";
+    clearTicks("The connection was lost. Look again.");
+    gate();
+  }
+  probe();
+}
+
+// Whether the stop works is asked, not assumed.
+async function probe() {
+  if (Date.now() - probed < PROBE_MS) return;
+  probed = Date.now();
+  const state = await stopState();
+  if (!isStale()) return;
+  const stop = !state
+    ? "The station does not answer: emergency stop does not work here. Use the switch at the printer."
+    : state.heard
+      ? "Emergency stop still works."
+      : "The printer link does not answer: emergency stop does not work here. Use the switch at the printer.";
+  const text = `Not live since ${new Date(heard).toLocaleTimeString()}. What you see may be old. ${stop}`;
+  if ($("#stale").textContent !== text) $("#stale").textContent = text;
   $("#stale").hidden = false;
-  $("#live").textContent = "not live";
-  clearTicks("The connection was lost. Look again.");
-  gate();
+}
+
+function age() {
+  if (Date.now() - heard > STALE_MS || isStale()) stale();
 }
 
 function show(page) {
+  alive();
   document.title = page.title;
   facts = page.facts;
   for (const [name, html] of Object.entries(page.parts)) {
     const place = $(`[data-part="${name}"]`);
     // Made and escaped by the station.
-    if (place) place.innerHTML = html;
+    if (!place) continue;
+    place.innerHTML = html;
+    times(place);
   }
   watchPictures();
   toggle();
+}
+
+// --- times: one clock, the reader's --------------------------------------------------------------------------
+
+const CLOCK = { hour: "2-digit", minute: "2-digit" };
+
+function times(place = document) {
+  for (const time of all("time[datetime]", place)) {
+    const at = new Date(time.dateTime);
+    if (isNaN(at)) continue;
+    const today = at.toDateString() === new Date().toDateString();
+    const day = today ? {} : { year: "numeric", month: "2-digit", day: "2-digit" };
+    // The zone is said where the station's is another: people there read another clock.
+    const [, sign, hours, minutes] = time.dateTime.match(/([+-])(\d\d):(\d\d)$/) ?? [];
+    const zone = sign && -at.getTimezoneOffset() !== Number(`${sign}1`) * (60 * hours + +minutes);
+    time.textContent = at.toLocaleString([], { ...day, ...CLOCK, ...(zone && { timeZoneName: "short" }) });
+  }
 }
 
 // Forms stand still while parts move; here they appear and go.
@@ -71,10 +112,12 @@ function toggle() {
     for (const [key, value] of Object.entries(printing ?? {})) {
       all(`[data-fill="${key}"]`).forEach((e) => (e.textContent = value));
     }
-    if (!printing && $("#cancel").open) $("#cancel").close();
+    if (!printing) close();
   }
   const recover = $("#recover");
   if (recover) recover.hidden = facts.printer !== "halted";
+  const bed = $("#bed");
+  if (bed) bed.hidden = !facts.on_bed;
   const job = facts.job;
   if (!job) return;
   // Another state has other forms. Nothing typed is lost: it would no longer be true.
@@ -87,15 +130,37 @@ function toggle() {
 
 // --- asking --------------------------------------------------------------------------------------------------
 
-async function post(path, body) {
-  const response = await fetch(path, {
+const DEADLINE_S = 15;
+const TRIES = 3;
+
+// An act's own name: where the answer is lost it is asked again by the same name, and done once.
+const actId = () => [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
+
+const send = (path, body) =>
+  fetch(path, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(body),
+    signal: AbortSignal.timeout(1000 * (DEADLINE_S + 10)),
   });
+
+async function post(path, act) {
+  const body = { ...act, id: actId(), deadline_s: DEADLINE_S };
+  const end = Date.now() + 1000 * DEADLINE_S;
+  let response;
+  for (let tries = 1; !response; tries += 1) {
+    try {
+      response = await send(path, body);
+    } catch {
+      if (tries === TRIES || Date.now() > end) {
+        throw new Error("The station does not answer; whether it was done is not known. Look at the case before you try again.");
+      }
+      await new Promise((done) => setTimeout(done, 500 * tries));
+    }
+  }
   const answer = await response.json().catch(() => ({}));
   if (response.ok) return answer;
-  const error = answer.error ?? { text: "The station does not answer.", do: "Try again; tell IT if it stays." };
+  const error = answer.error ?? { text: "The station does not answer.", do: "Look at the case before you try again." };
   throw new Error(`${error.text} ${error.do}`);
 }
 
@@ -115,9 +180,10 @@ async function act(button) {
   button.disabled = true;
   say(form, "Asked\u2026", true);
   try {
-    await post(`/api/v1/jobs/${code}/${word}`, who(form));
+    const reason = form.elements.reason && { reason: form.elements.reason.value };
+    await post(`${root}api/v1/jobs/${code}/${word}`, { ...who(form), ...reason });
     say(form, "");
-    if (word === "cancel" && $("#cancel")?.open) $("#cancel").close();
+    if (word === "cancel") close();
   } catch (error) {
     say(form, error.message);
   }
@@ -125,37 +191,42 @@ async function act(button) {
   button.disabled = false;
 }
 
-document.addEventListener("click", async (event) => {
+document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (!button) return;
   if (button.dataset.act) act(button);
-  if (button.dataset.open) {
-    say($("#cancel"), "");
-    $("#cancel").showModal();
-    $("#cancel .keep").focus();
-  }
-  if ("recover" in button.dataset && $("#recover").reportValidity()) {
-    const form = $("#recover");
-    await post("/api/v1/printer/recover", who(form)).then(() => say(form, ""), (e) => say(form, e.message));
-    form.elements.pin.value = "";
-  }
+  if (button.dataset.open) open($(`#${button.dataset.open}`), button);
+  if ("close" in button.dataset) close();
+  if ("identity" in button.dataset) identify(button);
+  if (button.dataset.printer) printer(button);
 });
 
-// --- emergency stop ------------------------------------------------------------------------------------------
+// --- dialogs -------------------------------------------------------------------------------------------------
 
-$("#stop").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const place = $("#stop-answer");
-  const slow = setTimeout(() => (place.textContent = "No answer. Use the switch at the printer."), STOP_MS);
-  try {
-    await post("/api/v1/printer/emergency-stop", {});
-    place.textContent = "Stop sent. The top of the first page says when the printer has confirmed it.";
-  } catch (error) {
-    place.textContent = error.message.includes("switch") ? error.message : "No answer. Use the switch at the printer.";
-  }
-  clearTimeout(slow);
-  setTimeout(() => (place.textContent = ""), 15_000);
-});
+// Not modal in the browser's sense: that would make the emergency stop inert. All but the dialog and the stop is.
+let opener;
+
+function open(dialog, by) {
+  opener = by;
+  say(dialog, "");
+  for (const place of all("body > header, main, footer, .skip")) place.inert = true;
+  document.body.classList.add("asking");
+  dialog.show();
+  $(".keep", dialog).focus();
+}
+
+function close() {
+  const dialog = $("dialog[open]");
+  if (!dialog) return;
+  dialog.close();
+  document.body.classList.remove("asking");
+  for (const place of all("[inert]")) place.inert = false;
+  const pin = $('[name="pin"]', dialog);
+  if (pin) pin.value = "";
+  opener?.focus();
+}
+
+document.addEventListener("keydown", (event) => event.key === "Escape" && close());
 
 // --- release -------------------------------------------------------------------------------------------------
 
@@ -165,16 +236,18 @@ let touched = Date.now();
 function clearTicks(text) {
   if (!form) return;
   all('input[type="checkbox"], input[type="radio"]', form).forEach((e) => (e.checked = false));
-  form.elements.pin && (form.elements.pin.value = "");
-  $("#identity")?.setAttribute("hidden", "");
+  for (const pin of all('input[type="password"]', form)) pin.value = "";
+  all(".identity").forEach((list) => list.replaceChildren());
+  all(".identity").forEach((list) => (list.hidden = true));
   if ($(".answer", form)) say(form, text);
 }
 
-function pictures() {
-  return ["front", "top", "fit"].map((name) => $(`img[src*="preview-${name}.png"]`));
-}
-
-const loaded = () => pictures().every((img) => img?.complete && img.naturalWidth > 0);
+// Front, top, and every hole.
+const loaded = () =>
+  ["front", "top", "fit"].every((name) => {
+    const shown = all(`.pictures img[src*="preview-${name}"]`);
+    return shown.length > 0 && shown.every((img) => img.complete && img.naturalWidth > 0);
+  });
 
 function watchPictures() {
   all(".pictures img").forEach((img) => img.addEventListener("load", gate, { once: true }));
@@ -197,33 +270,27 @@ if (form && form.elements.pin) {
     touched = Date.now();
     gate();
   });
-  $("#show-identity").addEventListener("click", async () => {
-    say(form, "");
-    try {
-      const answer = await post(`/api/v1/jobs/${form.dataset.code}/identity`, who(form));
-      showIdentity(answer.identity);
-    } catch (error) {
-      say(form, error.message);
-    }
-  });
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const button = $(".print-now", form);
     button.disabled = true;
-    const { operator, pin, spool, side } = form.elements;
+    const { operator, pin, second, second_pin, spool, side } = form.elements;
     try {
-      await post(`/api/v1/jobs/${form.dataset.code}/release`, {
+      await post(`${root}api/v1/jobs/${form.dataset.code}/release`, {
         operator: operator.value,
         pin: pin.value,
         sha256: form.dataset.sha256,
         spool: spool.value,
         side: side.value,
         bed_clear: form.elements.bed_clear.checked,
+        other_material: form.elements.other_material.checked,
+        ...(second?.value && { second: { operator: second.value, pin: second_pin.value } }),
       });
-      location.href = "/";
+      location.href = home;
     } catch (error) {
       say(form, error.message);
       pin.value = "";
+      if (second_pin) second_pin.value = "";
       gate();
     }
   });
@@ -240,8 +307,36 @@ if (form && form.elements.pin) {
   }, 5000);
 }
 
-function showIdentity(identity) {
-  const list = $("#identity");
+// Acts on the printer itself: recover, bed-clear.
+async function printer(button) {
+  const form = button.closest("form");
+  if (!form.reportValidity()) return;
+  button.disabled = true;
+  say(form, "Asked\u2026", true);
+  await post(`${root}api/v1/printer/${button.dataset.printer}`, who(form)).then(
+    () => say(form, ""),
+    (error) => say(form, error.message),
+  );
+  form.elements.pin.value = "";
+  button.disabled = false;
+}
+
+async function identify(button) {
+  const form = button.closest("form");
+  const fields = [form.elements.operator, form.elements.pin];
+  if (!fields.every((field) => field.reportValidity())) return;
+  say(form, "");
+  try {
+    const answer = await post(`${root}api/v1/jobs/${facts.job.code}/identity`, who(form));
+    showIdentity($(".identity", form), answer.identity);
+  } catch (error) {
+    say(form, error.message);
+  }
+  // At a release the PIN is needed once more.
+  if (form.id !== "release") form.elements.pin.value = "";
+}
+
+function showIdentity(list, identity) {
   list.replaceChildren();
   const rows = Object.entries(identity ?? { "": "Nothing is kept here. Compare the code with the hospital's list." });
   for (const [key, value] of rows) {
@@ -278,13 +373,11 @@ upload?.addEventListener("submit", (event) => {
     say(upload, text, good);
   };
   bar.hidden = false;
-  request.open("POST", "/api/v1/drop");
+  request.open("POST", `${root}api/v1/drop`);
   request.send(new FormData(upload));
 });
 
-document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "visible" && source?.readyState === EventSource.CLOSED) connect();
-});
+times();
 watchPictures();
 setInterval(age, 1000);
-connect();
+live(document.body.dataset.page, root, show, lost);

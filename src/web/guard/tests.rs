@@ -1,0 +1,172 @@
+use super::*;
+
+const ACT: &str = "/api/v1/jobs/K7-2043/pause";
+const HERE: (&str, &str) = ("host", "127.0.0.1:8080");
+
+fn reached() -> Reached {
+    Reached {
+        names: vec!["print.klinik.example".into()],
+        behind_proxy: false,
+        page_port: 8080,
+        stop_port: Some(8081),
+    }
+}
+
+fn caller(peer: &str, method: &Method, path: &str, headers: &[(&'static str, &str)]) -> Caller {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        map.insert(*name, value.parse().unwrap());
+    }
+    Caller::new(peer.parse().unwrap(), method, path, &map)
+}
+
+fn said(
+    peer: &str,
+    method: Method,
+    path: &str,
+    headers: &[(&'static str, &str)],
+    reached: &Reached,
+) -> String {
+    match caller(peer, &method, path, headers).check(reached) {
+        Ok(()) => "ok".into(),
+        Err(fault) => fault.1.code,
+    }
+}
+
+#[test]
+fn who_may_look_and_act() {
+    let get = |host: &str| said("10.0.0.9", Method::GET, "/", &[("host", host)], &reached());
+    for known in [
+        "127.0.0.1:8080",
+        "localhost",
+        "[::1]:8080",
+        "PRINT.klinik.example:443",
+    ] {
+        assert_eq!(get(known), "ok", "{known}");
+    }
+    for unknown in ["evil.example:8080", "", "print.klinik.example.evil.example"] {
+        assert_eq!(get(unknown), "unknown_host", "{unknown}");
+    }
+    let act = |peer: &str, headers: &[(&'static str, &str)]| {
+        said(peer, Method::POST, ACT, headers, &reached())
+    };
+    assert_eq!(act("::1", &[("host", "[::1]:8080")]), "ok");
+    assert_eq!(act("10.0.0.9", &[HERE]), "other_host");
+    for (origin, want) in [
+        ("http://127.0.0.1:8080", "ok"),
+        ("http://print.klinik.example", "ok"),
+        ("http://127.0.0.1:9090", "other_origin"),
+        ("https://127.0.0.1:8080", "other_origin"),
+        ("http://evil.example", "other_origin"),
+        ("null", "other_origin"),
+    ] {
+        assert_eq!(
+            act("127.0.0.1", &[HERE, ("origin", origin)]),
+            want,
+            "{origin}"
+        );
+    }
+    for (site, want) in [
+        ("same-origin", "ok"),
+        ("none", "ok"),
+        ("same-site", "other_origin"),
+        ("cross-site", "other_origin"),
+    ] {
+        assert_eq!(
+            act("127.0.0.1", &[HERE, ("sec-fetch-site", site)]),
+            want,
+            "{site}"
+        );
+    }
+    let delete = said("127.0.0.1", Method::DELETE, ACT, &[HERE], &reached());
+    assert_eq!(delete, "method");
+}
+
+#[test]
+fn every_program_may_stop_and_no_page_of_another_site() {
+    let stop = |headers: &[(&'static str, &str)]| {
+        said("10.0.0.9", Method::POST, stop::PATH, headers, &reached())
+    };
+    // curl, a script, a button in the wall: whatever they call the station.
+    assert_eq!(stop(&[HERE]), "ok");
+    assert_eq!(stop(&[]), "ok");
+    assert_eq!(stop(&[("host", "whatever")]), "ok");
+    assert_eq!(stop(&[HERE, ("x-forwarded-for", "10.0.0.9")]), "ok");
+    // A form of the page, where no script runs.
+    assert_eq!(
+        stop(&[HERE, ("origin", "null"), ("sec-fetch-site", "same-origin")]),
+        "ok"
+    );
+    // The station's own page, at its own port and at that of the stop.
+    let own = ("origin", "http://127.0.0.1:8080");
+    assert_eq!(stop(&[HERE, own, ("sec-fetch-site", "same-origin")]), "ok");
+    let beside = ("host", "127.0.0.1:8081");
+    assert_eq!(stop(&[beside, own, ("sec-fetch-site", "same-site")]), "ok");
+    assert_eq!(stop(&[beside, own]), "ok");
+    // Another site, another port of this host, a sandboxed frame, a name that an attacker bound to our address.
+    for headers in [
+        &[HERE, ("origin", "http://evil.example")][..],
+        &[beside, ("origin", "http://evil.example:8080")],
+        &[beside, ("origin", "http://127.0.0.1:9999")],
+        &[beside, own, ("sec-fetch-site", "cross-site")],
+        &[
+            HERE,
+            ("origin", "http://127.0.0.1:9999"),
+            ("sec-fetch-site", "same-site"),
+        ],
+        &[HERE, ("origin", "null")],
+        &[HERE, ("sec-fetch-site", "cross-site")],
+    ] {
+        assert_eq!(stop(headers), "other_origin", "{headers:?}");
+    }
+    let rebound = ("host", "evil.example:8080");
+    assert_eq!(
+        stop(&[rebound, ("origin", "http://evil.example:8080")]),
+        "unknown_host"
+    );
+    // What is no text is not nothing.
+    let mut map = HeaderMap::new();
+    map.insert("host", HERE.1.parse().unwrap());
+    map.insert("origin", HeaderValue::from_bytes(b"http://\xff").unwrap());
+    let odd = Caller::new(
+        "127.0.0.1".parse().unwrap(),
+        &Method::POST,
+        stop::PATH,
+        &map,
+    );
+    assert!(odd.check(&reached()).is_err());
+}
+
+#[test]
+fn a_proxy_acts_only_where_it_is_configured_and_has_tls() {
+    let forwarded = ("x-forwarded-for", "10.0.0.9");
+    let tls = ("x-forwarded-proto", "https");
+    let origin = ("origin", "https://print.klinik.example");
+    let mut reached = reached();
+    let act = |headers: &[(&'static str, &str)], reached: &Reached| {
+        said("127.0.0.1", Method::POST, ACT, headers, reached)
+    };
+    assert_eq!(act(&[HERE, forwarded, tls, origin], &reached), "other_host");
+    reached.behind_proxy = true;
+    assert_eq!(act(&[HERE, forwarded, tls, origin], &reached), "ok");
+    assert_eq!(act(&[HERE, forwarded, origin], &reached), "other_host");
+    let evil = ("origin", "https://evil.example");
+    assert_eq!(act(&[HERE, forwarded, tls, evil], &reached), "other_origin");
+}
+
+#[test]
+fn the_policy_names_the_listener_of_the_stop_and_only_its_page_reads_it() {
+    let of = |host: &str| caller("::1", &Method::GET, "/", &[("host", host)]).policy(&reached());
+    assert!(of("127.0.0.1:8080").ends_with("connect-src 'self' http://127.0.0.1:8081"));
+    assert!(of("[::1]:8080").ends_with("connect-src 'self' http://*:8081"));
+    // What was not checked is not repeated.
+    assert!(of("a; script-src *").ends_with("connect-src 'self'"));
+    let reads = |origin: &str| {
+        let headers = [("host", "127.0.0.1:8081"), ("origin", origin)];
+        caller("::1", &Method::POST, stop::PATH, &headers)
+            .shared_origin(&reached())
+            .is_some()
+    };
+    assert!(reads("http://127.0.0.1:8080"));
+    assert!(!reads("http://127.0.0.1:9999") && !reads("http://evil.example:8080"));
+}

@@ -1,0 +1,201 @@
+//! The emergency stop: one thread that carries it, a listener of its own, and what became of it.
+//!
+//! In:    presses from pages and scripts.
+//! Out:   the order to the link, and an answer that is true: sent, confirmed, or not taken.
+//! Holds: the thread is there from the start, so that a stop needs no new thread, no place in a pool and no other
+//!        request to end. Who presses while an order is on its way shares the next one. The listener has its own
+//!        thread and its own places: a browser counts connections by host *and port*, so that no download, upload or
+//!        open page of the same browser is ahead of it.
+//! Never: says that the printer is off before the printer has said so.
+
+use super::connections::{self, Rules};
+use super::fault::{self, Fault};
+use super::{Shared, api, guarded};
+use crate::status::{PrinterState, Refused, Reply, Snapshot};
+use axum::extract::State;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+
+/// Acts, and only it, that anybody may do from anywhere.
+pub(super) const PATH: &str = "/api/v1/printer/emergency-stop";
+/// What became of it.
+pub(super) const STATE: &str = "/api/v1/printer/stop";
+/// An order that is not answered by then was not taken, as far as anybody can say.
+const ANSWER_MAX: Duration = Duration::from_secs(4);
+/// Who waits for one order.
+const TOGETHER_MAX: usize = 256;
+/// The listener's own places: nobody stays, and whoever presses stays before those who do not.
+const RULES: Rules = Rules {
+    open_max: 0,
+    reserve: 64,
+    address_max: 0,
+    head_max: Duration::from_secs(2),
+};
+
+/// The way to the thread that stops.
+#[derive(Clone)]
+pub(super) struct Stopper(mpsc::Sender<oneshot::Sender<Reply>>);
+
+impl Stopper {
+    /// Starts the thread. It ends with the last [`Stopper`].
+    pub(super) fn start(stop: Arc<dyn Fn() -> Reply + Send + Sync>) -> std::io::Result<Self> {
+        let (presses, inbox) = mpsc::channel::<oneshot::Sender<Reply>>();
+        let carry = move || {
+            while let Ok(first) = inbox.recv() {
+                let mut waiting = vec![first];
+                waiting.extend(inbox.try_iter().take(TOGETHER_MAX));
+                // A fault below must not end the only thread that stops.
+                let reply = catch_unwind(AssertUnwindSafe(|| stop()));
+                let reply = reply.unwrap_or_else(|_| Err(not_taken()));
+                for press in waiting {
+                    // Who went away is not told.
+                    let _ = press.send(reply.clone());
+                }
+            }
+        };
+        std::thread::Builder::new()
+            .name("stop".into())
+            .spawn(carry)?;
+        Ok(Self(presses))
+    }
+
+    async fn press(&self) -> Reply {
+        let (tx, rx) = oneshot::channel();
+        self.0.send(tx).map_err(|_| not_taken())?;
+        match tokio::time::timeout(ANSWER_MAX, rx).await {
+            Ok(Ok(reply)) => reply,
+            _ => Err(not_taken()),
+        }
+    }
+}
+
+fn not_taken() -> Refused {
+    let text = "The printer link does not answer: the stop was not taken.";
+    Refused::new("no_answer", text, "Use the switch at the printer.")
+}
+
+/// Stops the printer. Needs nothing, waits for nobody but the link.
+pub(super) async fn press(State(shared): State<Shared>) -> Result<Json<Value>, Fault> {
+    shared.stopper.press().await?;
+    Ok(Json(json!({ "ok": true, "stop": "sent" })))
+}
+
+/// What became of the last stop, and whether one would be heard now.
+pub(super) async fn state(State(shared): State<Shared>) -> Json<Value> {
+    let snapshot = shared.desk.snapshot();
+    let fault = snapshot.printer.fault.as_ref();
+    Json(json!({
+        "stop": became(&snapshot),
+        "heard": snapshot.printer.state != PrinterState::LinkDown,
+        "text": fault.map(|f| &f.text),
+    }))
+}
+
+/// By the name of the printer's fault, which says it of itself.
+fn became(snapshot: &Snapshot) -> &'static str {
+    match snapshot.printer.fault.as_ref().map(|f| f.name.as_str()) {
+        Some("stop_sent") => "sent",
+        Some("emergency_stop") => "confirmed",
+        Some("stop_unanswered") => "not_confirmed",
+        _ => "none",
+    }
+}
+
+/// What the listener serves, and what is left of the page when it is crowded.
+pub(super) fn routes() -> Router<Shared> {
+    Router::new()
+        .route(PATH, post(press))
+        .route(STATE, get(state))
+        .route("/healthz", get(api::healthz))
+}
+
+/// Serves the listener on a thread of its own until `closing` says so.
+pub(super) fn listen(
+    listener: std::net::TcpListener,
+    shared: Shared,
+    closing: watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    listener.set_nonblocking(true)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let serve = move || {
+        runtime.block_on(async move {
+            match tokio::net::TcpListener::from_std(listener) {
+                Ok(listener) => {
+                    let router = guarded(routes().fallback(fault::not_found), shared);
+                    connections::serve(listener, RULES, router.clone(), router, closing).await;
+                }
+                Err(error) => tracing::error!(kind = ?error.kind(), "no listener for the stop"),
+            }
+        });
+    };
+    std::thread::Builder::new()
+        .name("stop-page".into())
+        .spawn(serve)
+        .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+    }
+
+    #[test]
+    fn presses_that_come_together_share_an_order_and_all_are_answered() {
+        let orders = Arc::new(AtomicUsize::new(0));
+        let counted = orders.clone();
+        let stopper = Stopper::start(Arc::new(move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            std::thread::sleep(Duration::from_millis(50));
+            Ok(())
+        }))
+        .unwrap();
+        let answered = runtime().block_on(async {
+            let all: Vec<_> = (0..100)
+                .map(|_| {
+                    let stopper = stopper.clone();
+                    tokio::spawn(async move { stopper.press().await })
+                })
+                .collect();
+            let mut answered = 0;
+            for press in all {
+                answered += usize::from(press.await.unwrap().is_ok());
+            }
+            answered
+        });
+        assert_eq!(answered, 100);
+        // One, when all were there before the thread looked; each of them alone would be a hundred.
+        assert!((1..=3).contains(&orders.load(Ordering::Relaxed)));
+    }
+
+    #[test]
+    #[allow(clippy::panic, reason = "the fault that is played")]
+    fn a_fault_below_is_told_and_the_next_press_is_carried() {
+        let first = AtomicUsize::new(0);
+        let stopper = Stopper::start(Arc::new(move || {
+            if first.fetch_add(1, Ordering::Relaxed) == 0 {
+                panic!("played");
+            }
+            Ok(())
+        }))
+        .unwrap();
+        let runtime = runtime();
+        let told = runtime.block_on(stopper.press()).unwrap_err();
+        assert!(told.next.contains("switch at the printer"), "{told}");
+        assert!(runtime.block_on(stopper.press()).is_ok());
+    }
+}
