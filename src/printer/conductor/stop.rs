@@ -19,6 +19,7 @@ impl Conductor {
 
     /// The same for a reason of the link's own.
     pub(super) fn emergency_stop_because(&mut self, now: Millis, why: Finding) {
+        let confirmed = self.confirmed_stop();
         self.actions.push(Action::FlushOutput);
         self.actions.push(Action::Write(b"\nM112\n".to_vec()));
         let there = !matches!(self.port, Port::Absent);
@@ -40,12 +41,20 @@ impl Conductor {
         }
         self.end_job(now, Some(why));
         // Nothing is said to be off before the firmware has said so.
-        self.fault = Some(if there {
+        let open = if there {
             faults::stop_sent()
         } else {
             faults::stop_unanswered()
-        });
+        };
+        self.fault = Some(confirmed.unwrap_or(open));
         self.settle(now);
+    }
+
+    /// What the firmware confirmed before, while nothing has brought it back: a halted firmware answers no further
+    /// M112, so that a second press, which is sent all the same, does not make it unconfirmed.
+    fn confirmed_stop(&self) -> Option<Finding> {
+        let fault = self.fault.as_ref().filter(|_| self.port == Port::Halted)?;
+        (fault.name == faults::emergency().name).then(|| fault.clone())
     }
 
     pub(super) fn repeat_stop(&mut self, now: Millis) {
@@ -57,7 +66,9 @@ impl Conductor {
         }
         if times + 1 == STOP_MS.len() {
             self.stop = None;
-            self.fault = Some(faults::stop_unanswered());
+            if self.confirmed_stop().is_none() {
+                self.fault = Some(faults::stop_unanswered());
+            }
             return;
         }
         self.stop = Some((since, times + 1));

@@ -317,6 +317,32 @@ fn a_confirmed_stop_says_so_and_shows_no_old_temperature() {
     assert_eq!((status.hotend, status.bed), (None, None));
 }
 
+#[test]
+fn a_second_press_is_sent_and_does_not_undo_what_was_confirmed() {
+    let mut rig = Rig::new(&part(16, 300), Faults::default(), 16);
+    rig.begin();
+    rig.until(90.0, |_| false);
+    rig.conductor.emergency_stop(rig.ms());
+    rig.until(1.0, |_| false);
+    for press in 0..3 {
+        let written = rig.written.len();
+        rig.conductor.emergency_stop(rig.ms());
+        rig.until(if press == 2 { 3.0 } else { 0.02 }, |rig| {
+            let fault = rig.conductor.status(rig.ms()).fault.unwrap();
+            assert_eq!(fault.name, "emergency_stop");
+            assert!(fault.text.contains("confirmed"), "{}", fault.text);
+            false
+        });
+        let sent = rig.written[written..].iter().any(|w| w.1 == b"\nM112\n");
+        assert!(sent, "press {press}");
+    }
+    // Who is brought back and stopped again has to confirm it again.
+    rig.conductor.recover(rig.ms()).unwrap();
+    rig.conductor.emergency_stop(rig.ms());
+    let fault = rig.conductor.status(rig.ms()).fault.unwrap();
+    assert_ne!(fault.name, "emergency_stop");
+}
+
 /// The link died in mid-print, and the printer stands still when it comes back: nothing is known until it answers.
 #[test]
 fn heaters_are_called_off_only_once_the_printer_has_taken_the_order() {
