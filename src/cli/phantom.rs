@@ -26,10 +26,11 @@ pub(super) struct Args {
     /// Decides the head, the hole and the noise.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Where the hole is: ftp, bifrontal, occipital, vertex, bilateral, random or none.
+    /// Where the hole is: ftp, bifrontal, occipital, vertex, bilateral, random, frontoorbital, pterional, temporal-low,
+    /// occipital-low, hemi (half a vault), bevelled (its outer table, by 45 degrees) or none.
     #[arg(long, value_name = "KIND", default_value = "random")]
     defect: Defect,
-    /// Rim chord of every hole, 20 to 150 mm; without it the seed draws 40 to 120 mm.
+    /// Rim chord of every hole, 20 to 150 mm; without it the seed draws one (40 to 120 mm for most kinds).
     #[arg(long, value_name = "MM", value_parser = chord)]
     chord: Option<f64>,
     /// Cut the hole into this scan (DICOM folder, zip, NIfTI in HU) or skull mask (NIfTI, NRRD) instead.

@@ -11,6 +11,7 @@ use super::dice::{Dice, noise};
 use super::outline::{Misfit, Outline, farthest, middle};
 use super::site::{Defect, chords, site};
 use super::{PhantomError, Recipe};
+use crate::head::{self, Axes};
 use crate::space::{Lps, Point, Vector};
 use crate::volume::crop::{self, IndexBox};
 use crate::volume::{Hu, Volume, components, morphology};
@@ -128,10 +129,14 @@ fn pieces(
         return Ok(vec![]);
     }
     let none = || PhantomError::NoVault(recipe.defect);
-    let middle = middle(bone).ok_or_else(none)?;
+    let axes = if recipe.defect.in_own_axes() {
+        head::axes(bone).ok_or_else(none)?
+    } else {
+        Axes::upright(middle(bone).ok_or_else(none)?)
+    };
     for n in 0..TRIES {
         let mut dice = Dice::new(recipe.seed, FIRST_TRY + n);
-        match attempt(bone, middle, recipe.defect, &chords, &close, &mut dice) {
+        match attempt(bone, &axes, recipe.defect, &chords, &close, &mut dice) {
             Ok(pieces) => return Ok(pieces),
             Err(why) => tracing::trace!("{} hole, try {n}: {why:?}", recipe.defect),
         }
@@ -141,14 +146,14 @@ fn pieces(
 
 fn attempt(
     bone: &Volume<bool>,
-    middle: Point<Lps>,
+    axes: &Axes,
     kind: Defect,
     chords: &[f64],
     close: &impl Fn(Volume<bool>) -> Volume<bool>,
     dice: &mut Dice,
 ) -> Result<Vec<Piece>, Misfit> {
     let outlines = (chords.iter().enumerate())
-        .map(|(n, &chord)| Outline::lay(site(kind, n, chord, dice), bone, middle))
+        .map(|(n, &chord)| Outline::lay(site(kind, n, chord, dice), bone, axes))
         .collect::<Result<Vec<_>, _>>()?;
     if let [one, other] = outlines.as_slice() {
         let other = other.rim(0.0);

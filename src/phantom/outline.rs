@@ -7,6 +7,7 @@
 
 use super::site::{Site, on_vault};
 use super::table::Table;
+use crate::head::Axes;
 use crate::space::{Lps, Point, Vector};
 use crate::volume::Volume;
 use std::f64::consts::TAU;
@@ -29,6 +30,9 @@ const LEAST_MM2: f64 = 500.0;
 const FULL_LEAST: f64 = 0.95;
 /// Share of the rays that may meet more bone under the vault: there the base begins.
 const DEEPER_MOST: f64 = 0.02;
+/// The same two for holes that reach low: frontal sinus, orbital roof, petrous bone and sphenoid lie right under them.
+const LOW_FULL_LEAST: f64 = 0.85;
+const LOW_DEEPER_MOST: f64 = 0.4;
 
 /// Why a hole can not be cut at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,17 +99,23 @@ fn extreme(bone: &Volume<bool>, of: impl Fn(Point<Lps>) -> f64) -> Option<f64> {
 }
 
 impl Outline {
-    /// The rim of `site` on `bone`, whose head's middle is `middle`.
+    /// The rim of `site` on `bone`, laid out along `axes`.
     ///
     /// # Errors
     /// [`Misfit`] when a hole can not be cut there.
-    pub(super) fn lay(site: Site, bone: &Volume<bool>, middle: Point<Lps>) -> Result<Self, Misfit> {
-        let towards = Vector::new(site.direction);
-        let (centre, radius_mm, normal) = around(bone, middle, towards).ok_or(Misfit::NoBone)?;
+    pub(super) fn lay(site: Site, bone: &Volume<bool>, axes: &Axes) -> Result<Self, Misfit> {
+        let [x, y, z] = site.direction;
+        let towards = sum(
+            sum(axes.left().times(x), axes.back().times(y)),
+            axes.up().times(z),
+        );
+        let (centre, radius_mm, normal) =
+            around(bone, axes.middle(), towards).ok_or(Misfit::NoBone)?;
         let (along, across) = tangents(normal);
         let reach_mm = site.chord_mm * REACH + BEYOND_MM;
-        let axes = [normal, along, across];
-        let table = Table::survey(bone, centre, radius_mm, axes, reach_mm).ok_or(Misfit::NoBone)?;
+        let frame = [normal, along, across];
+        let table =
+            Table::survey(bone, centre, radius_mm, frame, reach_mm).ok_or(Misfit::NoBone)?;
         let mut outline = Self {
             table,
             scale_mm: site.chord_mm / 2.0,
@@ -116,16 +126,17 @@ impl Outline {
             let have = farthest(&outline.rim(0.0));
             outline.scale_mm *= outline.site.chord_mm / have.max(1.0);
         }
-        outline.judge(middle)?;
+        outline.judge(axes)?;
         Ok(outline)
     }
 
-    fn judge(&self, middle: Point<Lps>) -> Result<(), Misfit> {
-        if self.longest_mm() + MARGIN_MM > self.table.reach_mm() {
+    fn judge(&self, axes: &Axes) -> Result<(), Misfit> {
+        if self.longest_mm() + MARGIN_MM + self.site.chamfer_mm > self.table.reach_mm() {
             return Err(Misfit::NoBone);
         }
-        let off = |p: &Point<Lps>| !on_vault(p.minus(middle));
-        if self.rim(MARGIN_MM).iter().any(off) {
+        let kind = self.site.kind;
+        let off = |p: &Point<Lps>| !on_vault(kind, Vector::new(axes.locate(*p).0));
+        if self.rim(MARGIN_MM + self.site.chamfer_mm).iter().any(off) {
             return Err(Misfit::OffVault);
         }
         let (mut all, mut full, mut deeper, mut mm2) = (0usize, 0usize, 0usize, 0.0);
@@ -138,10 +149,15 @@ impl Outline {
             }
         }
         let share = |n: usize| n as f64 / all.max(1) as f64;
-        if share(full) < FULL_LEAST {
+        let (full_least, deeper_most) = if kind.low() {
+            (LOW_FULL_LEAST, LOW_DEEPER_MOST)
+        } else {
+            (FULL_LEAST, DEEPER_MOST)
+        };
+        if share(full) < full_least {
             return Err(Misfit::Gaps);
         }
-        if share(deeper) > DEEPER_MOST {
+        if share(deeper) > deeper_most {
             return Err(Misfit::Deeper);
         }
         if mm2 < LEAST_MM2 {
@@ -156,7 +172,13 @@ impl Outline {
         // Along the ray to the rim, times the cosine between the ray and the rim's normal.
         let along = self.scale_mm * radius - u.hypot(v);
         let (sine, cosine) = self.site.bevel.sin_cos();
-        along / 1f64.hypot(change / radius) * cosine - depth_mm * sine
+        // A chamfer under the outer table is narrower by what it is deep; over it, it goes on as wide.
+        let chamfer = if self.site.chamfer_mm > 0.0 {
+            (self.site.chamfer_mm - depth_mm.max(0.0)).max(0.0)
+        } else {
+            0.0
+        };
+        along / 1f64.hypot(change / radius) * cosine - depth_mm * sine + chamfer
     }
 
     /// The rim's points on the outer table, or `beyond_mm` outside it.

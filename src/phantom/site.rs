@@ -1,8 +1,12 @@
 //! Sites: where a hole of a kind lies on a head, and how large it is.
+//!
+//! The kinds of old are laid out along the scanner's axes. Those that reach where the vault ends (brow, temple, nape)
+//! are laid out along the skull's own, since a nod of 20 degrees would move them onto the face; how low they may reach
+//! is what landmarks of the mean training skull say in these axes (`head`).
 
 use super::dice::Dice;
 use super::rim::Rim;
-use crate::space::{Lps, Vector};
+use crate::space::{Head, Vector};
 use std::fmt;
 use std::str::FromStr;
 
@@ -21,19 +25,37 @@ pub enum Defect {
     Bilateral,
     /// Anywhere on the vault, any size.
     Random,
+    /// In the forehead, down to the upper margin of an orbit.
+    FrontoOrbital,
+    /// Around the pterion, where four bones meet.
+    Pterional,
+    /// In the temple, down to the root of the zygomatic arch.
+    TemporalLow,
+    /// Under the lambdoid suture, down to the nape.
+    OccipitalLow,
+    /// Half of a vault, 150 mm.
+    Hemi,
+    /// Anywhere on the vault, its outer table bevelled by 45 degrees, 4 to 12 mm wide.
+    Bevelled,
     /// No hole.
     None,
 }
 
 impl Defect {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 13] = [
         Self::Ftp,
         Self::Bifrontal,
         Self::Occipital,
         Self::Vertex,
         Self::Bilateral,
         Self::Random,
+        Self::FrontoOrbital,
+        Self::Pterional,
+        Self::TemporalLow,
+        Self::OccipitalLow,
+        Self::Hemi,
+        Self::Bevelled,
         Self::None,
     ];
 
@@ -46,8 +68,34 @@ impl Defect {
             Self::Vertex => "vertex",
             Self::Bilateral => "bilateral",
             Self::Random => "random",
+            Self::FrontoOrbital => "frontoorbital",
+            Self::Pterional => "pterional",
+            Self::TemporalLow => "temporal-low",
+            Self::OccipitalLow => "occipital-low",
+            Self::Hemi => "hemi",
+            Self::Bevelled => "bevelled",
             Self::None => "none",
         }
+    }
+
+    /// Laid out along the skull's own axes, not the scanner's.
+    pub(super) const fn in_own_axes(self) -> bool {
+        matches!(
+            self,
+            Self::FrontoOrbital
+                | Self::Pterional
+                | Self::TemporalLow
+                | Self::OccipitalLow
+                | Self::Hemi
+        )
+    }
+
+    /// Reaches to where the vault ends: there is more bone under it, and it has gaps of its own.
+    pub(super) const fn low(self) -> bool {
+        matches!(
+            self,
+            Self::FrontoOrbital | Self::Pterional | Self::TemporalLow | Self::OccipitalLow
+        )
     }
 }
 
@@ -70,6 +118,8 @@ impl FromStr for Defect {
 /// One hole, before it is known how the bone runs there.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Site {
+    /// Its kind, which says how low it may reach.
+    pub(super) kind: Defect,
     /// From the head's middle: left, posterior, superior; length 1.
     pub(super) direction: [f64; 3],
     /// Greatest distance between two points of the rim on the outer table.
@@ -80,22 +130,44 @@ pub(super) struct Site {
     pub(super) turn: f64,
     /// The wall leans by this against the local normal, radians; the hole is wider outside.
     pub(super) bevel: f64,
+    /// The outer table is taken off at 45 degrees, this far beyond the rim, mm.
+    pub(super) chamfer_mm: f64,
 }
 
 /// Rim chords of injected holes: uniform between these.
 const CHORD_MM: (f64, f64) = (40.0, 120.0);
+/// The same for holes that reach low, and for half a vault.
+const LOW_MM: (f64, f64) = (45.0, 85.0);
+const HEMI_MM: (f64, f64) = (145.0, 150.0);
+/// Width of a bevel, mm.
+const CHAMFER_MM: (f64, f64) = (4.0, 12.0);
 
-/// Where a head's vault may be opened, in degrees of elevation over its middle: the orbits, the ears and the base
-/// stay. `azimuth` 0 is the front, 90 the left.
-fn floor_deg(azimuth: f64) -> f64 {
-    -5.0 + 25.0 * azimuth.to_radians().cos().clamp(-0.5, 1.0)
-}
+/// How low a vault may be opened, degrees of elevation over the head's middle, at the front, the side and the back.
+const VAULT_DEG: [f64; 3] = [20.0, -5.0, -17.5];
+/// The same for holes that reach low, in the skull's own axes. There the upper margin of the orbits lies at -10 to -13,
+/// the root of the zygomatic arch above the porion at -36, the asterion at -27, the opisthion at -67.
+const LOW_DEG: [f64; 3] = [-10.0, -30.0, -45.0];
+/// Half a vault ends over the brow, at the temple and under the lambda.
+const HEMI_DEG: [f64; 3] = [0.0, -15.0, -30.0];
 
-/// Whether a direction from the head's middle (left, posterior, superior) leads to the vault.
-pub(super) fn on_vault(direction: Vector<Lps>) -> bool {
+/// Whether a direction from the head's middle (left, posterior, superior) leads to where a kind may be cut.
+pub(super) fn on_vault(kind: Defect, direction: Vector<Head>) -> bool {
     let [x, y, z] = direction.0;
-    let elevation = z.atan2(x.hypot(y)).to_degrees();
-    elevation >= floor_deg(x.atan2(-y).to_degrees())
+    let flat = x.hypot(y);
+    let front = -y / flat.max(1e-9);
+    let round = |[brow, ear, nape]: [f64; 3]| {
+        let end = if front > 0.0 { brow } else { nape };
+        ear + (end - ear) * front * front
+    };
+    let floor = match kind {
+        Defect::Hemi => round(HEMI_DEG),
+        kind if kind.low() => round(LOW_DEG),
+        _ => {
+            let [brow, ear, nape] = VAULT_DEG;
+            ear + ((brow - ear) * front).max(nape - ear)
+        }
+    };
+    z.atan2(flat).to_degrees() >= floor
 }
 
 /// The chords of a kind's holes, mm; drawn once a seed, so that drawing a place anew does not favour small holes.
@@ -104,10 +176,15 @@ pub(super) fn chords(kind: Defect, dice: &mut Dice) -> Vec<f64> {
         Defect::None => 0,
         Defect::Bilateral => 2,
         Defect::Ftp | Defect::Bifrontal | Defect::Occipital | Defect::Vertex | Defect::Random => 1,
+        Defect::FrontoOrbital | Defect::Pterional | Defect::TemporalLow => 1,
+        Defect::OccipitalLow | Defect::Hemi | Defect::Bevelled => 1,
     };
-    (0..holes)
-        .map(|_| dice.uniform(CHORD_MM.0, CHORD_MM.1))
-        .collect()
+    let (least, most) = match kind {
+        Defect::Hemi => HEMI_MM,
+        kind if kind.low() => LOW_MM,
+        _ => CHORD_MM,
+    };
+    (0..holes).map(|_| dice.uniform(least, most)).collect()
 }
 
 /// The `n`-th hole of a kind, of this chord. Large holes may lie higher: their rims have to stay off brow and nape.
@@ -149,7 +226,42 @@ pub(super) fn site(kind: Defect, n: usize, chord_mm: f64, dice: &mut Dice) -> Si
             dice.uniform(0.5, 1.0 - 0.4 * (chord_mm - 40.0) / 80.0),
             dice.uniform(-20.0, 20.0),
         ),
-        Defect::Random | Defect::None => (
+        Defect::FrontoOrbital => (
+            dice.side() * dice.uniform(8.0, 42.0),
+            2.0,
+            25.0,
+            dice.uniform(0.6, 0.95),
+            dice.uniform(-20.0, 20.0),
+        ),
+        Defect::Pterional => (
+            dice.side() * dice.uniform(48.0, 72.0),
+            -5.0,
+            18.0,
+            dice.uniform(0.6, 0.95),
+            dice.uniform(-40.0, 40.0),
+        ),
+        Defect::TemporalLow => (
+            dice.side() * dice.uniform(75.0, 112.0),
+            -16.0,
+            8.0,
+            dice.uniform(0.6, 0.95),
+            dice.uniform(-25.0, 25.0),
+        ),
+        Defect::OccipitalLow => (
+            180.0 + dice.uniform(-40.0, 40.0),
+            -32.0,
+            -8.0,
+            dice.uniform(0.6, 0.95),
+            dice.uniform(-30.0, 30.0),
+        ),
+        Defect::Hemi => (
+            dice.side() * dice.uniform(78.0, 98.0),
+            32.0,
+            52.0,
+            dice.uniform(0.66, 0.78),
+            dice.uniform(-8.0, 8.0),
+        ),
+        Defect::Random | Defect::Bevelled | Defect::None => (
             dice.uniform(0.0, 360.0),
             0.0,
             88.0,
@@ -162,12 +274,19 @@ pub(super) fn site(kind: Defect, n: usize, chord_mm: f64, dice: &mut Dice) -> Si
     // Evenly over the sphere between the lowest and the highest elevation of the kind; too low a place is drawn anew
     // when it is known how the skull runs.
     let sine = dice.uniform(low.to_radians().sin(), high.to_radians().sin());
+    let bevel = dice.uniform(0.0, 15.0).to_radians();
+    let chamfer_mm = match kind {
+        Defect::Bevelled => dice.uniform(CHAMFER_MM.0, CHAMFER_MM.1),
+        _ => 0.0,
+    };
     Site {
+        kind,
         direction: towards(azimuth, sine.asin().to_degrees()),
         chord_mm,
         rim,
         turn,
-        bevel: dice.uniform(0.0, 15.0).to_radians(),
+        bevel: if chamfer_mm > 0.0 { 0.0 } else { bevel },
+        chamfer_mm,
     }
 }
 
@@ -199,6 +318,9 @@ mod tests {
             assert!(of(Defect::Occipital, 0)[1] > 0.4);
             assert!(of(Defect::Vertex, 0)[2] > 0.9);
             assert!(of(Defect::Bilateral, 0)[0] < -0.5 && of(Defect::Bilateral, 1)[0] > 0.5);
+            assert!(of(Defect::FrontoOrbital, 0)[1] < -0.6);
+            assert!(of(Defect::TemporalLow, 0)[0].abs() > 0.8);
+            assert!(of(Defect::OccipitalLow, 0)[2] < -0.1);
             for kind in Defect::ALL {
                 let [x, y, z] = of(kind, 0);
                 assert!((x * x + y * y + z * z - 1.0).abs() < 1e-9);
@@ -226,9 +348,16 @@ mod tests {
 
     #[test]
     fn brow_ears_and_nape_are_not_the_vault() {
-        let at = |azimuth, elevation| on_vault(Vector::new(towards(azimuth, elevation)));
+        let at =
+            |azimuth, elevation| on_vault(Defect::Random, Vector::new(towards(azimuth, elevation)));
         assert!(at(0.0, 25.0) && !at(0.0, 15.0), "brow");
         assert!(at(90.0, 0.0) && !at(90.0, -10.0), "ear");
         assert!(at(180.0, -15.0) && !at(180.0, -20.0), "nape");
+        let low = |azimuth, elevation| {
+            on_vault(Defect::Pterional, Vector::new(towards(azimuth, elevation)))
+        };
+        assert!(low(30.0, -5.0) && !low(0.0, -12.0), "orbit");
+        assert!(low(90.0, -28.0) && !low(90.0, -35.0), "zygomatic arch");
+        assert!(low(180.0, -40.0) && !low(180.0, -50.0), "foramen");
     }
 }
