@@ -3,6 +3,9 @@
 #
 #   models/conditions.sh a OUT            the given implants of the test skulls
 #   models/conditions.sh b OUT            injected holes of the test skulls: condition_b.tsv, 12 skulls x 6 kinds
+#   models/conditions.sh new OUT          holes that reach low, half vaults and bevelled rims: condition_new.tsv, 12 x 6
+#   models/conditions.sh list OUT FILE [SPLIT]
+#                                         the holes of another list of `skull, kind, seed` on the skulls of a split (val)
 #   models/conditions.sh intact OUT [N] [SPLIT]
 #                                         N seeded views (default 25) of every skull of the split, val (default; with
 #                                         the intact CT) or test: how many are answered "no defect", with a Wilson
@@ -13,7 +16,7 @@
 # CALVARIA_SHARED the data (default ../shared). ONLY=REGEX takes the cases whose key fits, for a try.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-condition=${1:?a, b or intact}
+condition=${1:?a, b, new, list or intact}
 out=${2:?a folder for masks, answers and scores}
 bin=${CALVARIA:-target/release/calvaria}
 shared=${CALVARIA_SHARED:-../shared}
@@ -44,17 +47,31 @@ carve() {
 
 fits() { [[ $1 =~ ${ONLY:-} ]]; }
 
-# by_kind: means of the native rows of scores.csv by what follows the `-` of the key.
+# by_kind: means of the native rows of scores.csv by what follows the first `-` of the key. A hole that got no answer
+# has DSC 0 and counts; designed is what got one.
 by_kind() {
     awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
         $at["grid"] == "native" && $at["method"] == "prediction" {
-            split($at["case"], key, "-"); kind = key[2]; n[kind]++
-            dsc[kind] += $at["dsc"]; bdsc[kind] += $at["bdsc"]
+            kind = $at["case"]; sub(/^[^-]*-/, "", kind); n[kind]++
+            dsc[kind] += $at["dsc"]; bdsc[kind] += $at["bdsc"]; got[kind] += $at["dsc"] > 0
+            if (!(kind in worst) || $at["dsc"] < worst[kind]) worst[kind] = $at["dsc"]
             if ($at["hd95_mm"] != "") { hd[kind] += $at["hd95_mm"]; hn[kind]++ }
             bad[kind] += $at["dsc"] < 0.1 || $at["centroid_mm"] == "" || $at["centroid_mm"] > 20
         }
-        END { for (k in n) printf "%-10s n %2d  DSC %.3f  bDSC %.3f  HD95 %.2f mm (n %d)  empty or misplaced %d\n",
-            k, n[k], dsc[k] / n[k], bdsc[k] / n[k], hn[k] ? hd[k] / hn[k] : -1, hn[k], bad[k] }' "$1" | sort
+        END { for (k in n) printf "%-13s n %2d  designed %2d  DSC %.3f (worst %.3f)  bDSC %.3f  HD95 %.2f mm (n %d)  empty or misplaced %d\n",
+            k, n[k], got[k], dsc[k] / n[k], worst[k], bdsc[k] / n[k], hn[k] ? hd[k] / hn[k] : -1, hn[k], bad[k] }' "$1" | sort
+}
+
+# holes FILE SPLIT: carves and predicts every hole of a list; a hole that can not be carved ends the run.
+holes() {
+    while IFS=$'\t' read -r skull kind seed; do
+        key=$skull-$kind
+        [ "$skull" = skull ] && continue
+        fits "$key" || continue
+        carve "$key" --from "$fix/$2/${skull}_defective.nii.gz" --implant "$fix/$2/${skull}_implant.nii.gz" \
+            --defect "$kind" --seed "$seed"
+        predict "$out/cases/${key}_defective.nii.gz" "$key"
+    done <"$1"
 }
 
 case $condition in
@@ -66,16 +83,9 @@ a)
         predict "$skull" "$key"
     done
     ;;
-b)
-    while IFS=$'\t' read -r skull kind seed; do
-        key=$skull-$kind
-        [ "$skull" = skull ] && continue
-        fits "$key" || continue
-        carve "$key" --from "$fix/test/${skull}_defective.nii.gz" --implant "$fix/test/${skull}_implant.nii.gz" \
-            --defect "$kind" --seed "$seed"
-        predict "$out/cases/${key}_defective.nii.gz" "$key"
-    done <models/condition_b.tsv
-    ;;
+b) holes models/condition_b.tsv test ;;
+new) holes models/condition_new.tsv test ;;
+list) holes "${3:?a list}" "${4:-val}" ;;
 intact)
     views=${3:-25}
     split=${4:-val}
@@ -103,10 +113,10 @@ intact)
     exit
     ;;
 *)
-    echo "the conditions are a, b and intact" >&2
+    echo "the conditions are a, b, new, list and intact" >&2
     exit 2
     ;;
 esac
 "$bin" evaluate --truth "$out/cases" --defective "$out/cases" --prediction "$out/answers" --out "$out/scores" || exit 1
-[ "$condition" = b ] && by_kind "$out/scores/scores.csv"
+[ "$condition" != a ] && by_kind "$out/scores/scores.csv"
 exit 0

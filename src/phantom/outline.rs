@@ -350,4 +350,44 @@ mod tests {
         let (c, r) = sphere(&points, about).unwrap();
         assert!((r - 80.0).abs() < 1e-6 && c.minus(centre).length() < 1e-6);
     }
+
+    /// On a hollow ball, 7 mm thick: the wall of a bevelled hole runs at 45 degrees down to where its rim begins.
+    #[test]
+    fn a_bevel_takes_as_much_sideways_as_it_is_above_its_foot() {
+        let n = 131;
+        let to_lps = crate::space::Map::new([
+            [1.0, 0.0, 0.0, -65.0],
+            [0.0, 1.0, 0.0, -65.0],
+            [0.0, 0.0, 1.0, -65.0],
+        ]);
+        let radius = |at: usize| {
+            let [x, y, z] = [at % n, at / n % n, at / (n * n)].map(|v| v as f64 - 65.0);
+            (x * x + y * y + z * z).sqrt()
+        };
+        let bone = (0..n * n * n).map(|at| (53.0..60.0).contains(&radius(at)));
+        let bone = Volume::new([n; 3], bone.collect(), to_lps).unwrap();
+        let inside = |chamfer_mm: f64, depth_mm: f64| {
+            let mut dice = super::super::dice::Dice::new(4, 1);
+            let site = Site {
+                kind: super::super::Defect::Vertex,
+                direction: [0.0, 0.0, 1.0],
+                chord_mm: 40.0,
+                rim: super::super::rim::Rim::draw(0.9, &mut dice),
+                turn: 0.0,
+                bevel: 0.0,
+                chamfer_mm,
+            };
+            let axes = Axes::upright(Point::new([0.0; 3]));
+            let outline = Outline::lay(site, &bone, &axes).unwrap();
+            let ray: Vector<Lps> = Vector::new([0.35, 0.0, 0.937]);
+            let place = outline
+                .place(Point::new(ray.times(60.0 - depth_mm).0))
+                .unwrap();
+            place.inside_mm
+        };
+        let wider = |depth_mm| inside(6.0, depth_mm) - inside(0.0, depth_mm);
+        assert!((wider(0.5) - 5.5).abs() < 0.7, "{}", wider(0.5));
+        assert!((wider(4.0) - 2.0).abs() < 0.7, "{}", wider(4.0));
+        assert!(wider(6.9).abs() < 1e-9, "{}", wider(6.9));
+    }
 }

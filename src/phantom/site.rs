@@ -318,6 +318,11 @@ mod tests {
             assert!(of(Defect::Occipital, 0)[1] > 0.4);
             assert!(of(Defect::Vertex, 0)[2] > 0.9);
             assert!(of(Defect::Bilateral, 0)[0] < -0.5 && of(Defect::Bilateral, 1)[0] > 0.5);
+            for kind in Defect::ALL {
+                let bevel_mm = site(kind, 0, 80.0, &mut Dice::new(seed, 1)).chamfer_mm;
+                let bevelled = (4.0..=12.0).contains(&bevel_mm);
+                assert!(bevelled == (kind == Defect::Bevelled) && (bevelled || bevel_mm == 0.0));
+            }
             assert!(of(Defect::FrontoOrbital, 0)[1] < -0.6);
             assert!(of(Defect::TemporalLow, 0)[0].abs() > 0.8);
             assert!(of(Defect::OccipitalLow, 0)[2] < -0.1);
