@@ -11,6 +11,7 @@ use super::skin::Skin;
 use super::vault::{floor_deg, radius_mm};
 use crate::space::{Lps, Point, Vector};
 use crate::volume::Volume;
+use crate::volume::crop::IndexBox;
 use rayon::prelude::*;
 
 /// Nods from which the fit starts, degrees.
@@ -42,7 +43,7 @@ const DELTA: Turn = [1e-3, 0.1, 0.1, 1e-3, 1e-3, 1e-3];
 type Turn = [f64; 6];
 
 /// The axes in the plane. Where too little of the skull is a vault, as upright as they lie in it.
-pub(super) fn found(skull: &Volume<bool>, skin: &Skin, plane: Plane) -> Axes {
+pub(super) fn found(skull: &Volume<bool>, bounds: &IndexBox, skin: &Skin, plane: Plane) -> Axes {
     let start = Within::of(plane, skin.middle());
     let points: Vec<Point<Lps>> = skin.points().iter().step_by(STRIDE).copied().collect();
     let fits: Vec<(f64, Turn)> = (STARTS_DEG.par_iter())
@@ -53,7 +54,7 @@ pub(super) fn found(skull: &Volume<bool>, skin: &Skin, plane: Plane) -> Axes {
     for _ in 0..CASTS {
         let axes = start.axes(&turn);
         let own = [axes.left(), axes.back(), axes.up()];
-        let again = Skin::seen(skull, axes.middle(), own, LOWEST_DEG).and_then(|skin| {
+        let again = Skin::seen(skull, bounds, axes.middle(), own, LOWEST_DEG).and_then(|skin| {
             let points: Vec<Point<Lps>> = skin.points().iter().step_by(STRIDE).copied().collect();
             start.fit(&points, turn)
         });

@@ -11,6 +11,24 @@ pub struct Plane {
     pub offset_mm: f64,
 }
 
+/// How well a plane is known: one standard deviation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Doubt {
+    /// Of its normal's direction, degrees.
+    pub sd_deg: f64,
+    /// Of its place at the middle of the vault's skin, mm.
+    pub sd_mm: f64,
+}
+
+impl Doubt {
+    /// How far a reflected place of the vault may lie off, mm: a shift and a turn are doubled by reflection. The vault
+    /// lies 75 mm from the middle.
+    pub fn reflected_mm(&self) -> f64 {
+        const ARM_MM: f64 = 75.0;
+        2.0 * self.sd_mm.hypot(ARM_MM * self.sd_deg.to_radians())
+    }
+}
+
 impl Plane {
     /// The reflection in this plane.
     pub fn reflection(&self) -> Map<Lps, Lps> {

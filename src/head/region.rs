@@ -28,8 +28,10 @@ const PTERION: Vector<Head> = Vector::new([57.0, -36.0, -12.0]);
 const SQUAMA: Vector<Head> = Vector::new([69.0, 0.0, -3.0]);
 const ASTERION: Vector<Head> = Vector::new([54.0, 50.0, -37.0]);
 const LAMBDA: Vector<Head> = Vector::new([0.0, 86.0, 14.0]);
-/// A body with more than this share of its voxels beyond the midline crosses it.
-const ACROSS: f64 = 0.15;
+/// A side has a share in a body when at least this share of its voxels lies there, farther from the midline than its
+/// plane is known to, mm.
+const ACROSS: f64 = 0.03;
+const MIDLINE_MM: f64 = 3.0;
 
 /// A bone of the vault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -87,20 +89,19 @@ impl fmt::Display for Region {
     }
 }
 
-/// The patient's left, right, or both, from a body's voxels. Of nothing: both.
+/// The patient's left, right, or both, from a body's voxels: both where either side has a share. Of nothing: both.
 pub(super) fn side(places: impl Iterator<Item = Point<Head>>) -> Side {
-    let (mut left, mut all) = (0usize, 0usize);
+    let (mut left, mut right, mut all) = (0usize, 0usize, 0usize);
     for at in places {
         all += 1;
-        left += usize::from(at.0[0] > 0.0);
+        left += usize::from(at.0[0] > MIDLINE_MM);
+        right += usize::from(at.0[0] < -MIDLINE_MM);
     }
-    let share = left as f64 / all.max(1) as f64;
-    if all > 0 && share > 1.0 - ACROSS {
-        Side::Left
-    } else if all > 0 && share < ACROSS {
-        Side::Right
-    } else {
-        Side::Both
+    let share = |n: usize| n as f64 / all.max(1) as f64 >= ACROSS;
+    match (share(left), share(right)) {
+        (true, false) => Side::Left,
+        (false, true) => Side::Right,
+        _ => Side::Both,
     }
 }
 
@@ -148,16 +149,18 @@ mod tests {
     }
 
     #[test]
-    fn a_sixth_beyond_the_midline_lies_on_both_sides() {
-        let body = |right: usize| {
-            let x = move |n: usize| if n < right { -1.0 } else { 1.0 };
+    fn a_share_beyond_the_midline_lies_on_both_sides() {
+        let body = |right: usize, far_mm: f64| {
+            let x = move |n: usize| if n < right { -far_mm } else { far_mm };
             side((0..100).map(move |n| Point::new([x(n), 5.0, 5.0])))
         };
-        assert_eq!(body(0), Side::Left);
-        assert_eq!(body(14), Side::Left);
-        assert_eq!(body(17), Side::Both);
-        assert_eq!(body(83), Side::Both);
-        assert_eq!(body(86), Side::Right);
+        assert_eq!(body(0, 20.0), Side::Left);
+        assert_eq!(body(2, 20.0), Side::Left);
+        assert_eq!(body(4, 20.0), Side::Both);
+        assert_eq!(body(96, 20.0), Side::Both);
+        assert_eq!(body(98, 20.0), Side::Right);
+        // Within what the midline is known to, no side is named.
+        assert_eq!(body(0, 2.0), Side::Both);
         assert_eq!(side(std::iter::empty()), Side::Both);
     }
 }

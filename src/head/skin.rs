@@ -9,7 +9,7 @@ use super::axes::UPRIGHT;
 use super::plane::Plane;
 use crate::space::{Ijk, Lps, Map, Point, Vector};
 use crate::volume::Volume;
-use crate::volume::crop::{self, IndexBox};
+use crate::volume::crop::IndexBox;
 use rayon::prelude::*;
 
 /// The middle lies this far under the highest bone: about the height of the roofs of the orbits.
@@ -18,6 +18,9 @@ const DEPTH_MM: f64 = 85.0;
 const CELL: f64 = 0.026_18;
 /// Lowest direction, from the vertex: a little under the middle's height.
 pub(super) const LOWEST_DEG: f64 = 95.0;
+/// Below its lowest direction the skin is known this much farther, degrees: a plane that leans must not get rid of the
+/// temples by reflecting them to where nothing is known.
+const UNDER_DEG: f64 = 30.0;
 /// Step along a ray, mm; the surface within a step is bisected.
 const STEP_MM: f64 = 0.5;
 /// Bone nearer to the middle than this is no vault (calcified falx, sella seen through a hole), mm.
@@ -34,6 +37,8 @@ pub(super) struct Skin {
     axes: [Vector<Lps>; 3],
     /// Cells from the vertex to the map's edge.
     half: usize,
+    /// Cosine of the lowest direction that was looked at, from the vertex.
+    lowest: f64,
     /// mm from the middle to the outer surface; not-a-number where no bone is seen.
     radius: Vec<f32>,
     /// The surface's points, one for each direction in which bone is seen.
@@ -42,23 +47,23 @@ pub(super) struct Skin {
 
 impl Skin {
     /// As the scanner's axes show it; `None` when there is no vault to be seen.
-    pub(super) fn of(skull: &Volume<bool>) -> Option<Self> {
-        Self::seen(skull, middle(skull)?, UPRIGHT, LOWEST_DEG)
+    pub(super) fn of(skull: &Volume<bool>, bounds: &IndexBox) -> Option<Self> {
+        Self::seen(skull, bounds, middle(skull)?, UPRIGHT, LOWEST_DEG)
     }
 
     /// Seen from `middle` with the vertex along the last of `axes` (orthogonal, of length 1: left, back, up), down to
     /// `lowest_deg` from the vertex.
     pub(super) fn seen(
         skull: &Volume<bool>,
+        bounds: &IndexBox,
         middle: Point<Lps>,
         axes: [Vector<Lps>; 3],
         lowest_deg: f64,
     ) -> Option<Self> {
-        let bounds = crop::bounds(skull)?;
-        let reach = lowest_deg.to_radians();
+        let reach = (lowest_deg + UNDER_DEG).to_radians();
         let half = (2.0 * (reach / 2.0).sin() / CELL).ceil() as usize + 1;
         let side = 2 * half + 1;
-        let caster = Caster::new(skull, bounds, middle);
+        let caster = Caster::new(skull, bounds.clone(), middle);
         let direction = |cell: usize| {
             let [a, b] = [cell % side, cell / side].map(|n| (n as f64 - half as f64) * CELL);
             let (rho2, up) = (a * a + b * b, 1.0 - (a * a + b * b) / 2.0);
@@ -72,14 +77,18 @@ impl Skin {
             .map(|cell| direction(cell).and_then(|d| caster.radius(d)))
             .map(|mm| mm.map_or(f32::NAN, |mm| mm as f32))
             .collect();
+        let lowest = lowest_deg.to_radians().cos();
         let points: Vec<Point<Lps>> = (radius.iter().enumerate())
             .filter(|(_, mm)| mm.is_finite())
-            .filter_map(|(cell, &mm)| Some(middle.plus(direction(cell)?.times(f64::from(mm)))))
+            .filter_map(|(cell, &mm)| Some((direction(cell)?, f64::from(mm))))
+            .filter(|(direction, _)| direction.dot(axes[2]) >= lowest)
+            .map(|(direction, mm)| middle.plus(direction.times(mm)))
             .collect();
         (points.len() >= LEAST).then_some(Self {
             middle,
             axes,
             half,
+            lowest: reach.cos(),
             radius,
             points,
         })
@@ -103,9 +112,15 @@ impl Skin {
     }
 
     /// How far every `stride`-th point's reflection lies from the skin, along the ray: mean of the squares, mm2,
-    /// none counted as more than `limit_mm`. Points that are reflected to where no bone is are not asked; infinite
-    /// when they are too many.
-    pub(super) fn mismatch(&self, plane: &Plane, limit_mm: f64, stride: usize) -> f64 {
+    /// none counted as more than `limit_mm`. A point that is reflected to where no bone is counts `unpaired_mm2`;
+    /// infinite when they are too many.
+    pub(super) fn mismatch(
+        &self,
+        plane: &Plane,
+        limit_mm: f64,
+        stride: usize,
+        unpaired_mm2: f64,
+    ) -> f64 {
         let reflection = plane.reflection();
         let (mut sum, mut paired, mut asked) = (0.0, 0usize, 0usize);
         for &point in self.points.iter().step_by(stride) {
@@ -118,23 +133,25 @@ impl Skin {
         if (paired as f64) < PAIRED * asked as f64 {
             f64::INFINITY
         } else {
-            sum / paired as f64
+            (sum + unpaired_mm2 * (asked - paired) as f64) / asked as f64
         }
+    }
+
+    /// Whether no bone is seen in the direction of a point, as far as the map goes.
+    pub(super) fn open(&self, point: Point<Lps>) -> bool {
+        let side = 2 * self.half + 1;
+        let (_, at) = self.cell(point);
+        at.is_some_and(|at| {
+            let [a, b] = at.map(|x| x.round() as usize);
+            self.radius[b * side + a].is_nan()
+        })
     }
 
     /// How far a point lies outside the skin, mm; `None` where none is seen.
     fn beyond(&self, point: Point<Lps>) -> Option<f64> {
-        let from_middle = point.minus(self.middle);
-        let mm = from_middle.length();
-        let [x, y, z] = self.axes.map(|axis| axis.dot(from_middle) / mm.max(1e-9));
-        // Straight down has no place on the map.
-        let scale = (2.0 / (1.0 + z).max(1e-6)).sqrt() / CELL;
-        let (a, b) = (x * scale + self.half as f64, y * scale + self.half as f64);
+        let (mm, at) = self.cell(point);
+        let [a, b] = at?;
         let side = 2 * self.half + 1;
-        let inside = |v: f64| v >= 0.0 && v < (side - 1) as f64;
-        if !(inside(a) && inside(b)) {
-            return None;
-        }
         let (low_a, low_b) = (a as usize, b as usize);
         let (u, v) = (a - low_a as f64, b - low_b as f64);
         let at = |da: usize, db: usize| f64::from(self.radius[(low_b + db) * side + low_a + da]);
@@ -143,6 +160,19 @@ impl Skin {
         // Not-a-number in any of the four stays one.
         let radius = near * (1.0 - v) + far * v;
         radius.is_finite().then_some(mm - radius)
+    }
+
+    /// A point's distance from the middle, mm, and its place on the map of directions, in cells; `None` off the map.
+    fn cell(&self, point: Point<Lps>) -> (f64, Option<[f64; 2]>) {
+        let from_middle = point.minus(self.middle);
+        let mm = from_middle.length();
+        let [x, y, z] = self.axes.map(|axis| axis.dot(from_middle) / mm.max(1e-9));
+        // Straight down has no place on the map.
+        let scale = (2.0 / (1.0 + z).max(1e-6)).sqrt() / CELL;
+        let at = [x, y].map(|x| x * scale + self.half as f64);
+        let last = (2 * self.half) as f64;
+        let known = z >= self.lowest && at.iter().all(|&x| x >= 0.0 && x < last);
+        (mm, known.then_some(at))
     }
 }
 

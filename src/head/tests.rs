@@ -112,6 +112,33 @@ fn a_hole_does_not_turn_the_axes() {
     }
 }
 
+/// Much of one half of the vault is gone, and a bare shell has nothing else: the plane holds less, and says so.
+#[test]
+fn a_hole_over_a_whole_side_does_not_turn_the_plane_and_raises_its_doubt() {
+    let turn = [-8.0, 5.0, -7.0];
+    let at = |hole| {
+        Shell {
+            turn,
+            hole,
+            ..PLAIN
+        }
+        .skull()
+    };
+    let (whole, half) = (at(None), at(Some(([64.0, 0.0, 35.0], 60.0))));
+    let (whole, half) = (look(&whole).unwrap(), look(&half).unwrap());
+    let degrees = half.plane.normal.dot(whole.plane.normal).min(1.0).acos();
+    let middle = Point::new(MIDDLE);
+    let mm = half.plane.foot(middle).minus(middle).length();
+    assert!(
+        degrees.to_degrees() < 3.0 && mm < 2.0,
+        "{} degrees, {mm} mm: {:?}",
+        degrees.to_degrees(),
+        half.doubt
+    );
+    assert!(half.doubt.sd_deg > whole.doubt.sd_deg, "{:?}", half.doubt);
+    assert!(half.doubt.sd_deg < 5.0, "{:?}", half.doubt);
+}
+
 #[test]
 fn a_scan_that_ends_high_still_shows_the_nod() {
     for raised in [-15.0, 15.0] {

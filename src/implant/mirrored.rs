@@ -36,6 +36,9 @@ const EDGES_MOST: f64 = 0.01;
 const OFF_MM: (f64, f64) = (3.0, 0.15);
 /// Bone may be thicker than nearly all around the hole by this much, mm; more is joined to something else.
 const THICKER_MM: f64 = 3.0;
+/// A reflection that may lie off by this much, mm, counts half: on the ring around the hole it is held against bone and
+/// what it errs there is taken off, but a boss or a curve beside its place stays beside it.
+const UNSURE_MM: f64 = 6.0;
 /// How strongly the other side holds the plate: reach 6 mm.
 pub(super) const OUTER_WEIGHT: f64 = 1e-3;
 /// How strongly it holds the thickness: reach 7 mm.
@@ -47,6 +50,8 @@ const ERROR_WEIGHT: f64 = 0.1;
 #[derive(Clone, Debug)]
 pub(super) struct Mirrored {
     walls: Sheet<Option<Wall>>,
+    /// How much it counts by what is known of the plane of symmetry, 0 to 1.
+    sure: f64,
     /// It was found to be an example: it is not asked again.
     accepted: bool,
 }
@@ -76,12 +81,14 @@ pub(super) struct Wanted {
 }
 
 impl Mirrored {
-    /// Looks at the reflection of `bone` in the head's plane, near the expected outer table.
+    /// Looks at the reflection of `bone` in the head's plane, near the expected outer table. `off_mm`: how far a reflected
+    /// place may lie off, one standard deviation.
     pub(super) fn cast(
         chart: Chart,
         reach_mm: f64,
         bone: &Field,
         reflection: &Map<Lps, Lps>,
+        off_mm: f64,
         expected: &Sheet<f64>,
     ) -> Self {
         let nothing = |_| 1.0;
@@ -100,6 +107,7 @@ impl Mirrored {
             .collect();
         Self {
             walls: nodes.with(walls),
+            sure: 1.0 / (1.0 + (off_mm / UNSURE_MM).powi(2)),
             accepted: false,
         }
     }
@@ -136,7 +144,7 @@ impl Mirrored {
         let paired = pairs.len() as f64 / read.max(1) as f64;
         let spread = deviation(pairs.iter().map(|(_, other, own)| other.1 - own.1));
         tracing::debug!(covered, paired, pairs = pairs.len(), spread, "other side");
-        let say = ramp(covered, COVERED);
+        let say = ramp(covered, COVERED) * self.sure;
         let comparable = paired >= PAIRED_LEAST.0 && pairs.len() >= PAIRED_LEAST.1;
         if say == 0.0 || !self.accepted && (!comparable || spread > UNLIKE_MM) {
             return None;
@@ -273,7 +281,7 @@ mod tests {
             [0.0, 0.0, 1.0, 0.0],
         ];
         let reflection = Map::new(flipped);
-        let look = |outer: &_| Some(Mirrored::cast(chart, 60.0, &bone, &reflection, outer));
+        let look = |outer: &_| Some(Mirrored::cast(chart, 60.0, &bone, &reflection, 1.0, outer));
         let vault = Vault::survey(chart, 60.0, &bone, &missing, look).unwrap();
         assert_eq!(vault.mirrored.is_some(), vault.mirrored_share > 0.0);
         let places = [(0.0, 0.0), (8.0, 5.0), (-14.0, 3.0), (6.0, -20.0)];

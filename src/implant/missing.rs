@@ -163,10 +163,13 @@ pub fn missing(
     let Some(hull) = bounds(skull) else {
         return Err(NoDefect::because("there is no skull."));
     };
-    let seen = head::axes(skull);
+    let look = head::look(skull);
     // The middle of a box is no plane of symmetry.
-    let reflection = seen.map(|axes| axes.reflection());
-    let axes = seen.unwrap_or_else(|| place::upright(skull, &hull));
+    let reflection = look.map(|look| Reflection {
+        map: look.plane.reflection(),
+        off_mm: look.doubt.reflected_mm(),
+    });
+    let axes = look.map_or_else(|| place::upright(skull, &hull), |look| look.axes);
     tracing::debug!(nod_deg = axes.nod_deg(), "axes");
     let least_mm2 = rules.part_least_cm2 * 100.0;
     let none = |why: &str| {
@@ -257,13 +260,21 @@ pub fn missing(
     Ok(scene.missing(&holes, taken, &refused))
 }
 
+/// The reflection in the head's plane.
+#[derive(Clone, Copy)]
+struct Reflection {
+    map: Map<Lps, Lps>,
+    /// How far a reflected place of the vault may lie off, mm: one standard deviation.
+    off_mm: f64,
+}
+
 struct Scene<'a> {
     skull: &'a Volume<bool>,
     rules: &'a Rules,
     /// The head's own axes.
     axes: Axes,
     /// In its plane of symmetry, where one was found.
-    reflection: Option<Map<Lps, Lps>>,
+    reflection: Option<Reflection>,
     /// Outer skin of its vault.
     skin: Vec<Point<Lps>>,
 }
@@ -297,7 +308,7 @@ impl Scene<'_> {
         let reach_mm = (far + 22.0).min(115.0);
         let mirrored = |outer: &_| {
             (self.reflection.as_ref())
-                .map(|reflection| Mirrored::cast(chart, reach_mm, &bone, reflection, outer))
+                .map(|r| Mirrored::cast(chart, reach_mm, &bone, &r.map, r.off_mm, outer))
         };
         let vault = Vault::survey(chart, reach_mm, &bone, &predicted, mirrored).ok_or(none)?;
         self.judge(&vault)?;

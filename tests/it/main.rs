@@ -25,6 +25,7 @@ mod kills;
 mod line;
 mod network;
 mod phantom;
+mod plane;
 mod played;
 mod printer;
 mod prints;

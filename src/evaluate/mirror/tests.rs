@@ -105,9 +105,10 @@ fn the_plane_of_a_turned_head_is_found_despite_the_hole() {
         .unwrap();
         let [degrees, mm] = errors(&found, yaw_deg);
         assert!(degrees.abs() < 0.3 && mm.abs() < 0.4, "{degrees} {mm}");
-        // The shell is nearly round seen from the front: 1 degree of roll moves its skin by 0.3 mm, a fifth of a voxel.
+        // The shell is nearly round seen from the front: 1.5 degrees of roll move its skin by 0.45 mm, under a third of a
+        // voxel.
         let roll_deg = found.normal.0[2].asin().to_degrees();
-        assert!(roll_deg.abs() < 1.0, "{found:?}");
+        assert!(roll_deg.abs() < 1.5, "{found:?}");
     }
 }
 
