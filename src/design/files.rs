@@ -10,7 +10,7 @@ use std::path::Path;
 const DISK: &str = "Look at disk space and permissions, then try again.";
 
 /// What a design may leave in its folder, `case.json` first: without it the rest is known as unfinished.
-const WRITTEN: [&str; 14] = [
+const WRITTEN: [&str; 13] = [
     "case.json",
     "identity.json",
     "skull.nii.gz",
@@ -24,8 +24,19 @@ const WRITTEN: [&str; 14] = [
     "preview-right.png",
     "preview-front.png",
     "preview-top.png",
-    "preview-fit.png",
 ];
+
+/// Name of the picture onto the `k`-th part, from 0: `fit`, `fit-2`, …; the file is `preview-NAME.png`.
+pub(super) fn fit_picture(k: usize) -> String {
+    match k {
+        0 => "fit".into(),
+        k => format!("fit-{}", k + 1),
+    }
+}
+
+fn is_fit_picture(name: &str) -> bool {
+    name.starts_with("preview-fit") && name.ends_with(".png")
+}
 
 /// Makes the folder and takes away what an earlier attempt left in it: nobody may find one scan's part beside
 /// another's record.
@@ -36,6 +47,12 @@ pub(super) fn open(out: &Path) -> Result<(), Ended> {
             match std::fs::remove_file(out.join(name)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
+            }
+        }
+        for entry in std::fs::read_dir(out)? {
+            let entry = entry?;
+            if entry.file_name().to_str().is_some_and(is_fit_picture) {
+                std::fs::remove_file(entry.path())?;
             }
         }
         Ok(())

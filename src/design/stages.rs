@@ -333,7 +333,7 @@ fn make_solid(
     Ok(solid)
 }
 
-/// The five pictures, from the skull on a coarser grid and the part itself.
+/// The pictures: four of the head and one onto each part, from the skull on a coarser grid and the part itself.
 fn pictures(
     skull: &Skull,
     missing: &Missing,
@@ -355,19 +355,22 @@ fn pictures(
         * 0.53;
     let caption = format!("{} - research prototype", place(missing));
     let meshes = [(&bone, BONE), (&solid.mesh, PART)];
-    let mut views: Vec<(&str, View)> = ["front", "left", "right", "top"]
+    let mut views: Vec<(String, View)> = ["front", "left", "right", "top"]
         .into_iter()
-        .filter_map(|name| Some((name, View::named(name, middle, half)?)))
+        .filter_map(|name| Some((name.to_owned(), View::named(name, middle, half)?)))
         .collect();
-    // Straight onto the largest part, against its way in.
-    let Some(part) = solid.parts.first() else {
+    if solid.parts.is_empty() {
         return Err(Ended::failed("There is no part to draw.", STATION));
-    };
-    let (part_low, part_high) = part.mesh.bounds().unwrap_or((part_low, part_high));
-    let part_middle = part_low.plus(part_high.minus(part_low).times(0.5));
-    let outward = Vector::new(part.fit.insertion_lps);
-    let size = part_high.minus(part_low).length() * 0.5;
-    views.push(("fit", View::onto(outward, part_middle, size)));
+    }
+    // Straight onto each part, the largest first, against its way in.
+    for (k, part) in solid.parts.iter().enumerate() {
+        let (part_low, part_high) = part.mesh.bounds().unwrap_or((part_low, part_high));
+        let part_middle = part_low.plus(part_high.minus(part_low).times(0.5));
+        let outward = Vector::new(part.fit.insertion_lps);
+        let size = part_high.minus(part_low).length() * 0.5;
+        let name = files::fit_picture(k);
+        views.push((name, View::onto(outward, part_middle, size)));
+    }
     let pictures: Vec<_> = views
         .par_iter()
         .map(|(name, view)| (name, preview::render(view, &meshes, &caption).png()))

@@ -183,10 +183,12 @@ pub(super) fn picture(into: &mut Html, root: &'static str, job: &JobView, file: 
     into.text(words).raw("</figcaption></figure>");
 }
 
-/// Pictures of the part in its hole, one for each hole.
+/// Pictures of the part in its hole, one for each hole: `preview-fit.png`, `preview-fit-2.png`, ….
 pub(super) fn fits(job: &JobView) -> impl Iterator<Item = &String> {
     let is_fit = |name: &&String| name.starts_with("preview-fit") && name.ends_with(".png");
-    job.files.iter().filter(is_fit)
+    let mut names: Vec<_> = job.files.iter().filter(is_fit).collect();
+    names.sort_by_key(|name| (name.len(), name.as_str()));
+    names.into_iter()
 }
 
 /// The side in words that nobody can mistake.

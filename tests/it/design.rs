@@ -87,3 +87,33 @@ fn a_gpu_that_is_not_there_fails_by_name_and_a_word_that_is_no_device_is_wrong_u
         assert!(text.contains(words), "{text}");
     }
 }
+
+#[test]
+fn two_holes_are_told_apart_in_findings_and_pictures() {
+    let dir = tempfile::tempdir().unwrap();
+    let head = dir.path().join("head");
+    let made = calvaria()
+        .args(["phantom", "--defect", "bilateral", "--seed", "5", "--out"])
+        .arg(&head)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let out = dir.path().join("case");
+    let designed = design(&head.join("dicom"), &out);
+    assert!(designed.status.success(), "{designed:?}");
+    let [first, second] =
+        ["preview-fit.png", "preview-fit-2.png"].map(|name| std::fs::read(out.join(name)).unwrap());
+    assert_ne!(first, second);
+    let record = std::fs::read_to_string(out.join("case.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    let texts: Vec<_> = (record["findings"].as_array().unwrap().iter())
+        .map(|f| f["text"].as_str().unwrap().to_owned())
+        .collect();
+    for side in ["left: Gap to the bone", "right: Gap to the bone"] {
+        assert!(texts.iter().any(|t| t.contains(side)), "{side}: {texts:#?}");
+    }
+    // Of a scan with one hole nothing is left of the second.
+    let one = phantom(dir.path(), 1, "nifti");
+    assert!(design(&one, &out).status.success());
+    assert!(!out.join("preview-fit-2.png").exists());
+}

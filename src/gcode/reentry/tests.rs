@@ -108,7 +108,7 @@ fn what_a_re_entry_must_not_do_is_refused() {
         // Another file's layer.
         ("at layer 3", "at layer 4"),
         // Primes on the part.
-        ("G0 X5.000 Y5.000", "G0 X100.000 Y100.000"),
+        ("G0 X245.000 Y205.000", "G0 X100.000 Y100.000"),
         // Cold.
         ("M109 S210", "M104 S210"),
     ] {

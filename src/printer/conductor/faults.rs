@@ -259,6 +259,14 @@ pub(super) fn cold_extrusion() -> Finding {
     )
 }
 
+/// As the reports have it, whatever the firmware says or does not.
+pub(super) fn nozzle_cold(now_c: f64, least_c: f64) -> Finding {
+    let text = format!(
+        "The print was stopped: the nozzle is at {now_c:.0} C, too cold to push filament (at least {least_c:.0} C). Look at the hotend."
+    );
+    Finding::refuse("cold_extrusion", text)
+}
+
 /// The firmware's own words; thermal faults by the name of their heater.
 pub(super) fn halted(text: &str) -> Finding {
     let lower = text.to_ascii_lowercase();

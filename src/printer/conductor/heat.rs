@@ -1,6 +1,7 @@
 //! Heat: a heating wait ends. What counts is that the heater comes nearer to its target, not that it is talked about.
 
 use super::super::reply::{Reading, Temperatures};
+use super::job::Stage;
 use super::{Conductor, Millis, faults, park};
 
 /// Nearer by so much is progress, C.
@@ -8,6 +9,8 @@ const NEARER_C: f64 = 0.5;
 /// Without progress for so long it is said; then the print ends.
 const WARN_MS: Millis = 120_000;
 const END_MS: Millis = 300_000;
+/// Reports in a row of a nozzle that is too cold to push filament: one may be damaged.
+const COLD_MAX: u32 = 2;
 
 /// Watches a heating wait.
 #[derive(Debug, Default)]
@@ -21,6 +24,9 @@ pub(super) struct HeatWatch {
 impl Conductor {
     /// A report, whoever asked for it.
     pub(super) fn heat_reported(&mut self, now: Millis, report: &Temperatures) {
+        if let Some(hotend) = report.hotend {
+            self.watch_cold(now, hotend.now_c);
+        }
         if !self.transport.is_waiting_for_heat() {
             self.heat = HeatWatch::default();
             return;
@@ -44,6 +50,26 @@ impl Conductor {
                 .is_some_and(|f| f.name == "target_not_reached")
             {
                 self.fault = None;
+            }
+        }
+    }
+
+    /// A nozzle that was warm and is too cold ends the print. Most firmwares say so themselves, but a word may be lost on
+    /// the wire, and Repetier says none: it moves on without filament.
+    fn watch_cold(&mut self, now: Millis, now_c: f64) {
+        let least_c = self.setup.printer.limits.extrude_min_c;
+        let ordered_c = self.tracker.targets_c[0];
+        let Some(job) = &mut self.job else {
+            return;
+        };
+        if job.stage != Stage::Streaming || ordered_c < least_c {
+            (job.was_warm, job.cold) = (false, 0);
+        } else if now_c >= least_c {
+            (job.was_warm, job.cold) = (true, 0);
+        } else if job.was_warm && !self.transport.is_waiting_for_heat() {
+            job.cold += 1;
+            if job.cold >= COLD_MAX {
+                self.stop_safe(now, faults::nozzle_cold(now_c, least_c));
             }
         }
     }

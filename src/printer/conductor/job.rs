@@ -65,6 +65,9 @@ pub(super) struct Job {
     marked: (Millis, u32),
     /// Temperature reports in a row with a target that is off.
     pub(super) targets_off: u32,
+    /// The nozzle was warm enough to push filament; reports in a row since then that say it is not.
+    pub(super) was_warm: bool,
+    pub(super) cold: u32,
 }
 
 impl Job {
@@ -98,6 +101,8 @@ impl Job {
             began: now,
             marked: (now, 0),
             targets_off: 0,
+            was_warm: false,
+            cold: 0,
         }
     }
 

@@ -159,11 +159,14 @@ impl Transport {
         unproved.any(|s| s.class == Class::Heat)
     }
 
-    /// A line waits for a temperature, and nothing slow is in front of it. Credit may err: what is not proved counts.
+    /// A line waits for a temperature, and nothing slow is in front of it. Credit may err and run ahead, so that what is
+    /// not proved counts as well; and where it is right, a G28 that was answered is not in front any more.
     pub fn is_waiting_for_heat(&self) -> bool {
+        let due = self.in_flight().next();
         let mut unproved = self.sent_since(self.proved.min(self.acked));
         let slow = unproved.find(|s| !matches!(s.class, Class::Move(_) | Class::Setting));
-        self.flown > self.acked && slow.is_some_and(|s| s.class == Class::Heat)
+        let heats = |line: Option<&super::Sent>| line.is_some_and(|s| s.class == Class::Heat);
+        self.flown > self.acked && (heats(due) || heats(slow))
     }
 
     /// When the oldest line on its way is overdue.
