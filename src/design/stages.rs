@@ -438,5 +438,7 @@ fn make_gcode(
         layers: u32::try_from(sliced.plan.layers).unwrap_or(u32::MAX),
         weights: String::new(),
         material: material.name.clone(),
+        profile: printer.name.clone(),
+        profile_sha256: printer.sha256(),
     })
 }

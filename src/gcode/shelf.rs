@@ -6,6 +6,7 @@
 
 use super::profile::{Material, Printer};
 use super::ranges::{self, Outside};
+use sha2::Digest as _;
 use std::path::{Path, PathBuf};
 
 /// Why a profile can not be used.
@@ -136,6 +137,14 @@ fn known(sub: &str) -> Vec<String> {
 }
 
 impl Printer {
+    /// SHA-256 of what the profile says, lower-case hex: two of one name are the same only with the same content.
+    pub fn sha256(&self) -> String {
+        // A profile is numbers, words and lists: it can always be written. If it ever could not, it would differ.
+        let said = serde_json::to_vec(self).unwrap_or_default();
+        let digest = sha2::Sha256::digest(&said);
+        digest.iter().map(|b| format!("{b:02x}")).collect()
+    }
+
     /// The printer profile `name`.
     ///
     /// # Errors

@@ -6,7 +6,6 @@
 
 use crate::gcode::Printer;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 /// Who brings a link back that has ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,15 +41,12 @@ pub struct Started {
 impl Started {
     /// By this version of the program. `port` as a configuration has it: `virtual`, a device, or `pty:PATH`.
     pub fn new(port: &str, baud: u32, printer: &Printer, keeper: Keeper) -> Self {
-        // A profile is numbers, words and lists: it can always be written. If it ever could not, it would differ.
-        let said = serde_json::to_vec(printer).unwrap_or_default();
-        let digest = Sha256::digest(&said);
         Self {
             version: env!("CARGO_PKG_VERSION").into(),
             port: port.strip_prefix("pty:").unwrap_or(port).into(),
             baud: (port != "virtual").then_some(baud),
             profile: printer.name.clone(),
-            profile_sha256: digest.iter().map(|b| format!("{b:02x}")).collect(),
+            profile_sha256: printer.sha256(),
             keeper,
         }
     }

@@ -29,10 +29,11 @@ impl Handle {
             .begin_by
             .unwrap_or(now + DEADLINE)
             .min(now + DEADLINE_MAX);
+        // Before anything is written down: what nobody vouches for must not fill the list of ids.
+        let persons = self.vouched(&request, &terms)?;
         if now >= by {
             return self.never_begun(&terms, &acts::digest(&request));
         }
-        let persons = self.vouched(&request, &terms)?;
         let begin = Begin {
             id: terms.id.clone(),
             digest: acts::digest(&request),

@@ -45,6 +45,7 @@ impl Engine {
         };
         let material_by = check_material(asked, material, persons)?;
         self.check_printer()?;
+        self.check_machine(design)?;
         let path = self.folders.case(&job.code).join("implant.gcode");
         let hash = std::fs::read(path).map(|bytes| super::store::hex(&Sha256::digest(&bytes)));
         if hash.ok().as_ref() != Some(&design.gcode_sha256) {
@@ -60,6 +61,24 @@ impl Engine {
             material_by,
             side: asked.side,
         })
+    }
+
+    /// The printer is the one that it was sliced for: limits, bed and start text are those of its profile.
+    fn check_machine(&self, design: &DesignSummary) -> Reply {
+        let view = &self.status.view;
+        if view.profile_sha256.is_empty() || design.profile_sha256 == view.profile_sha256 {
+            return Ok(());
+        }
+        let made_for = match design.profile.as_str() {
+            "" => "an earlier version of this program",
+            name => name,
+        };
+        let text = format!(
+            "This part was sliced for another printer or another content of its profile ({made_for}); the printer runs with {}.",
+            view.profile
+        );
+        let next = "Reject the case, then drop the scan again: it is designed anew.";
+        no("other_machine", text, next)
     }
 
     /// The printer is there and free.

@@ -53,6 +53,12 @@ pub struct DesignSummary {
     /// Material it was sliced for, e.g. `pla`; records of earlier versions do not say.
     #[serde(default)]
     pub material: String,
+    /// Printer profile that it was sliced for; empty in a design of an earlier version.
+    #[serde(default)]
+    pub profile: String,
+    /// SHA-256 of what that profile said, lower-case hex.
+    #[serde(default)]
+    pub profile_sha256: String,
 }
 
 /// Why something ended as it did, and what to do about it; both in plain language, without names or paths.

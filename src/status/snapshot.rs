@@ -128,6 +128,9 @@ pub struct PrinterView {
     /// Name of the profile in force on the link; empty: not known.
     #[serde(default)]
     pub profile: String,
+    /// SHA-256 of what that profile says, lower-case hex; empty: not known.
+    #[serde(default)]
+    pub profile_sha256: String,
     /// Why nothing may be printed on this link although it answers, with what to do, e.g. it runs with another port
     /// or profile than the station's.
     #[serde(default)]

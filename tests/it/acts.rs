@@ -4,14 +4,35 @@ use crate::station::{Bench, DESIGNS, PIN, status};
 use calvaria::station::link::{Phase, Report};
 use calvaria::station::{DropReport, Event, Handle, Store};
 use calvaria::status::{
-    ActId, Finding, JobState, NotReady, Person, Pin, PrinterState, ReleaseAct, Request, Snapshot,
-    Terms,
+    Act, ActId, Finding, JobState, NotReady, Person, Pin, PrinterState, ReleaseAct, Request,
+    Snapshot, Terms,
 };
 use calvaria::web::{Desk, Reached, serve};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// A list of ids that anybody could fill would forget the answers of others.
+#[test]
+fn a_late_act_that_nobody_vouches_for_takes_no_id() {
+    let b = Bench::new(DESIGNS);
+    let clear = |pin: &str, late: bool| {
+        let terms = Terms {
+            id: ActId::new("clear-1"),
+            begin_by: late.then(std::time::Instant::now),
+            ..Terms::default()
+        };
+        let act = Act {
+            code: String::new(),
+            operator: "A. Weber".into(),
+            pin: Pin(pin.into()),
+        };
+        b.handle.ask(Request::BedClear(act), terms)
+    };
+    assert_eq!(clear("000000", true).unwrap_err().code, "wrong_pin");
+    assert_eq!(clear(PIN, false), Ok(()));
+}
 
 #[test]
 fn an_act_whose_time_is_over_never_begins() {

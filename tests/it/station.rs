@@ -285,6 +285,11 @@ fn a_release_needs_every_field_right() {
     }
     b.link.status(PrinterState::Disconnected, None);
     assert_eq!(b.release(&code, |_| {}), Err("printer_away".into()));
+    // Sliced for one machine, and another one is there.
+    let mut other = status(PrinterState::Idle, None);
+    other.view.profile_sha256 = "another machine".into();
+    b.link.mailbox.link(Report::Status(other));
+    assert_eq!(b.release(&code, |_| {}), Err("other_machine".into()));
     b.link.status(PrinterState::Idle, None);
     let gcode = b
         .dir

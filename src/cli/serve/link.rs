@@ -10,7 +10,7 @@ use crate::printer::client::Client;
 use crate::printer::wire::{self, Command, Message};
 use crate::station::Mailbox;
 use crate::station::link::{Link, LinkJob, LinkStatus, Order, Phase, Prompt, Report};
-use crate::status::{PrinterView, Reason, Refused, Reply};
+use crate::status::{PrinterState, PrinterView, Reason, Refused, Reply};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -195,7 +195,8 @@ impl SocketLink {
             }
         };
         self.mailbox.link(report);
-        if last.job.as_ref().is_none_or(|j| j.phase.is_over()) && self.adopted().should_end() {
+        let is_free = last.job.as_ref().is_none_or(|j| j.phase.is_over());
+        if is_free && !needs_a_person(last) && self.adopted().should_end() {
             tracing::warn!(
                 "the printer link has other settings than the configuration: it is restarted"
             );
@@ -212,10 +213,19 @@ impl SocketLink {
         if let Some(said) = adopted.said() {
             told.view.port.clone_from(&said.port);
             told.view.profile.clone_from(&said.profile);
+            told.view.profile_sha256.clone_from(&said.profile_sha256);
             told.view.baud = said.baud.unwrap_or(0);
         }
         told
     }
+}
+
+/// A printer that halted or was stopped is brought back by somebody who looked at it, and by nothing else: a new link
+/// would open the port anew and know of no stop.
+fn needs_a_person(status: &wire::Status) -> bool {
+    let of_stop = ["stop_sent", "emergency_stop", "stop_unanswered"];
+    status.state == PrinterState::Halted
+        || (status.fault.as_ref()).is_some_and(|f| of_stop.contains(&f.name.as_str()))
 }
 
 impl Link for SocketLink {

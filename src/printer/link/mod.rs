@@ -17,7 +17,7 @@ use super::program::{self, Program};
 use super::started::Started;
 use super::wire::{Command, Event, Message, Request};
 use crate::gcode::Printer;
-use crate::status::{Finding, Refused};
+use crate::status::{Finding, PrinterState, Refused};
 use clients::Clients;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::FlockOperation;
@@ -281,8 +281,15 @@ impl Link {
 
     /// Whoever asks over the socket is refused while there is a job: only a signal ends a print.
     fn end_without_job(&mut self, now: u64) -> Result<(), Refused> {
-        let job = self.conductor.status(now).job;
-        if let Some(job) = job.filter(|job| !job.phase.is_over()) {
+        let status = self.conductor.status(now);
+        if status.state == PrinterState::Halted {
+            return Err(Refused::new(
+                "printer_halted",
+                "The printer is halted.",
+                "Look at it, then recover it.",
+            ));
+        }
+        if let Some(job) = status.job.filter(|job| !job.phase.is_over()) {
             let text = format!("{} is on the printer.", job.job);
             return Err(Refused::new(
                 "busy",

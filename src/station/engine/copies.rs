@@ -412,6 +412,8 @@ impl Bench {
                     layers: 1,
                     weights: String::new(),
                     material: "pla".into(),
+                    profile: "virtual".into(),
+                    profile_sha256: String::new(),
                 })
             }
             Err(refusal) => DesignOutcome::Refused(Reason::new(refusal.to_string(), "")),

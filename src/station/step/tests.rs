@@ -30,6 +30,8 @@ fn events() -> Vec<(&'static str, Event)> {
                 layers: 1,
                 weights: String::new(),
                 material: String::new(),
+                profile: String::new(),
+                profile_sha256: String::new(),
             }),
         ),
         ("rfsd", Event::Refused(why.clone())),

@@ -20,6 +20,8 @@ fn design() -> DesignSummary {
         layers: 200,
         weights: "v3".into(),
         material: "pla".into(),
+        profile: "virtual".into(),
+        profile_sha256: String::new(),
     }
 }
 
