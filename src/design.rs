@@ -164,6 +164,7 @@ pub fn run(
 ///
 /// # Errors
 /// Refused or failed, as [`DesignOutcome`] has them; never `Designed`.
+#[allow(clippy::result_large_err, reason = "told once a case")]
 pub fn predict(
     input: &Path,
     out: &Path,
