@@ -7,9 +7,9 @@ use super::tally::Tally;
 const SEEDS: u64 = 400;
 /// The sum is written to its file so often.
 const SAVE: u64 = 500;
-/// Days on which a wrong part is still called printed, and why: on 340 a heater dies, the firmware moves on without
-/// filament, and a burst on the wire takes the words in which it says so; the print is over before a second report of
-/// the temperature comes.
+/// Days on which a wrong part is still called printed. On 340 a heater dies and a burst damages the wire; one move lacks its
+/// filament. Inferred, not traced: the firmware's words of cold extrusion were lost, and the print was over before a
+/// second report of the temperature came.
 const KNOWN: [u64; 1] = [340];
 
 fn seeds(default: u64) -> u64 {
