@@ -7,7 +7,7 @@
 
 use super::line::frame;
 use super::transport::Class;
-use crate::gcode::{Command, Effect, Machine, Printer, check, commands, durations, strip};
+use crate::gcode::{Command, Effect, MAKER, Machine, Printer, check, commands, durations, strip};
 use crate::status::Finding;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
@@ -15,6 +15,9 @@ use std::path::Path;
 
 /// Largest file that is taken, bytes.
 pub const FILE_BYTES_MAX: u64 = 512 << 20;
+
+/// Longest name of a machine that is repeated in words.
+const NAME_MAX: usize = 60;
 
 /// Line number of the longest line with which framing is tried beforehand.
 const NUMBER_MAX: u64 = 99_999_999;
@@ -85,8 +88,12 @@ impl Program {
     /// Proves bytes with the validator and prepares them.
     ///
     /// # Errors
-    /// A [`Finding`] naming the first line and limit that is broken.
+    /// A [`Finding`] naming the machine that it was sliced for, or the first line and limit that is broken.
     pub fn read(bytes: &[u8], printer: &Printer) -> Result<Self, Finding> {
+        // First: what another machine may do breaks limits of this one, and the machine is the reason.
+        if let Some(other) = sliced_for(bytes).filter(|name| *name != printer.name.as_bytes()) {
+            return Err(other_machine(other, printer));
+        }
         check(bytes, printer).map_err(|violations| {
             let first = violations.first().map(ToString::to_string);
             refused(&first.unwrap_or_default())
@@ -144,6 +151,27 @@ fn refused(text: &str) -> Finding {
         "gcode_refused",
         format!("The link's own check refuses the G-code: {text} Nothing was printed."),
     )
+}
+
+/// The machine that the head of a file of ours names; a file of another slicer is judged by its commands alone.
+fn sliced_for(bytes: &[u8]) -> Option<&[u8]> {
+    let mut head = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    head.next()
+        .filter(|line| line.starts_with(MAKER.as_bytes()))?;
+    head.take_while(|line| line.is_empty() || line.starts_with(b";"))
+        .find_map(|line| line.strip_prefix(b"; printer = "))
+}
+
+fn other_machine(name: &[u8], printer: &Printer) -> Finding {
+    let name: String = String::from_utf8_lossy(name)
+        .chars()
+        .take(NAME_MAX)
+        .collect();
+    let text = format!(
+        "The part was sliced for the printer {name}, and this one is {}. Nothing was printed; drop the scan again, then it is designed for this one.",
+        printer.name
+    );
+    Finding::refuse("other_machine", text)
 }
 
 fn class(command: &Command, effect: &Effect, seconds: f64) -> Class {
@@ -221,6 +249,26 @@ mod tests {
         let text = format!("G28\nM117 {}\n", "x".repeat(96));
         let finding = Program::prepare(&text, &printer()).unwrap_err();
         assert!(finding.text.contains("line 2"), "{}", finding.text);
+    }
+
+    #[test]
+    fn a_part_that_was_sliced_for_another_machine_is_refused_by_name() {
+        let body = "M140 S60\nM104 S150\nG28\nM190 S60\nM109 S215\nG90\nM83\nG92 E0\nG1 Z0.3 F600\nG1 X50 Y50 F6000\nG1 X60 E0.3 F1800\nM107\nM104 S0\nM140 S0\nM84\n";
+        let sealed = |head: &str| {
+            let text = format!("{MAKER} 0\n{head}{body}");
+            let seal = crate::gcode::seal(&text);
+            text + &seal
+        };
+        let read = |text: &str| Program::read(text.as_bytes(), &printer()).map(drop);
+        assert_eq!(read(&sealed("; printer = virtual\n")), Ok(()));
+        let other = read(&sealed("; TEST PRINT\n; printer = prusa-mk3s\n")).unwrap_err();
+        assert_eq!(other.name, "other_machine");
+        assert!(other.text.contains("prusa-mk3s") && other.text.contains("virtual"));
+        // A name that begins alike is another name, and what stands further down is no head.
+        assert!(read(&sealed("; printer = virtual-2\n")).is_err());
+        assert_eq!(read(&sealed("M107\n; printer = prusa-mk3s\n")), Ok(()));
+        // Another slicer says nothing of our profiles.
+        assert_eq!(read(&format!("; printer = prusa-mk3s\n{body}")), Ok(()));
     }
 
     #[test]
