@@ -15,6 +15,8 @@ pub struct Limits {
     pub voxels: usize,
     /// Sequences within sequences in a DICOM file. Parsers recurse: 2,000 levels overflow a thread's stack.
     pub nesting: usize,
+    /// Elements of one data set or item; CT headers with private groups have some hundreds.
+    pub elements: usize,
     /// Unpacked bytes for one packed byte (zip entry, deflated DICOM). A CT slice packs 2 to 4 times; a slice of
     /// nothing but air up to about 100 times.
     pub ratio: u64,
@@ -41,6 +43,7 @@ impl Default for Limits {
             total_bytes: 8 << 30,
             voxels: 512 * 512 * 1500,
             nesting: 64,
+            elements: 50_000,
             ratio: 200,
             slices: 10,
             thick_warn_mm: 1.25,

@@ -1,22 +1,53 @@
-//! Values of a parsed data set, read so that a wrong VR can not change them.
+//! Values of a data set, read so that a wrong VR can not change them.
 //!
-//! Why: an archive that does not know an element stores it as UN, and dicom-rs then reads the bytes of the text
-//! "1" as the number 49. A RescaleSlope of 49 is a wrong skull without an error. So an element of VR UN is read
-//! anew as what the dictionary says it is (implicit little endian, PS3.5 6.2.2).
+//! Why: an archive that does not know an element stores it as UN, and a reader that goes by the VR takes the text "1"
+//! for the number 49. A RescaleSlope of 49 is a wrong skull without an error. So an element of VR UN is read as what
+//! the dictionary says it is (implicit little endian, PS3.5 6.2.2).
 
-use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
-use dicom_core::{Tag, VR};
-use dicom_dictionary_std::StandardDataDictionary;
-use dicom_object::InMemDicomObject;
-use dicom_object::mem::InMemElement;
+use super::character_set::CharacterSet;
+use super::walk::{self, Encoding};
+use crate::intake::limits::Limits;
+use crate::intake::refusal::FileFault;
+use dicom_core::Tag;
+use dicom_dictionary_std::tags as tag;
+use std::ops::ControlFlow;
 
-/// Typed access to a data set or to an item of a sequence.
-#[derive(Clone, Copy)]
-pub(super) struct Elements<'a>(pub(super) &'a InMemDicomObject);
+/// A data set, or an item of a sequence: its elements in the order of the file, their values where they lie there.
+#[derive(Clone, Debug)]
+pub(super) struct Elements<'a> {
+    elements: Vec<walk::Element<'a>>,
+    nesting: usize,
+    most: usize,
+}
 
 impl<'a> Elements<'a> {
-    fn get(&self, tag: Tag) -> Option<&'a InMemElement> {
-        self.0.get(tag)
+    /// The data set in `header`, the bytes before PixelData.
+    ///
+    /// # Errors
+    /// [`FileFault`]: it ends early, nests too deep, or has more elements than any image.
+    pub(super) fn root(
+        header: &'a [u8],
+        encoding: Encoding,
+        limits: &Limits,
+    ) -> Result<Self, FileFault> {
+        let (nesting, most) = (limits.nesting, limits.elements);
+        let mut elements = Gathered::new(most);
+        walk::root(header, encoding, nesting, |_, element, _| {
+            elements.take(element)
+        })?;
+        elements.done(nesting)
+    }
+
+    fn item(&self, encoding: Encoding, bytes: &'a [u8]) -> Result<Self, FileFault> {
+        let mut elements = Gathered::new(self.most);
+        walk::item(bytes, encoding, self.nesting, |_, element, _| {
+            elements.take(element)
+        })?;
+        elements.done(self.nesting)
+    }
+
+    fn get(&self, tag: Tag) -> Option<&walk::Element<'a>> {
+        self.elements.iter().find(|element| element.tag == tag)
     }
 
     /// Whether the element is there at all.
@@ -24,16 +55,23 @@ impl<'a> Elements<'a> {
         self.get(tag).is_some()
     }
 
-    /// Text without padding; `None` when absent or empty.
+    /// Text without padding; `None` when absent or empty. Bytes beyond ASCII are kept one by one.
     pub(super) fn text(&self, tag: Tag) -> Option<String> {
-        let element = self.get(tag)?;
-        let text = if element.vr() == VR::UN {
-            String::from_utf8_lossy(&element.to_bytes().ok()?).into_owned()
-        } else {
-            element.to_raw_str().ok()?.into_owned()
-        };
-        let trimmed = text.trim_matches(|c: char| c == '\0' || c.is_whitespace());
-        (!trimmed.is_empty()).then(|| trimmed.to_owned())
+        trimmed(
+            &self
+                .get(tag)?
+                .value
+                .iter()
+                .copied()
+                .map(char::from)
+                .collect::<String>(),
+        )
+    }
+
+    /// Text in the data set's own character set, as names are.
+    pub(super) fn name(&self, tag: Tag) -> Option<String> {
+        let sets = CharacterSet::of(&self.texts(tag::SPECIFIC_CHARACTER_SET));
+        trimmed(&sets.decode(self.get(tag)?.value))
     }
 
     /// The values of a multi-valued text.
@@ -51,31 +89,25 @@ impl<'a> Elements<'a> {
 
     fn try_numbers(&self, tag: Tag) -> Option<Vec<f64>> {
         let element = self.get(tag)?;
-        let vr = match element.vr() {
-            VR::UN => StandardDataDictionary.by_tag(tag)?.vr().relaxed(),
-            known => known,
+        let (vr, big) = match element.vr {
+            Some(vr) if &vr != b"UN" => (vr, element.encoding == Encoding::ExplicitBig),
+            _ => (walk::dictionary_vr(tag)?, false),
         };
-        let numbers: Vec<f64> = match vr {
-            VR::DS | VR::IS => {
-                // Commas for points, blanks and trailing NULs are all met in the field.
+        let value = element.value;
+        let numbers: Vec<f64> = match &vr {
+            b"US" => all(value, big, |b| u16::from_le_bytes(b).into()),
+            b"SS" => all(value, big, |b| i16::from_le_bytes(b).into()),
+            b"UL" => all(value, big, |b| u32::from_le_bytes(b).into()),
+            b"SL" => all(value, big, |b| i32::from_le_bytes(b).into()),
+            b"FL" => all(value, big, |b| f32::from_le_bytes(b).into()),
+            b"FD" => all(value, big, f64::from_le_bytes),
+            // Commas for points, blanks and trailing NULs are all met in the field. A number in a text of another VR
+            // is one too.
+            _ => {
                 let parse = |part: String| part.trim_matches('\0').trim().replace(',', ".").parse();
                 let parsed: Result<_, _> = self.texts(tag).into_iter().map(parse).collect();
                 parsed.ok()?
             }
-            VR::US if element.vr() == VR::UN => {
-                let bytes = element.to_bytes().ok()?;
-                let pairs = bytes.chunks_exact(2);
-                pairs
-                    .map(|b| f64::from(u16::from_le_bytes([b[0], b[1]])))
-                    .collect()
-            }
-            VR::FD if element.vr() == VR::UN => {
-                let bytes = element.to_bytes().ok()?;
-                let eights = bytes.chunks_exact(8).filter_map(|b| b.first_chunk::<8>());
-                eights.map(|b| f64::from_le_bytes(*b)).collect()
-            }
-            _ if element.vr() == VR::UN => return None,
-            _ => element.to_multi_float64().ok()?,
         };
         numbers.iter().all(|n| n.is_finite()).then_some(numbers)
     }
@@ -97,42 +129,130 @@ impl<'a> Elements<'a> {
         whole.then_some(number as u16)
     }
 
-    /// Items of a sequence; none when it is absent.
-    pub(super) fn items(&self, tag: Tag) -> impl Iterator<Item = Elements<'a>> + use<'a> {
-        let items = self.get(tag).and_then(InMemElement::items);
-        items.unwrap_or(&[]).iter().map(Elements)
+    /// Items of a sequence; none when it is absent or damaged.
+    pub(super) fn items(&self, tag: Tag) -> Vec<Elements<'a>> {
+        let spans = self
+            .get(tag)
+            .and_then(|sequence| walk::items(sequence, self.nesting).ok());
+        let spans = spans.unwrap_or_default().into_iter();
+        spans
+            .filter_map(|(encoding, bytes)| self.item(encoding, bytes).ok())
+            .collect()
     }
+
+    /// The first item of a sequence.
+    pub(super) fn first_item(&self, tag: Tag) -> Option<Elements<'a>> {
+        self.items(tag).into_iter().next()
+    }
+}
+
+/// Elements as they are met, up to a number.
+struct Gathered<'a> {
+    elements: Vec<walk::Element<'a>>,
+    most: usize,
+    too_many: bool,
+}
+
+impl<'a> Gathered<'a> {
+    fn new(most: usize) -> Self {
+        Self {
+            elements: Vec::new(),
+            most,
+            too_many: false,
+        }
+    }
+
+    fn take(&mut self, element: walk::Element<'a>) -> ControlFlow<()> {
+        if self.elements.len() >= self.most {
+            self.too_many = true;
+            return ControlFlow::Break(());
+        }
+        self.elements.push(element);
+        ControlFlow::Continue(())
+    }
+
+    fn done(self, nesting: usize) -> Result<Elements<'a>, FileFault> {
+        if self.too_many {
+            return Err(FileFault::Header(format!(
+                "more than {} elements",
+                self.most
+            )));
+        }
+        Ok(Elements {
+            elements: self.elements,
+            nesting,
+            most: self.most,
+        })
+    }
+}
+
+fn trimmed(text: &str) -> Option<String> {
+    let text = text.trim_matches(|c: char| c == '\0' || c.is_whitespace());
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// All numbers of `N` bytes each.
+fn all<const N: usize>(value: &[u8], big: bool, number: impl Fn([u8; N]) -> f64) -> Vec<f64> {
+    let bytes = value.chunks_exact(N).filter_map(|b| b.first_chunk::<N>());
+    bytes
+        .map(|bytes| {
+            let mut bytes = *bytes;
+            if big {
+                bytes.reverse();
+            }
+            number(bytes)
+        })
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dicom_core::{DataElement, PrimitiveValue};
-    use dicom_dictionary_std::tags;
+
+    fn un(elements: &[(Tag, &[u8])]) -> Vec<u8> {
+        let mut data = Vec::new();
+        for (tag, value) in elements {
+            data.extend(tag.0.to_le_bytes());
+            data.extend(tag.1.to_le_bytes());
+            data.extend(b"UN\0\0");
+            data.extend((value.len() as u32).to_le_bytes());
+            data.extend(*value);
+        }
+        data
+    }
+
+    fn read(data: &[u8]) -> Elements<'_> {
+        Elements::root(data, Encoding::ExplicitLittle, &Limits::default()).unwrap()
+    }
 
     #[test]
     fn a_slope_stored_as_un_is_one_and_not_forty_nine() {
-        let mut object = InMemDicomObject::new_empty();
-        let raw = |bytes: &[u8]| PrimitiveValue::U8(bytes.iter().copied().collect());
-        object.put(DataElement::new(tags::RESCALE_SLOPE, VR::UN, raw(b"1 ")));
-        object.put(DataElement::new(
-            tags::PIXEL_SPACING,
-            VR::UN,
-            raw(b"0.5\\0,25\0"),
-        ));
-        object.put(DataElement::new(tags::ROWS, VR::UN, raw(&[0, 2])));
-        let elements = Elements(&object);
-        assert_eq!(elements.number(tags::RESCALE_SLOPE), Some(1.0));
-        assert_eq!(elements.array(tags::PIXEL_SPACING), Some([0.5, 0.25]));
-        assert_eq!(elements.u16(tags::ROWS), Some(512));
+        let data = un(&[
+            (tag::RESCALE_SLOPE, b"1 "),
+            (tag::PIXEL_SPACING, b"0.5\\0,25\0"),
+            (tag::ROWS, &[0, 2]),
+        ]);
+        let elements = read(&data);
+        assert_eq!(elements.number(tag::RESCALE_SLOPE), Some(1.0));
+        assert_eq!(elements.array(tag::PIXEL_SPACING), Some([0.5, 0.25]));
+        assert_eq!(elements.u16(tag::ROWS), Some(512));
     }
 
     #[test]
     fn a_number_that_is_none_is_absent() {
-        let mut object = InMemDicomObject::new_empty();
-        object.put_str(tags::RESCALE_SLOPE, VR::DS, "1A");
-        object.put_str(tags::RESCALE_INTERCEPT, VR::DS, "NaN");
-        assert_eq!(Elements(&object).number(tags::RESCALE_SLOPE), None);
-        assert_eq!(Elements(&object).number(tags::RESCALE_INTERCEPT), None);
+        let data = un(&[
+            (tag::RESCALE_SLOPE, b"1A"),
+            (tag::RESCALE_INTERCEPT, b"NaN "),
+        ]);
+        assert_eq!(read(&data).number(tag::RESCALE_SLOPE), None);
+        assert_eq!(read(&data).number(tag::RESCALE_INTERCEPT), None);
+    }
+
+    #[test]
+    fn a_data_set_of_nothing_but_elements_costs_no_more_than_the_limit() {
+        let data = un(&vec![(tag::ROWS, &[][..]); 100_000]);
+        let limits = Limits::default();
+        let fault = Elements::root(&data, Encoding::ExplicitLittle, &limits).err();
+        assert!(matches!(fault, Some(FileFault::Header(_))), "{fault:?}");
     }
 }

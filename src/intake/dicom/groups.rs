@@ -27,7 +27,7 @@ pub(super) struct Slice {
 }
 
 /// The slice of a plain CT image.
-pub(super) fn slice(all: Elements<'_>) -> Result<Slice, FileFault> {
+pub(super) fn slice(all: &Elements<'_>) -> Result<Slice, FileFault> {
     assemble(
         0,
         |t| all.array(t),
@@ -38,20 +38,18 @@ pub(super) fn slice(all: Elements<'_>) -> Result<Slice, FileFault> {
 }
 
 /// The slices of an Enhanced CT, one a frame; what a frame does not say, the shared groups do.
-pub(super) fn slices(all: Elements<'_>) -> Result<Vec<Slice>, FileFault> {
+pub(super) fn slices(all: &Elements<'_>) -> Result<Vec<Slice>, FileFault> {
     let frames = all.number(tag::NUMBER_OF_FRAMES).unwrap_or(1.0);
-    let groups: Vec<_> = all
-        .items(tag::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE)
-        .collect();
+    let groups = all.items(tag::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
     if groups.len() as f64 != frames || groups.is_empty() {
         return Err(FileFault::Lacks("PerFrameFunctionalGroupsSequence"));
     }
-    let shared = all.items(tag::SHARED_FUNCTIONAL_GROUPS_SEQUENCE).next();
+    let shared = all.first_item(tag::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
     let place = |(frame, group): (usize, &Elements<'_>)| {
         // The macro's item: the frame's own, else the shared one.
         let within = |sequence: Tag| {
-            let own = group.items(sequence).next();
-            own.or_else(|| shared.and_then(|s| s.items(sequence).next()))
+            let own = group.first_item(sequence);
+            own.or_else(|| shared.as_ref()?.first_item(sequence))
         };
         assemble(
             frame,

@@ -3,13 +3,12 @@
 use super::elements::Elements;
 use super::groups::{self, Slice};
 use super::syntax::{self, Codec};
-use super::tags::{self, Encoding, Layout};
+use super::tags::{self, Layout};
+use super::walk::Encoding;
 use crate::intake::limits::Limits;
 use crate::intake::refusal::{FileFault, Tenths};
 use crate::intake::study::FileRef;
 use dicom_dictionary_std::tags as tag;
-use dicom_object::InMemDicomObject;
-use dicom_transfer_syntax_registry::entries;
 
 const CT_IMAGE: &str = "1.2.840.10008.5.1.4.1.1.2";
 const ENHANCED_CT: &str = "1.2.840.10008.5.1.4.1.1.2.1";
@@ -151,29 +150,23 @@ pub(super) fn read<'a>(
 }
 
 fn parse(layout: &Layout<'_>, file: FileRef, index: usize, limits: &Limits) -> Found {
-    let syntax = match layout.encoding {
-        Encoding::ImplicitLittle => entries::IMPLICIT_VR_LITTLE_ENDIAN.erased(),
-        Encoding::ExplicitLittle => entries::EXPLICIT_VR_LITTLE_ENDIAN.erased(),
-        Encoding::ExplicitBig => entries::EXPLICIT_VR_BIG_ENDIAN.erased(),
+    let all = match Elements::root(layout.header(), layout.encoding, limits) {
+        Ok(all) => all,
+        Err(fault) => return Found::Broken(fault, None),
     };
-    // The parser's text may quote values: it stays out.
-    let Ok(object) = InMemDicomObject::read_dataset_with_ts(layout.header(), &syntax) else {
-        return Found::Broken(FileFault::Header("an element is damaged".into()), None);
-    };
-    let all = Elements(&object);
-    if let Some(other) = not_a_ct_slice(all) {
+    if let Some(other) = not_a_ct_slice(&all) {
         return Found::Other(other);
     }
-    match image(all, layout, file, index) {
+    match image(&all, layout, file, index) {
         Ok(header) => {
-            let fault = undecodable(all, &header, layout, limits);
+            let fault = undecodable(&all, &header, layout, limits);
             Found::Image(Box::new(header), fault)
         }
         Err(fault) => Found::Broken(fault, all.text(tag::SERIES_INSTANCE_UID)),
     }
 }
 
-fn not_a_ct_slice(all: Elements<'_>) -> Option<Other> {
+fn not_a_ct_slice(all: &Elements<'_>) -> Option<Other> {
     let class = all.text(tag::SOP_CLASS_UID).unwrap_or_default();
     let modality = all.text(tag::MODALITY).unwrap_or_default();
     if class == MEDIA_DIRECTORY || (class.is_empty() && all.has(tag::DIRECTORY_RECORD_SEQUENCE)) {
@@ -203,7 +196,7 @@ fn not_a_ct_slice(all: Elements<'_>) -> Option<Other> {
 }
 
 fn image(
-    all: Elements<'_>,
+    all: &Elements<'_>,
     layout: &Layout<'_>,
     file: FileRef,
     index: usize,
@@ -216,7 +209,7 @@ fn image(
     }
     let class = uid(tag::SOP_CLASS_UID);
     let enhanced = class != CT_IMAGE;
-    let store = store(all, &layout.syntax)?;
+    let store = store(all, layout)?;
     let slices = if enhanced {
         groups::slices(all)?
     } else {
@@ -237,7 +230,8 @@ fn image(
         series: uid(tag::SERIES_INSTANCE_UID),
         study: uid(tag::STUDY_INSTANCE_UID),
         frame_of_reference: uid(tag::FRAME_OF_REFERENCE_UID),
-        patient: [tag::PATIENT_NAME, tag::PATIENT_ID, tag::PATIENT_BIRTH_DATE].map(uid),
+        patient: [tag::PATIENT_NAME, tag::PATIENT_ID, tag::PATIENT_BIRTH_DATE]
+            .map(|t| all.name(t).unwrap_or_default()),
         syntax: layout.syntax.clone(),
         enhanced,
         image_type: all.texts(tag::IMAGE_TYPE),
@@ -248,7 +242,7 @@ fn image(
     })
 }
 
-fn store(all: Elements<'_>, uid: &str) -> Result<Store, FileFault> {
+fn store(all: &Elements<'_>, layout: &Layout<'_>) -> Result<Store, FileFault> {
     let need = |t, name| all.u16(t).filter(|&n| n > 0).ok_or(FileFault::Lacks(name));
     let rows = need(tag::ROWS, "Rows")?.into();
     let columns = need(tag::COLUMNS, "Columns")?.into();
@@ -273,7 +267,14 @@ fn store(all: Elements<'_>, uid: &str) -> Result<Store, FileFault> {
         Some(_) => return Err(FileFault::Lacks("PixelRepresentation")),
     };
     // A syntax without a decoder is a fault of the image, told later; its place in the stack still counts.
-    let codec = Codec::of(uid).unwrap_or(Codec::Native);
+    let codec = match Codec::of(&layout.syntax).unwrap_or(Codec::Native) {
+        // Values are in the order that the elements are in, whatever the syntax says.
+        Codec::Native | Codec::NativeBig if layout.encoding == Encoding::ExplicitBig => {
+            Codec::NativeBig
+        }
+        Codec::NativeBig => Codec::Native,
+        codec => codec,
+    };
     let mut store = Store {
         rows,
         columns,
@@ -289,7 +290,7 @@ fn store(all: Elements<'_>, uid: &str) -> Result<Store, FileFault> {
 
 /// The padding's range in stored values. The element's VR (US or SS) is often the wrong one: its 16 bits are read
 /// as the pixels are.
-fn padding(all: Elements<'_>, store: &Store) -> Option<(i32, i32)> {
+fn padding(all: &Elements<'_>, store: &Store) -> Option<(i32, i32)> {
     let bits = |t| {
         let number = all.number(t)? as i64;
         (-32768..=65535).contains(&number).then_some(number as u16)
@@ -306,11 +307,11 @@ fn padding(all: Elements<'_>, store: &Store) -> Option<(i32, i32)> {
     Some((first.min(last), first.max(last)))
 }
 
-fn notes(all: Elements<'_>, store: &Store) -> Notes {
+fn notes(all: &Elements<'_>, store: &Store) -> Notes {
     // Whoever is scanned may stand where they do not belong: a text that repeats a word of theirs is left out.
     let whose: Vec<String> = [tag::PATIENT_NAME, tag::PATIENT_ID, tag::PATIENT_BIRTH_DATE]
         .into_iter()
-        .filter_map(|t| all.text(t))
+        .filter_map(|t| all.name(t))
         .flat_map(|text| words(&text))
         .collect();
     let is_theirs = |text: &String| words(text).iter().any(|word| whose.contains(word));
@@ -371,7 +372,7 @@ fn printable(text: &str) -> String {
 
 /// Why the pixels of a sound header can not be decoded, as far as that can be told without decoding.
 fn undecodable(
-    all: Elements<'_>,
+    all: &Elements<'_>,
     header: &Header,
     layout: &Layout<'_>,
     limits: &Limits,

@@ -2,15 +2,13 @@
 
 use super::elements::Elements;
 use super::header::{self, Found, Header, Other};
-use super::tags::{self, Encoding};
+use super::tags;
 use super::{person, series, stack};
 use crate::intake::files::{self, Kind};
 use crate::intake::limits::Limits;
 use crate::intake::refusal::{FileFault, Refusal};
 use crate::intake::study::FileRef;
 use dicom_dictionary_std::tags as tag;
-use dicom_object::InMemDicomObject;
-use dicom_transfer_syntax_registry::entries;
 
 /// Bytes before a file's mark, nearly always zero.
 const PREAMBLE: usize = 128;
@@ -40,7 +38,10 @@ pub(crate) fn sight(bytes: &[u8], index: usize, limits: &Limits) -> Option<Seen>
         });
     }
     let (found, layout) = header::read(bytes, FileRef(1), index, limits);
-    let mut seen = layout.as_ref().and_then(named).unwrap_or_default();
+    let mut seen = layout
+        .as_ref()
+        .and_then(|l| named(l, limits))
+        .unwrap_or_default();
     // A copy can break off between two elements: what ought to say its series and does not is no whole file either.
     seen.cut = match &found {
         Found::Image(_, fault) => fault.as_ref().is_some_and(ends_early),
@@ -65,16 +66,12 @@ fn ends_early(fault: &FileFault) -> bool {
     )
 }
 
-fn named(layout: &tags::Layout<'_>) -> Option<Seen> {
-    let syntax = match layout.encoding {
-        Encoding::ImplicitLittle => entries::IMPLICIT_VR_LITTLE_ENDIAN.erased(),
-        Encoding::ExplicitLittle => entries::EXPLICIT_VR_LITTLE_ENDIAN.erased(),
-        Encoding::ExplicitBig => entries::EXPLICIT_VR_BIG_ENDIAN.erased(),
-    };
-    let object = InMemDicomObject::read_dataset_with_ts(layout.header(), &syntax).ok()?;
-    let text = |t| Elements(&object).text(t).unwrap_or_default();
+fn named(layout: &tags::Layout<'_>, limits: &Limits) -> Option<Seen> {
+    let all = Elements::root(layout.header(), layout.encoding, limits).ok()?;
+    let text = |t| all.text(t).unwrap_or_default();
+    let name = |t| all.name(t).unwrap_or_default();
     Some(Seen {
-        person: person(&text(tag::PATIENT_NAME), &text(tag::PATIENT_ID)).clone(),
+        person: person(&name(tag::PATIENT_NAME), &name(tag::PATIENT_ID)).clone(),
         study: text(tag::STUDY_INSTANCE_UID),
         series: text(tag::SERIES_INSTANCE_UID),
         ..Seen::default()

@@ -8,9 +8,10 @@
 //! Cost:  each file is read twice, once for its header and hash, once for its pixels; at any time as many files
 //!        are in memory as there are threads, beside the volume.
 //!
-//! `tags` walks the raw stream before any parser → `header` and `groups` read what decides → `series` groups and
+//! `tags` takes the file apart, `walk` and `elements` read its data set → `header` and `groups` read what decides → `series` groups and
 //! chooses → `stack` checks the geometry → `pixels` (with `rle`, `codestream`) decodes → `facts` tells.
 
+mod character_set;
 mod codestream;
 mod elements;
 mod facts;
@@ -24,6 +25,7 @@ mod series;
 mod stack;
 mod syntax;
 mod tags;
+mod walk;
 
 pub(crate) use look::{Seen, sight, slices_missing};
 

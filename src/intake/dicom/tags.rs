@@ -1,24 +1,20 @@
-//! The tag stream of a DICOM file, walked flat before any parser sees it.
+//! A DICOM file taken apart: transfer syntax, data set, pixel data.
 //!
 //! In:    all bytes of one file.
 //! Out:   its transfer syntax, the data set's bytes (inflated where deflated), and where the pixel data lie.
-//! Holds: no recursion, no allocation but the inflated data set; every length is held against what is there.
+//! Holds: no allocation but the inflated data set; every length is held against what is there.
 //! Why:   `dicom-object` recurses once per nested sequence: a 72 KB file overflows a 2 MB stack and aborts the
-//!        process, which no `catch_unwind` stops. Deflated, 1.9 MB unpack to 2 GB in it.
+//!        process, which no `catch_unwind` stops. Deflated, 1.9 MB unpack to 2 GB in it; 674 bytes with a UN of
+//!        undefined length take 3.7 GB. So it reads no untrusted file here.
 
+use super::walk::{self, Encoding, Head, ITEM, PIXEL_DATA, SEQUENCE_END};
 use crate::intake::limits::Limits;
 use crate::intake::refusal::FileFault;
+use dicom_core::Tag;
 use flate2::read::DeflateDecoder;
 use std::borrow::Cow;
 use std::io::Read;
-
-/// How the elements of a data set are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Encoding {
-    ImplicitLittle,
-    ExplicitLittle,
-    ExplicitBig,
-}
+use std::ops::ControlFlow;
 
 pub(super) const IMPLICIT_LITTLE: &str = "1.2.840.10008.1.2";
 pub(super) const EXPLICIT_LITTLE: &str = "1.2.840.10008.1.2.1";
@@ -36,11 +32,11 @@ impl Encoding {
     }
 }
 
-/// A file taken apart, its data set not yet parsed.
+/// A file taken apart.
 pub(super) struct Layout<'a> {
     /// Transfer syntax UID.
     pub(super) syntax: String,
-    /// How the data set's elements are written.
+    /// How the data set's elements are written, whatever the syntax says.
     pub(super) encoding: Encoding,
     /// The data set: everything after the meta group.
     pub(super) data: Cow<'a, [u8]>,
@@ -71,12 +67,7 @@ pub(super) struct Pixels {
     pub(super) declared: Option<u64>,
 }
 
-const PIXEL_DATA: u32 = 0x7fe0_0010;
-const ITEM: u32 = 0xfffe_e000;
-const ITEM_END: u32 = 0xfffe_e00d;
-const SEQUENCE_END: u32 = 0xfffe_e0dd;
-const UNDEFINED: u32 = u32::MAX;
-const TRANSFER_SYNTAX: u32 = 0x0002_0010;
+const TRANSFER_SYNTAX: Tag = Tag(0x0002, 0x0010);
 
 /// Takes a file apart.
 ///
@@ -90,8 +81,8 @@ pub(super) fn layout<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Layout<'a>,
     } else {
         Cow::Borrowed(rest)
     };
-    let encoding = Encoding::of(&syntax);
-    let pixels = walk(&data, encoding, limits.nesting)?;
+    let encoding = walk::written(&data, Encoding::of(&syntax));
+    let pixels = pixels(&data, encoding, limits.nesting)?;
     Ok(Layout {
         syntax,
         encoding,
@@ -133,10 +124,10 @@ fn meta(bytes: &[u8]) -> Result<(usize, String), FileFault> {
     }
     let mut syntax = None;
     while group(at) == 2 {
-        let element = Element::read(bytes, at, Encoding::ExplicitLittle)?;
-        let end = element.end(bytes.len())?;
-        if element.tag == TRANSFER_SYNTAX {
-            let text = String::from_utf8_lossy(&bytes[element.value..end]);
+        let head = Head::read(bytes, at, Encoding::ExplicitLittle)?;
+        let end = head.end(bytes.len())?;
+        if head.tag == TRANSFER_SYNTAX {
+            let text = String::from_utf8_lossy(&bytes[head.value..end]);
             let uid = text.trim_matches(|c: char| c == '\0' || c.is_whitespace());
             // A UID is digits and dots; anything else would reach a text that people are shown.
             if uid.is_empty()
@@ -169,159 +160,20 @@ fn inflate(packed: &[u8], limits: &Limits) -> Result<Vec<u8>, FileFault> {
     Ok(data)
 }
 
-/// One element's header.
-#[derive(Clone, Copy)]
-struct Element {
-    tag: u32,
-    vr: Option<[u8; 2]>,
-    length: u32,
-    value: usize,
-}
-
-impl Element {
-    fn read(data: &[u8], at: usize, encoding: Encoding) -> Result<Self, FileFault> {
-        let short = || FileFault::HeaderEnds(format!("at byte {at}"));
-        let take = |from: usize| data.get(from..from + 4).and_then(|b| b.first_chunk::<4>());
-        let little = encoding != Encoding::ExplicitBig;
-        let u16_of = |a: u8, b: u8| {
-            if little {
-                u16::from_le_bytes([a, b])
-            } else {
-                u16::from_be_bytes([a, b])
-            }
-        };
-        let u32_of = |b: [u8; 4]| {
-            if little {
-                u32::from_le_bytes(b)
-            } else {
-                u32::from_be_bytes(b)
-            }
-        };
-        let &[g0, g1, e0, e1] = take(at).ok_or_else(short)?;
-        let tag = u32::from(u16_of(g0, g1)) << 16 | u32::from(u16_of(e0, e1));
-        let second = take(at + 4).ok_or_else(short)?;
-        if encoding == Encoding::ImplicitLittle || tag >> 16 == 0xfffe {
-            return Ok(Self {
-                tag,
-                vr: None,
-                length: u32_of(*second),
-                value: at + 8,
+/// Where PixelData is at the root of a data set.
+fn pixels(data: &[u8], encoding: Encoding, nesting: usize) -> Result<Option<Pixels>, FileFault> {
+    let mut found = None;
+    walk::root(data, encoding, nesting, |head, _, at| {
+        if head.tag == PIXEL_DATA {
+            found = Some(Pixels {
+                element: at,
+                value: head.value,
+                declared: head.length.map(|length| length as u64),
             });
         }
-        let vr = [second[0], second[1]];
-        if LONG_VRS.contains(&&vr) {
-            let length = u32_of(*take(at + 8).ok_or_else(short)?);
-            return Ok(Self {
-                tag,
-                vr: Some(vr),
-                length,
-                value: at + 12,
-            });
-        }
-        let length = u32::from(u16_of(second[2], second[3]));
-        Ok(Self {
-            tag,
-            vr: Some(vr),
-            length,
-            value: at + 8,
-        })
-    }
-
-    /// Where the value ends; a fault when that is beyond the data.
-    fn end(&self, available: usize) -> Result<usize, FileFault> {
-        let end = self.value.checked_add(self.length as usize);
-        end.filter(|&end| self.length != UNDEFINED && end <= available)
-            .ok_or_else(|| FileFault::HeaderEnds(self.name()))
-    }
-
-    fn name(&self) -> String {
-        format!("{:04X},{:04X}", self.tag >> 16, self.tag & 0xffff)
-    }
-}
-
-/// VRs with a 32-bit length in explicit encodings (PS3.5 7.1.2).
-const LONG_VRS: [&[u8; 2]; 13] = [
-    b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV",
-];
-
-/// A sequence or an item that is open.
-struct Open {
-    /// Its end, where the length is defined.
-    end: Option<usize>,
-    /// How its elements are written: a UN of undefined length holds implicit little endian (PS3.5 6.2.2).
-    encoding: Encoding,
-}
-
-/// Walks the data set to PixelData at the root. Counts how deep sequences nest.
-fn walk(data: &[u8], encoding: Encoding, nesting: usize) -> Result<Option<Pixels>, FileFault> {
-    let mut open: Vec<Open> = Vec::new();
-    let mut at = 0;
-    loop {
-        while open
-            .last()
-            .is_some_and(|o| o.end.is_some_and(|end| at >= end))
-        {
-            open.pop();
-        }
-        // Fewer than eight bytes at the root are padding: some writers round files up.
-        if open.is_empty() && data.len().saturating_sub(at) < 8 {
-            return Ok(None);
-        }
-        let now = open.last().map_or(encoding, |o| o.encoding);
-        let element = Element::read(data, at, now)?;
-        match element.tag {
-            PIXEL_DATA if open.is_empty() => {
-                return Ok(Some(Pixels {
-                    element: at,
-                    value: element.value,
-                    declared: (element.length != UNDEFINED).then_some(u64::from(element.length)),
-                }));
-            }
-            ITEM_END | SEQUENCE_END => {
-                open.pop();
-                at = element.value;
-            }
-            _ if element.opens() => {
-                let inner = if element.vr == Some(*b"UN") {
-                    Encoding::ImplicitLittle
-                } else {
-                    now
-                };
-                let end = match element.length {
-                    UNDEFINED => None,
-                    _ => Some(element.end(data.len())?),
-                };
-                open.push(Open {
-                    end,
-                    encoding: inner,
-                });
-                at = element.value;
-            }
-            _ => at = element.end(data.len())?,
-        }
-        // A sequence and its item are two entries.
-        if open.len() > 2 * nesting {
-            return Err(FileFault::TooDeep(nesting));
-        }
-    }
-}
-
-impl Element {
-    /// Whether elements follow inside: an item, a sequence, or anything of undefined length (encapsulated pixels
-    /// in an icon are items too). In implicit encodings a sequence of defined length is known by the dictionary
-    /// alone, and the parser goes by the same one.
-    fn opens(&self) -> bool {
-        use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
-        let in_dictionary = || {
-            let tag = dicom_core::Tag((self.tag >> 16) as u16, self.tag as u16);
-            let entry = dicom_dictionary_std::StandardDataDictionary.by_tag(tag);
-            entry.is_some_and(|e| e.vr().relaxed() == dicom_core::VR::SQ)
-        };
-        self.length == UNDEFINED
-            || self.tag == ITEM
-            || self.vr == Some(*b"SQ")
-            || (self.vr.is_none() && self.tag >> 16 != 0xfffe && in_dictionary())
-    }
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
 }
 
 /// Fragments of encapsulated pixel data: the offset table and the rest, up to the sequence's end.
@@ -332,21 +184,19 @@ pub(super) fn fragments(bytes: &[u8]) -> Result<(Vec<u32>, Vec<&[u8]>), FileFaul
     let mut items = Vec::new();
     let mut at = 0;
     loop {
-        let element = Element::read(bytes, at, Encoding::ExplicitLittle).map_err(|_| {
+        let head = Head::read(bytes, at, Encoding::ExplicitLittle).map_err(|_| {
             FileFault::ShortPixels {
                 have: bytes.len() as u64,
                 need: bytes.len() as u64 + 8,
             }
         })?;
-        match element.tag {
+        match head.tag {
             ITEM => {
-                let end = element.value.saturating_add(element.length as usize);
-                let value = bytes
-                    .get(element.value..end)
-                    .ok_or(FileFault::ShortPixels {
-                        have: bytes.len() as u64,
-                        need: end as u64,
-                    })?;
+                let end = head.value.saturating_add(head.length.unwrap_or(usize::MAX));
+                let value = bytes.get(head.value..end).ok_or(FileFault::ShortPixels {
+                    have: bytes.len() as u64,
+                    need: end as u64,
+                })?;
                 items.push(value);
                 at = end;
             }
@@ -354,7 +204,7 @@ pub(super) fn fragments(bytes: &[u8]) -> Result<(Vec<u32>, Vec<&[u8]>), FileFaul
             _ => {
                 return Err(FileFault::Stream {
                     codec: "encapsulated",
-                    why: format!("element {} between fragments", element.name()),
+                    why: format!("element {} between fragments", walk::name(head.tag)),
                 });
             }
         }
