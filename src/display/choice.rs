@@ -1,7 +1,8 @@
 //! Choice: what matters most at this instant, and what is told beside it.
 //!
-//! Order: a printer that needs somebody now, a print, what is wrong with the station, how the last case ended, start,
-//! release, work, rest. A running print is never hidden behind anything but its own printer.
+//! Order: by what a person has to do now. A printer that needs somebody, a print, what keeps the station from its work,
+//! what should be mended, how the last case ended, start, release, work, what is merely worth knowing, rest. A running
+//! print is never hidden behind anything but its own printer; a release that waits is told beside what goes before it.
 
 use crate::status::{Finding, JobState, JobView, NotReady, PrinterState, Severity, Snapshot};
 
@@ -48,6 +49,8 @@ pub fn screen_of(snapshot: &Snapshot) -> Screen {
         Screen::AwaitingRelease
     } else if at_work(snapshot).is_some() {
         Screen::InWork
+    } else if remark(snapshot).is_some() {
+        Screen::Attention
     } else {
         Screen::Idle
     }
@@ -96,18 +99,6 @@ pub(super) fn trouble(snapshot: &Snapshot) -> Option<Trouble> {
             fault: true,
         });
     }
-    if let Some(finding) = station.attention.iter().max_by_key(|f| f.severity) {
-        let fault = finding.severity == Severity::Refuse;
-        // Of several that weigh the same the first.
-        let first = station
-            .attention
-            .iter()
-            .find(|f| f.severity == finding.severity);
-        return Some(told("Look here", first.unwrap_or(finding), fault));
-    }
-    if let Some(barred) = &printer.barred {
-        return Some(told("Printer link", barred, false));
-    }
     if printer.state == PrinterState::Halted {
         return Some(Trouble {
             title: "Halted".into(),
@@ -116,7 +107,33 @@ pub(super) fn trouble(snapshot: &Snapshot) -> Option<Trouble> {
             fault: true,
         });
     }
+    if let Some(finding) = first(snapshot, Severity::Refuse) {
+        return Some(told("Look here", finding, true));
+    }
+    if let Some(barred) = &printer.barred {
+        return Some(told("Printer link", barred, false));
+    }
+    if let Some(finding) = first(snapshot, Severity::Warn) {
+        return Some(told("Look here", finding, false));
+    }
     ended_badly(snapshot)
+}
+
+/// Of several findings of the station that weigh the same the first.
+fn first(snapshot: &Snapshot, severity: Severity) -> Option<&Finding> {
+    let mut attention = snapshot.station.attention.iter();
+    attention.find(|f| f.severity == severity)
+}
+
+/// What is worth knowing while nobody is needed.
+pub(super) fn remark(snapshot: &Snapshot) -> Option<Trouble> {
+    let finding = first(snapshot, Severity::Info)?;
+    Some(Trouble {
+        title: "Note".into(),
+        what: finding.text.clone(),
+        next: String::new(),
+        fault: false,
+    })
 }
 
 /// The last thing that happened ended badly: shown until something else happens.
@@ -173,22 +190,28 @@ pub(super) fn print(snapshot: &Snapshot) -> Option<Print<'_>> {
     })
 }
 
-/// What is told in one line beside a print: what else needs somebody, and where to read it.
+/// Findings by the beginning of their names, and how they are told in a band of the smallest screen, beside the word
+/// `virtual`.
+const NOTICES: [(&str, &str); 5] = [
+    ("drop_waits", "A copy has not ended"),
+    ("drop_", "Look into the drop folder"),
+    ("disk_", "The disk is nearly full"),
+    ("no_store", "No record is kept"),
+    ("link_differs", "Another printer link"),
+];
+/// Any other.
+const NEEDED: &str = "Somebody is needed";
+
+/// What is told in one line beside a print or a design: what else needs somebody, and where to read it.
 pub(super) fn notice(snapshot: &Snapshot) -> Option<&'static str> {
     let station = snapshot.station.attention.iter();
     let finding = station
         .max_by_key(|f| f.severity)
         .or(snapshot.printer.barred.as_ref())?;
-    let kinds = [
-        ("drop_", "Look into the drop folder"),
-        ("disk_", "The disk is nearly full"),
-        ("no_store", "The record can not be written"),
-        ("link_differs", "The printer link is not as configured"),
-    ];
-    let kind = kinds
+    let kind = NOTICES
         .into_iter()
         .find(|(name, _)| finding.name.starts_with(name));
-    Some(kind.map_or("The station needs somebody", |(_, words)| words))
+    Some(kind.map_or(NEEDED, |(_, words)| words))
 }
 
 /// What keeps somebody from walking up and printing, as title and what to do; `None`: ready.
@@ -236,4 +259,20 @@ pub(super) fn at_work(snapshot: &Snapshot) -> Option<&JobView> {
 
 pub(super) fn newest(snapshot: &Snapshot, state: JobState) -> Option<&JobView> {
     snapshot.jobs.iter().find(|j| j.state == state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::text::{Face, width};
+    use super::*;
+
+    #[test]
+    fn a_notice_fits_beside_the_corner_of_the_smallest_screen() {
+        let room = 320 - 2 * 12 - width("virtual", Face::P16);
+        let all = NOTICES.into_iter().map(|(_, words)| words);
+        for words in all.chain([NEEDED]) {
+            let w = width(words, Face::P16);
+            assert!(w < room, "{words}: {w} of {room}");
+        }
+    }
 }

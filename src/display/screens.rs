@@ -73,7 +73,10 @@ fn in_work(page: &mut Page<'_>, snapshot: &Snapshot) {
         return;
     };
     page.fill(colors::BUSY, Rgb565::WHITE);
-    page.foot("needs nobody");
+    match choice::notice(snapshot) {
+        Some(words) => page.notice(words),
+        None => page.foot("needs nobody"),
+    }
     page.title(match job.state {
         JobState::Received => "Waiting",
         JobState::Reading => "Reading",
@@ -127,7 +130,7 @@ fn printing(page: &mut Page<'_>, snapshot: &Snapshot) {
 }
 
 fn attention(page: &mut Page<'_>, snapshot: &Snapshot, lit: bool) {
-    let Some(trouble) = choice::trouble(snapshot) else {
+    let Some(trouble) = choice::trouble(snapshot).or_else(|| choice::remark(snapshot)) else {
         return;
     };
     if trouble.fault {
@@ -138,7 +141,11 @@ fn attention(page: &mut Page<'_>, snapshot: &Snapshot, lit: bool) {
         page.fill(colors::NEEDS, Rgb565::BLACK);
         page.frame(Rgb565::BLACK);
     }
-    page.foot(&address(snapshot));
+    // What else waits takes no room from what has to be read.
+    match newest(snapshot, JobState::AwaitingRelease) {
+        Some(waits) => page.foot(&format!("{} waits for release", waits.code)),
+        None => page.foot(&address(snapshot)),
+    }
     let print = choice::print(snapshot);
     let lines = i32::from(print.is_some());
     page.title_above(&trouble.title, lines, &trouble.what, &trouble.next);

@@ -1,6 +1,6 @@
 //! May somebody walk up and print? One answer for page, LCD and API, so that no headline says Ready when it is not.
 
-use super::{JobState, PrinterState, Snapshot};
+use super::{JobState, PrinterState, Severity, Snapshot};
 
 /// Why the station is not ready for a print. The first that holds is told.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +23,7 @@ pub enum NotReady {
     PartOnBed(String),
     /// Nozzle or bed are this hot, degrees Celsius.
     Hot(f64),
-    /// The station itself needs somebody: the first of its findings, by name.
+    /// The station itself needs somebody: the first of its findings that is more than a note, by name.
     Station(String),
     /// Nobody may release yet.
     NobodyMayRelease,
@@ -57,7 +57,9 @@ impl Snapshot {
         if let Some(hot_c) = printer.hot_c() {
             return Some(NotReady::Hot(hot_c));
         }
-        if let Some(finding) = self.station.attention.first() {
+        // What is merely worth knowing keeps nobody from a print.
+        let mut grave = self.station.attention.iter();
+        if let Some(finding) = grave.find(|f| f.severity > Severity::Info) {
             return Some(NotReady::Station(finding.name.clone()));
         }
         (self.station.releasers == 0).then_some(NotReady::NobodyMayRelease)
@@ -120,6 +122,7 @@ mod tests {
         (s.printer.hotend, s.printer.bed) = (heater(49.0), heater(50.5));
         assert_eq!(s.not_ready(), Some(NotReady::Hot(50.5)));
         s.printer.bed = heater(50.0);
+        s.station.attention.push(Finding::info("drop_waits", "w"));
         assert_eq!(s.not_ready(), None);
     }
 }

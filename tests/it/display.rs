@@ -155,6 +155,10 @@ fn states() -> Vec<(&'static str, Screen, Snapshot)> {
             "Something lies in the drop folder that can not be taken: a name that is no text, a link or another special file, or a folder without any file. Look into the drop folder and copy the scan itself there, under another name; then remove what is left.",
         )
     };
+    let waits = || {
+        let text = "A scan in the drop folder ends too early: its copy may still be running. Copy it again if it has stopped.";
+        Finding::info("drop_waits", text)
+    };
     let mut all: Vec<(&str, Screen, Snapshot)> = Vec::new();
     let mut add = |name, screen, change: &dyn Fn(&mut Snapshot)| {
         let mut s = if screen == Screen::Attention {
@@ -212,6 +216,16 @@ fn states() -> Vec<(&'static str, Screen, Snapshot)> {
             "waits_for_person",
             "The printer waits for a person: look at its own display (filament, message).",
         ));
+    });
+    add("attention-release", Screen::Attention, &|s| {
+        s.station.attention.push(stuck());
+        s.jobs.push(job("K7-2043", JobState::AwaitingRelease));
+    });
+    add("attention-note", Screen::Attention, &|s| {
+        s.station.attention.push(waits())
+    });
+    add("in-work-notice", Screen::InWork, &|s| {
+        s.station.attention.push(waits())
     });
     all
 }
@@ -344,6 +358,51 @@ fn what_matters_more_is_shown_first() {
         .attention
         .push(Finding::warn("disk_full", "The disk is full."));
     assert_eq!(screen_of(&s), Screen::Attention);
+}
+
+/// A note is no task: it hides nothing that somebody has to do, and the gravest goes first.
+#[test]
+fn what_somebody_has_to_do_goes_before_what_is_worth_knowing() {
+    let frame = |s: &Snapshot| {
+        let mut canvas = Canvas::new(800, 480);
+        draw(&mut canvas, s, None, true);
+        decode(&png_of(&canvas).unwrap()).2
+    };
+    // The screen, whose words must be those of what is added last.
+    let mut s = base();
+    s.station
+        .attention
+        .push(Finding::info("drop_waits", "A copy may still be running."));
+    assert_eq!(screen_of(&s), Screen::Attention);
+    s.jobs.push(job("A1-0004", JobState::Designing));
+    assert_eq!(screen_of(&s), Screen::InWork);
+    s.jobs.push(job("A1-0003", JobState::AwaitingRelease));
+    assert_eq!(screen_of(&s), Screen::AwaitingRelease);
+    s.jobs.clear();
+    let adds: [&dyn Fn(&mut Snapshot); 4] = [
+        &|s| {
+            s.station
+                .attention
+                .push(Finding::warn("disk_full", "The disk is nearly full."))
+        },
+        &|s| s.printer.barred = Some(Finding::warn("link_differs", "Another printer link.")),
+        &|s| {
+            s.station
+                .attention
+                .push(Finding::refuse("no_store", "No record is kept."))
+        },
+        &|s| s.printer.state = PrinterState::Halted,
+    ];
+    for add in adds {
+        let mut alone = base();
+        add(&mut alone);
+        add(&mut s);
+        assert!(frame(&s) == frame(&alone), "{:?}", s.station.attention);
+    }
+    // What waits for release is told beside it.
+    let before = frame(&s);
+    s.jobs.push(job("A1-0003", JobState::AwaitingRelease));
+    assert!(frame(&s) != before);
 }
 
 #[test]
