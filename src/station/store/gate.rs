@@ -4,7 +4,7 @@
 //! Holds: one PIN is hashed at a time (19 MiB each), and never on the engine's thread.
 
 use super::acts::{insert, outcome};
-use super::guesses::Guesses;
+use super::guesses::{Guesses, Kept};
 use super::operators::{self, canonical};
 use super::{Job, Store, StoreError, history};
 use crate::status::{ActId, Finding, Refused, Reply, Role};
@@ -66,8 +66,8 @@ impl Gate {
         let person = person.or_else(|| people.iter().find(|p| canonical(&p.name) == folded));
         // Kept in the store for those who exist alone, so that guessing names fills no table.
         let before = match person {
-            Some(_) => self.wrong_before(&folded)?,
-            None => self.guesses.count(&folded),
+            Some(_) => self.kept(&folded)?,
+            None => None,
         };
         let wait = self.guesses.wait(&folded, from, before, monotonic);
         if !wait.is_zero() {
@@ -78,9 +78,8 @@ impl Gate {
             && let Some(person) = person
         {
             self.guesses.right(&folded, from, monotonic);
-            if before > 0 {
-                self.db()
-                    .execute("DELETE FROM guess WHERE name = ?1", [&folded])?;
+            if before.is_some() {
+                self.keep(&folded, monotonic)?;
             }
             return Ok(Ok(Known {
                 name: person.name.clone(),
@@ -88,24 +87,38 @@ impl Gate {
                 hash: person.hash.clone(),
             }));
         }
-        let wrong = self.guesses.wrong(&folded, from, monotonic);
+        self.guesses.wrong(&folded, from, monotonic);
+        let mut kept = None;
         if person.is_some() {
-            self.db().execute(
-                "INSERT INTO guess (name, wrong) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET wrong = ?2",
-                params![folded, wrong],
-            )?;
+            self.keep(&folded, monotonic)?;
+            kept = self.guesses.to_keep(&folded, monotonic);
         }
-        let wait = self.guesses.wait(&folded, from, wrong, monotonic);
+        let wait = self.guesses.wait(&folded, from, kept, monotonic);
         Ok(Err(must_wait("wrong_pin", "Name or PIN is wrong.", wait)))
     }
 
-    fn wrong_before(&self, folded: &str) -> Result<u32, StoreError> {
-        let sql = "SELECT wrong FROM guess WHERE name = ?1";
-        let found = self
-            .db()
-            .query_row(sql, [folded], |r| r.get(0))
-            .optional()?;
-        Ok(found.unwrap_or(0))
+    /// What the store says of a name's wrong PINs.
+    fn kept(&self, folded: &str) -> Result<Option<Kept>, StoreError> {
+        let sql = "SELECT wrong, heard FROM guess WHERE name = ?1";
+        let row = |r: &rusqlite::Row<'_>| {
+            let (wrong, heard) = (r.get(0)?, r.get(1)?);
+            Ok(Kept { wrong, heard })
+        };
+        Ok(self.db().query_row(sql, [folded], row).optional()?)
+    }
+
+    /// Writes down what is known of a name's wrong PINs, for the next run of the station.
+    fn keep(&mut self, folded: &str, now: Instant) -> Result<(), StoreError> {
+        let Some(Kept { wrong, heard }) = self.guesses.to_keep(folded, now) else {
+            return operators::forget_guesses(self.db(), folded);
+        };
+        self.db().execute(
+            "INSERT INTO guess (name, wrong, heard) VALUES (?1, ?2, ?3)
+             ON CONFLICT (name) DO UPDATE SET wrong = ?2, heard = ?3",
+            params![folded, wrong, heard],
+        )?;
+        self.guesses.is_kept(folded);
+        Ok(())
     }
 
     /// Forgets wrong PINs: of one name, or of everybody where `name` is empty.

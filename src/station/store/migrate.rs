@@ -6,9 +6,13 @@ use rusqlite::Connection;
 use std::path::Path;
 
 /// Version of the schema that this program writes.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 /// What leads from version `n` to `n + 1`, from version 0, the empty file.
-const STEPS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema2.sql")];
+const STEPS: [&str; 3] = [
+    include_str!("schema.sql"),
+    include_str!("schema2.sql"),
+    include_str!("schema3.sql"),
+];
 
 /// Brings the store to [`VERSION`], each step in a transaction of its own with its number.
 ///

@@ -76,6 +76,28 @@ fn a_restart_and_a_wrong_clock_neither_lock_nor_unlock() {
 }
 
 #[test]
+fn the_hours_guesses_outlive_right_pins_and_restarts() {
+    let (dir, _store, mut gate) = gate();
+    let (mut at, mut heard) = (Instant::now(), 0);
+    for n in 0..40 {
+        if says(&mut gate, "M. Curie", "000000", at) == "wrong_pin" {
+            heard += 1;
+        }
+        at += Duration::from_secs(61);
+        let signed_in = says(&mut gate, "M. Curie", "481516", at);
+        let want = if heard < 15 { "M. Curie" } else { "locked" };
+        assert_eq!(signed_in, want, "{n}");
+        if n % 6 == 5 {
+            drop(gate);
+            gate = Gate::open(dir.path()).unwrap();
+        }
+    }
+    assert_eq!(heard, 15);
+    at += Duration::from_secs(3600);
+    assert_eq!(says(&mut gate, "M. Curie", "481516", at), "M. Curie");
+}
+
+#[test]
 fn a_new_pin_and_a_clearing_end_the_delay() {
     let (_dir, mut store, mut gate) = gate();
     let at = Instant::now();
