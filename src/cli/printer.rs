@@ -23,7 +23,7 @@ pub(super) struct Args {
     /// "virtual", a serial device, or pty:PATH.
     #[arg(long, value_name = "PORT")]
     port: Option<String>,
-    /// Bits per second; without it and a configuration the profile's.
+    /// Bits per second; without it the configuration's, and where that names none the profile's.
     #[arg(long, value_name = "N")]
     baud: Option<u32>,
     /// Printer profile.
@@ -50,15 +50,14 @@ pub(super) struct Args {
 const IDLE_S: &str = "60";
 
 pub(super) fn run(args: Args) -> Outcome {
-    let (config, file) = StationConfig::find(args.config.as_deref()).map_err(Failure::usage)?;
+    let (config, _) = StationConfig::find(args.config.as_deref()).map_err(Failure::usage)?;
     let data = match &args.data {
         Some(data) => home(data).map_err(Failure::usage)?,
         None => config.data,
     };
     let profile = args.profile.as_ref().unwrap_or(&config.printer.profile);
     let printer = Printer::load(profile).map_err(Failure::usage)?;
-    let of_file = file.map(|_| config.printer.baud);
-    let baud = args.baud.or(of_file).unwrap_or(printer.link.baud);
+    let baud = args.baud.unwrap_or(config.printer.baud_of(&printer));
     let named = args.port.as_ref().unwrap_or(&config.printer.port);
     let started = Started::new(named, baud, &printer, keeper(&args));
     let port = if named == "virtual" {

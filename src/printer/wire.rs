@@ -67,7 +67,8 @@ pub enum Command {
     },
     /// After a halt, by a person who looked: reset the board and connect anew. Nothing is resumed.
     Recover,
-    /// End this process, as SIGTERM does; refused while there is a job. Whoever keeps the link starts it anew.
+    /// End this process, as SIGTERM does; refused while there is a job, and after a stop or a halt until somebody has
+    /// recovered the printer. Whoever keeps the link starts it anew.
     End,
 }
 
@@ -138,6 +139,24 @@ pub struct Status {
     pub prompt: Option<Prompt>,
     /// How the wire does.
     pub line: LineFigures,
+}
+
+impl Status {
+    /// It halted or was stopped: somebody who looked at it brings it back, and nothing else does. A new link would open
+    /// the port anew and know of no stop.
+    pub fn needs_a_person(&self) -> bool {
+        let of_stop = ["stop_sent", "emergency_stop", "stop_unanswered"];
+        let stopped = (self.fault.as_ref()).is_some_and(|f| of_stop.contains(&f.name.as_str()));
+        match self.state {
+            PrinterState::Halted => true,
+            // Nobody knows whether it heard the stop.
+            PrinterState::Disconnected => stopped,
+            PrinterState::LinkDown
+            | PrinterState::Idle
+            | PrinterState::Printing
+            | PrinterState::Paused => false,
+        }
+    }
 }
 
 /// A question of the printer's own panel.

@@ -80,7 +80,7 @@ pub struct Web {
 pub struct Printer {
     /// `virtual`, `/dev/serial/by-id/…` or `pty:PATH`.
     pub port: String,
-    /// Bits per second.
+    /// Bits per second; 0: those of the profile.
     pub baud: u32,
     /// Name of the machine's profile.
     pub profile: String,
@@ -133,6 +133,16 @@ pub struct Display {
     pub size: String,
 }
 
+impl Printer {
+    /// Bits per second: as the configuration names them, else as the profile does.
+    pub fn baud_of(&self, profile: &crate::gcode::Printer) -> u32 {
+        match self.baud {
+            0 => profile.link.baud,
+            named => named,
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -173,7 +183,7 @@ impl Default for Printer {
     fn default() -> Self {
         Self {
             port: "virtual".into(),
-            baud: 115_200,
+            baud: 0,
             profile: "virtual".into(),
         }
     }
@@ -347,9 +357,6 @@ impl Config {
         if let Some(name) = self.web.names.iter().find(|n| !is_host_name(n)) {
             let want = "write a host name without port or path, e.g. print.ward.example";
             return wrong("web.names", name.clone(), want);
-        }
-        if self.printer.baud == 0 {
-            return wrong("printer.baud", "0".into(), "write bits per second");
         }
         if self.display_px().is_none() {
             let want = "write WIDTHxHEIGHT, from 320x240 to 1920x1080";

@@ -148,6 +148,26 @@ impl PrinterView {
         hottest.filter(|c| *c > HOT_C).reduce(f64::max)
     }
 
+    /// A person has to look at the printer and bring it back: it halted, it went away without an answer to a stop, or
+    /// another one answers than before.
+    pub fn needs_recovery(&self) -> bool {
+        let of_absent = [
+            "stop_unanswered",
+            "other_printer",
+            "wrong_firmware",
+            "wrong_profile",
+        ];
+        let fault = self.fault.as_ref().map_or("", |f| f.name.as_str());
+        match self.state {
+            PrinterState::Halted => true,
+            PrinterState::Disconnected => of_absent.contains(&fault),
+            PrinterState::LinkDown
+            | PrinterState::Idle
+            | PrinterState::Printing
+            | PrinterState::Paused => false,
+        }
+    }
+
     /// Nozzle and bed are both known to be what they are said to be.
     pub fn temperatures_known(&self) -> bool {
         self.hotend.is_some() && self.bed.is_some()

@@ -1,6 +1,9 @@
 //! The station's own house: a link that is not the one that is configured, and a disk that takes nothing.
 
 use crate::room::{Room, calvaria, wait};
+use calvaria::printer::client::{Client, SOCKET};
+use calvaria::printer::wire::Command as Ask;
+use calvaria::status::PrinterState;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use serde_json::json;
 use std::process::{Command, Stdio};
@@ -40,6 +43,105 @@ fn a_link_of_the_station_that_was_started_otherwise_is_restarted() {
         room.pids("printer").first().copied()
     });
     assert_ne!(first, second);
+}
+
+/// A printer that was stopped is brought back by somebody who looked at it: not by another configuration, not by a station
+/// that starts anew, again and again.
+#[test]
+fn a_halt_stays_until_a_named_person_recovers_whatever_is_restarted() {
+    let mut room = room();
+    room.start_station(None);
+    let halted = |room: &Room| {
+        let printer = room.printer()?;
+        (printer.state == PrinterState::Halted).then_some(printer)
+    };
+    let first = wait("a link", SOON, || {
+        room.printer().filter(|p| p.state == PrinterState::Idle)?;
+        room.pids("printer").first().copied()
+    });
+    room.post("/api/v1/printer/emergency-stop", &json!({}))
+        .unwrap();
+    wait("the halt", SOON, || halted(&room));
+    for again in 0..3 {
+        room.kill_station();
+        if again == 0 {
+            configure_prusa(&room);
+        }
+        room.start_station(None);
+        let printer = wait("the halt after a restart", SOON, || halted(&room));
+        let barred = wait("what differs", SOON, || room.printer()?.barred);
+        assert_eq!(barred.name, "link_differs");
+        // Longer than the link is asked for its state, and than it would take to end.
+        for _ in 0..20 {
+            std::thread::sleep(Duration::from_millis(100));
+            assert!(halted(&room).is_some(), "{:?}", room.printer());
+            assert_eq!(room.pids("printer"), [first], "{printer:?}");
+        }
+    }
+    // Not by the socket either.
+    let mut client = Client::connect(&room.data().join(SOCKET), SOON).unwrap();
+    assert!(client.ask(Ask::End).is_err());
+    assert_eq!(room.act("/api/v1/printer/recover"), Ok(()));
+    let second = wait("the configured link", SOON, || {
+        room.printer()
+            .filter(|p| p.profile == "prusa-mk3s" && p.barred.is_none())?;
+        room.pids("printer").first().copied()
+    });
+    assert_ne!(first, second);
+}
+
+/// Somebody tidied up `run/`: the station and its link still have each other.
+#[test]
+fn a_stop_reaches_a_link_whose_socket_was_deleted() {
+    let mut room = room();
+    room.start_station(None);
+    wait("a printer", SOON, || {
+        room.printer().filter(|p| p.state == PrinterState::Idle)
+    });
+    std::fs::remove_file(room.data().join(SOCKET)).unwrap();
+    assert_eq!(
+        room.post("/api/v1/printer/emergency-stop", &json!({})),
+        Ok(())
+    );
+    wait("the halt", SOON, || {
+        room.printer().filter(|p| p.state == PrinterState::Halted)
+    });
+}
+
+/// A stop that no printer was there to hear is looked at by a person, too.
+#[test]
+fn a_stop_that_nobody_heard_is_not_forgotten_with_the_link() {
+    let mut room = room();
+    let path = room.dir.path().join("calvaria.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("/tty\"", "/nothing\"")).unwrap();
+    room.start_station(None);
+    wait("no printer", SOON, || {
+        room.printer()
+            .filter(|p| p.state == PrinterState::Disconnected)
+    });
+    assert_eq!(
+        room.act("/api/v1/printer/recover"),
+        Err("not_halted".into())
+    );
+    room.post("/api/v1/printer/emergency-stop", &json!({}))
+        .unwrap();
+    let unheard = |room: &Room| {
+        let fault = room.printer()?.fault?;
+        (fault.name == "stop_unanswered").then_some(())
+    };
+    wait("that nobody heard it", SOON, || unheard(&room));
+    room.kill_station();
+    std::fs::write(&path, text).unwrap();
+    room.start_station(None);
+    wait("what differs", SOON, || room.printer()?.barred);
+    std::thread::sleep(Duration::from_secs(2));
+    wait("that nobody heard it, still", SOON, || unheard(&room));
+    assert_eq!(room.act("/api/v1/printer/recover"), Ok(()));
+    wait("the printer", SOON, || {
+        room.printer()
+            .filter(|p| p.state == PrinterState::Idle && p.barred.is_none())
+    });
 }
 
 #[test]

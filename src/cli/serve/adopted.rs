@@ -19,9 +19,7 @@ const AGAIN: Duration = Duration::from_secs(30);
 /// The link that the configuration asks for.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
-    port: String,
-    baud: u32,
-    profile: String,
+    printer: crate::station::config::Printer,
     /// The station starts links itself.
     starts: bool,
 }
@@ -29,18 +27,17 @@ pub(super) struct Wanted {
 impl Wanted {
     pub(super) fn new(config: &Config, starts: bool) -> Self {
         Self {
-            port: config.printer.port.clone(),
-            baud: config.printer.baud,
-            profile: config.printer.profile.clone(),
+            printer: config.printer.clone(),
             starts,
         }
     }
 
     /// As it would be started now: profiles are read anew by every designer, too.
     fn started(&self) -> Result<Started, String> {
-        let printer = Printer::load(&self.profile).map_err(|e| e.to_string())?;
-        let keeper = Keeper::Station;
-        Ok(Started::new(&self.port, self.baud, &printer, keeper))
+        let of_config = &self.printer;
+        let printer = Printer::load(&of_config.profile).map_err(|e| e.to_string())?;
+        let (baud, keeper) = (of_config.baud_of(&printer), Keeper::Station);
+        Ok(Started::new(&of_config.port, baud, &printer, keeper))
     }
 }
 
@@ -115,7 +112,7 @@ impl Adopted {
         let differs = match (&self.said, self.wanted.started()) {
             (_, Err(why)) => vec![format!(
                 "profile {} that can not be read ({})",
-                self.wanted.profile,
+                self.wanted.printer.profile,
                 why.trim_end_matches('.')
             )],
             (None, Ok(_)) => {
@@ -174,6 +171,36 @@ mod tests {
         // The next one may be another.
         link.begin();
         assert!(link.barred().is_some());
+    }
+
+    #[test]
+    fn a_configuration_that_names_no_speed_means_the_profiles() {
+        let mut config = Config::default();
+        config.printer.port = "/dev/ttyUSB0".into();
+        let mut profile = Printer::load("virtual").unwrap();
+        let said = |baud| Started::new("/dev/ttyUSB0", baud, &profile, Keeper::Hand);
+        let (own, other) = (profile.link.baud, profile.link.baud + 1);
+        let barred = |config: &Config, said| {
+            let mut link = Adopted::new(Wanted::new(config, true));
+            link.hear(said);
+            link.barred().map(|f| f.text)
+        };
+        assert_eq!(barred(&config, said(own)), None);
+        assert!(
+            barred(&config, said(other))
+                .unwrap()
+                .contains("baud instead of")
+        );
+        config.printer.baud = other;
+        assert_eq!(barred(&config, said(other)), None);
+        assert!(
+            barred(&config, said(own))
+                .unwrap()
+                .contains("baud instead of")
+        );
+        profile.link.baud = 250_000;
+        assert_eq!(Config::default().printer.baud_of(&profile), 250_000);
+        assert_eq!(config.printer.baud_of(&profile), other);
     }
 
     #[test]

@@ -3,20 +3,22 @@
 //! In:    [`Order`]s from the station; lines of the socket.
 //! Out:   [`Report`]s in the order in which the link said them; a link process when none answers.
 //! Holds: one connection for orders and reports, so that nothing overtakes; emergency stop goes over a connection
-//!        of its own and past everything. A link that is silent for too long counts as down.
+//!        of its own and past everything, or where none can be made over this one. A link that is silent for too long
+//!        counts as down.
 
 use super::adopted::{Adopted, Wanted};
 use crate::printer::client::Client;
 use crate::printer::wire::{self, Command, Message};
 use crate::station::Mailbox;
 use crate::station::link::{Link, LinkJob, LinkStatus, Order, Phase, Prompt, Report};
-use crate::status::{PrinterState, PrinterView, Reason, Refused, Reply};
+use crate::status::{PrinterView, Reason, Refused, Reply};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,7 +32,7 @@ const AGAIN: Duration = Duration::from_millis(200);
 const EARLY: Duration = Duration::from_secs(2);
 /// A link that was not there yet is not reported as down for this long after the start.
 const COMING_UP: Duration = Duration::from_secs(5);
-/// Emergency stop answers within this time or not at all.
+/// Emergency stop answers within this time, on each of its two ways, or not at all.
 const STOP_MAX: Duration = Duration::from_secs(1);
 /// Longest line taken from the link.
 const LINE_MAX: u64 = 256 * 1024;
@@ -49,6 +51,8 @@ struct Line {
     stream: Option<UnixStream>,
     next_id: u64,
     open: BTreeMap<u64, Order>,
+    /// Emergency stops that went this way, and who waits for the answer.
+    stops: BTreeMap<u64, SyncSender<()>>,
 }
 
 /// The link over its socket.
@@ -117,6 +121,7 @@ impl SocketLink {
             let mut line = self.line();
             line.stream = Some(stream.try_clone()?);
             line.open.clear();
+            line.stops.clear();
             self.adopted().begin();
             self.mailbox.link(Report::Up);
             send(&mut line, Command::Watch)?;
@@ -126,6 +131,7 @@ impl SocketLink {
         line.stream = None;
         // Nobody knows whether these were heard: the first status of the next connection says how things are.
         line.open.clear();
+        line.stops.clear();
         result
     }
 
@@ -164,7 +170,14 @@ impl SocketLink {
             Message::Hello(started) => return self.adopted().hear(started),
             Message::Reply { id, status } => {
                 *last = status;
-                match self.line().open.remove(&id) {
+                let mut line = self.line();
+                if let Some(waiting) = line.stops.remove(&id) {
+                    // Who gave up has asked for the switch at the printer.
+                    let _ = waiting.try_send(());
+                }
+                let order = line.open.remove(&id);
+                drop(line);
+                match order {
                     Some(order) => Report::Answer(order, Ok(self.tell(last))),
                     None => Report::Status(self.tell(last)),
                 }
@@ -196,7 +209,7 @@ impl SocketLink {
         };
         self.mailbox.link(report);
         let is_free = last.job.as_ref().is_none_or(|j| j.phase.is_over());
-        if is_free && !needs_a_person(last) && self.adopted().should_end() {
+        if is_free && !last.needs_a_person() && self.adopted().should_end() {
             tracing::warn!(
                 "the printer link has other settings than the configuration: it is restarted"
             );
@@ -218,14 +231,6 @@ impl SocketLink {
         }
         told
     }
-}
-
-/// A printer that halted or was stopped is brought back by somebody who looked at it, and by nothing else: a new link
-/// would open the port anew and know of no stop.
-fn needs_a_person(status: &wire::Status) -> bool {
-    let of_stop = ["stop_sent", "emergency_stop", "stop_unanswered"];
-    status.state == PrinterState::Halted
-        || (status.fault.as_ref()).is_some_and(|f| of_stop.contains(&f.name.as_str()))
 }
 
 impl Link for SocketLink {
@@ -265,7 +270,21 @@ impl Link for SocketLink {
     }
 
     fn emergency_stop(&self) -> Reply {
-        emergency_stop(&self.socket)
+        emergency_stop(&self.socket).or_else(|refused| self.stop_by_line().ok_or(refused))
+    }
+}
+
+impl SocketLink {
+    /// Where no new connection can be made, over the one that is there: its socket may have been deleted, or its places
+    /// be taken.
+    fn stop_by_line(&self) -> Option<()> {
+        let (tell, told) = sync_channel(1);
+        {
+            let mut line = self.line();
+            let id = send(&mut line, Command::EmergencyStop).ok()?;
+            line.stops.insert(id, tell);
+        }
+        told.recv_timeout(STOP_MAX).ok()
     }
 }
 

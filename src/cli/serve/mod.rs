@@ -226,7 +226,9 @@ fn link_starter(config: &Config, further: Vec<OsString>) -> Result<Starter, Fail
     let mut arguments: Vec<OsString> = vec!["printer".into(), "--data".into()];
     arguments.push(config.data.clone().into());
     arguments.extend(["--port".into(), config.printer.port.clone().into()]);
-    arguments.extend(["--baud".into(), config.printer.baud.to_string().into()]);
+    if config.printer.baud != 0 {
+        arguments.extend(["--baud".into(), config.printer.baud.to_string().into()]);
+    }
     arguments.extend(["--profile".into(), config.printer.profile.clone().into()]);
     arguments.extend(["--keeper".into(), "station".into()]);
     arguments.extend(further);

@@ -75,7 +75,7 @@ impl Conductor {
         self.actions.push(Action::Write(b"M112\n".to_vec()));
     }
 
-    /// After a halt: reset the board and greet it anew.
+    /// After a halt: reset the board and greet it anew. After a stop that no printer was there for: it was looked at.
     ///
     /// # Errors
     /// When nothing is halted.
@@ -84,6 +84,13 @@ impl Conductor {
             // A person says that this printer is meant.
             (self.identity, self.unfit, self.fault) = (None, None, None);
             self.begin_asking(now);
+            self.settle(now);
+            return Ok(());
+        }
+        let unanswered = faults::stop_unanswered().name;
+        if self.port == Port::Absent && self.fault.as_ref().is_some_and(|f| f.name == unanswered) {
+            // A person looked at what nobody answered for.
+            (self.stop, self.fault) = (None, None);
             self.settle(now);
             return Ok(());
         }

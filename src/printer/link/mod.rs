@@ -17,7 +17,7 @@ use super::program::{self, Program};
 use super::started::Started;
 use super::wire::{Command, Event, Message, Request};
 use crate::gcode::Printer;
-use crate::status::{Finding, PrinterState, Refused};
+use crate::status::{Finding, Refused};
 use clients::Clients;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::FlockOperation;
@@ -279,13 +279,14 @@ impl Link {
         self.end_by.get_or_insert(Instant::now() + END_MAX);
     }
 
-    /// Whoever asks over the socket is refused while there is a job: only a signal ends a print.
+    /// Whoever asks over the socket is refused while there is a job, or a stop that nobody has looked at: only a signal
+    /// ends those.
     fn end_without_job(&mut self, now: u64) -> Result<(), Refused> {
         let status = self.conductor.status(now);
-        if status.state == PrinterState::Halted {
+        if status.needs_a_person() {
             return Err(Refused::new(
                 "printer_halted",
-                "The printer is halted.",
+                "The printer is halted or was stopped.",
                 "Look at it, then recover it.",
             ));
         }

@@ -69,7 +69,6 @@ fn a_value_that_can_not_be_meant_is_refused_by_key() {
         ),
         ("[display]\noutput = '/dev/sda'", "display.output"),
         ("[display]\noutput = 'png:'", "display.output"),
-        ("[printer]\nbaud = 0", "printer.baud"),
         ("[printer]\nport = 'pty:'", "printer.port"),
         ("[printer]\nport = '/dev/'", "printer.port"),
     ] {
