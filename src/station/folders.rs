@@ -53,6 +53,7 @@ impl Folders {
             "quarantine",
             "run",
             "upload",
+            "scratch",
             "printer",
         ] {
             private_dir(&data.join(name))?;
@@ -61,9 +62,12 @@ impl Folders {
         }
         // The drop folder may be a share with rights of its own: made if missing, never changed.
         fs::create_dir_all(drop)?;
-        // What an interrupted upload left behind was never in the drop folder.
-        for entry in fs::read_dir(data.join("upload"))?.flatten() {
-            let _ = carry::remove(&entry.path());
+        // What an interrupted upload left behind was never in the drop folder; what a killed process had unpacked is a
+        // copy.
+        for name in ["upload", "scratch"] {
+            for entry in fs::read_dir(data.join(name))?.flatten() {
+                let _ = carry::remove(&entry.path());
+            }
         }
         Ok(Self {
             data: fs::canonicalize(data)?,
@@ -237,8 +241,20 @@ impl Folders {
         // In a folder of its own: loose files of one examination are put together, uploads are not.
         let folder = path.with_extension("folder");
         fs::create_dir(&folder)?;
-        fs::rename(path, folder.join(format!("1{known}")))?;
-        carry::move_path(&folder, &self.drop.join(format!("upload-{name}"))).map(drop)
+        let moved = fs::rename(path, folder.join(format!("1{known}")))
+            .and_then(|()| carry::move_path(&folder, &self.drop.join(format!("upload-{name}"))));
+        if moved.is_err() {
+            // Nobody else knows of it; whoever handed it in is told, and has it still.
+            let _ = carry::remove(&folder);
+        }
+        moved.map(drop)
+    }
+
+    /// A folder of its own for what a process of that name unpacks; whoever starts the process removes it after it.
+    pub(crate) fn scratch(&self, name: &str) -> io::Result<PathBuf> {
+        let folder = self.data.join("scratch").join(name);
+        private_dir(&folder)?;
+        Ok(folder)
     }
 
     /// Codes that have a folder in `place`.

@@ -29,6 +29,8 @@ pub(super) struct DesignerCommand {
     pub(super) program: PathBuf,
     /// Its arguments.
     pub(super) arguments: Vec<OsString>,
+    /// Where it unpacks what it reads; removed when it is gone, however it ended.
+    pub(super) scratch: PathBuf,
     /// Ended above this resident memory, MiB.
     pub(super) memory_mib: u64,
     /// Ended after this time.
@@ -67,6 +69,7 @@ impl Designer {
     ) -> std::io::Result<Self> {
         let mut child = Command::new(&command.program)
             .args(&command.arguments)
+            .env("TMPDIR", &command.scratch)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .process_group(0)
@@ -83,6 +86,8 @@ impl Designer {
                 });
                 let (status, killed) = watch(&mut child, &limits, &watched);
                 let outcome = reader.and_then(|r| r.join().ok()).flatten();
+                // A killed one leaves a patient's unpacked files.
+                let _ = std::fs::remove_dir_all(&limits.scratch);
                 tell(DesignerSays::Ended(judge(status, killed, outcome)));
             })?;
         Ok(Self { end })
@@ -228,10 +233,22 @@ mod tests {
     use std::sync::mpsc;
 
     fn run(script: &str, memory_mib: u64, time_s: f64) -> (usize, Ended) {
+        let dir = tempfile::tempdir().unwrap();
+        run_in(&dir.path().join("scratch"), script, memory_mib, time_s)
+    }
+
+    fn run_in(
+        scratch: &std::path::Path,
+        script: &str,
+        memory_mib: u64,
+        time_s: f64,
+    ) -> (usize, Ended) {
+        std::fs::create_dir(scratch).unwrap();
         let (tx, rx) = mpsc::channel();
         let command = DesignerCommand {
             program: "/bin/sh".into(),
             arguments: vec!["-c".into(), script.into()],
+            scratch: scratch.into(),
             memory_mib,
             time: Duration::from_secs_f64(time_s),
         };
@@ -275,6 +292,18 @@ mod tests {
         assert!(died("exit 7", 900, 20.0).contains("code 7"));
         assert!(died("sleep 60 & sleep 60", 900, 1.0).contains("took over 1 s"));
         assert!(died("sleep 60", 0, 20.0).contains("MiB"));
+    }
+
+    /// A zip is unpacked before it is read, and who is killed removes nothing.
+    #[test]
+    fn nothing_that_a_killed_designer_unpacked_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let scratch = dir.path().join("scratch");
+        let script = "T=$(mktemp -d) && echo DOE^JANE > $T/000001 && echo > $0.went; sleep 60";
+        let script = script.replace("$0.went", dir.path().join("went").to_str().unwrap());
+        let (_, ended) = run_in(&scratch, &script, 900, 1.5);
+        assert!(matches!(ended, Ended::Died(_)));
+        assert!(dir.path().join("went").exists() && !scratch.exists());
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub(super) async fn jobs(
     let Some(before) = since.before else {
         return Ok(Json(shared.desk.snapshot().jobs.clone()));
     };
-    Ok(Json(shared.desk.page(Some(before)).await?.jobs))
+    Ok(Json(shared.history(Some(before)).await?.jobs))
 }
 
 /// One job.
@@ -53,7 +53,7 @@ pub(super) async fn job(
     State(shared): State<Shared>,
     Path(code): Path<String>,
 ) -> Result<Json<JobView>, Fault> {
-    Ok(Json(shared.desk.job(&code)?))
+    Ok(Json(shared.job(&code).await?))
 }
 
 #[derive(Deserialize)]
@@ -224,7 +224,7 @@ pub(super) async fn identity(
     body: Body,
 ) -> Result<Json<Value>, Fault> {
     let (act, terms) = act_of(code.clone(), &heard, &body)?;
-    shared.desk.job(&code)?;
+    shared.job(&code).await?;
     shared.desk.ask(Request::SignIn(act), terms).await?;
     let path = shared.desk.cases.join(&code).join("identity.json");
     let Ok(bytes) = tokio::fs::read(path).await else {
@@ -247,27 +247,46 @@ fn act_of(code: String, heard: &Heard, body: &Body) -> Result<(Act, Terms), Faul
     Ok((act, terms))
 }
 
+impl Shared {
+    /// One job, whether it is shown or not.
+    pub(super) async fn job(&self, code: &str) -> Result<JobView, Fault> {
+        let snapshot = self.desk.snapshot();
+        if let Some(job) = snapshot.jobs.iter().find(|j| j.code == code) {
+            return Ok(job.clone());
+        }
+        let (look, code) = (self.desk.look.clone(), code.to_owned());
+        self.looked(move || look(&code)).await
+    }
+
+    /// A page of the history.
+    pub(super) async fn history(&self, before: Option<String>) -> Result<History, Fault> {
+        let history = self.desk.history.clone();
+        self.looked(move || history(before.as_deref())).await
+    }
+
+    /// Looks into the store on a thread that may wait: those that serve the page must not. Whoever finds no place waits
+    /// for one.
+    async fn looked<T: Send + 'static>(
+        &self,
+        look: impl FnOnce() -> Result<T, Refused> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let place = self.looking.clone().acquire_owned().await;
+        let looked = tokio::task::spawn_blocking(move || {
+            // Given back with the thread, not with the asker, who may have gone.
+            let _place = place;
+            look()
+        });
+        let looked = looked.await;
+        looked
+            .map_err(|_| Fault::broken("The record can not be read."))?
+            .map_err(Fault::from)
+    }
+}
+
 impl Desk {
     /// What is shown now.
     pub(super) fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshots.borrow().clone()
-    }
-
-    /// One job, whether it is shown or not.
-    pub(super) fn job(&self, code: &str) -> Result<JobView, Fault> {
-        let snapshot = self.snapshot();
-        match snapshot.jobs.iter().find(|j| j.code == code) {
-            Some(job) => Ok(job.clone()),
-            None => (self.look)(code).map_err(Fault::from),
-        }
-    }
-
-    /// A page of the history.
-    pub(super) async fn page(&self, before: Option<String>) -> Result<History, Fault> {
-        let history = self.history.clone();
-        let page = tokio::task::spawn_blocking(move || history(before.as_deref())).await;
-        page.map_err(|_| Fault::broken("The history can not be read."))?
-            .map_err(Fault::from)
     }
 
     /// Asks the station on a thread of the act's own: no pool that downloads or previews can fill stands before it.

@@ -16,7 +16,7 @@ pub(super) async fn case(
     State(shared): State<Shared>,
     Path(code): Path<String>,
 ) -> Result<Page<String>, Fault> {
-    let job = shared.desk.job(&code)?;
+    let job = shared.job(&code).await?;
     let snapshot = shared.desk.snapshot();
     // Also a case that is no longer on the list.
     let live = live_of(&snapshot, &code, Some(&job));

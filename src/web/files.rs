@@ -62,7 +62,7 @@ pub(super) async fn file(
     State(shared): State<Shared>,
     Path((code, name)): Path<(String, String)>,
 ) -> Result<Response, Fault> {
-    let job = shared.desk.job(&code)?;
+    let job = shared.job(&code).await?;
     if !job.files.contains(&name) {
         return Err(Fault::missing());
     }

@@ -24,7 +24,7 @@ pub(super) async fn history(
     Query(from): Query<From>,
 ) -> Result<Page<String>, Fault> {
     let snapshot = shared.desk.snapshot();
-    let history = shared.desk.page(from.before).await?;
+    let history = shared.history(from.before).await?;
     let mut body = Html::new();
     body.raw("<section aria-label=\"All cases\"><h1 class=\"plain\">All cases</h1>");
     body.add(&page::table(history.jobs.iter(), &snapshot.station.now));

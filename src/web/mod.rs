@@ -46,9 +46,12 @@ mod words;
 const LIVE_MAX: usize = 48;
 /// Uploads at a time.
 const UPLOADS_MAX: usize = 2;
+/// Looks into the store at a time, of cases that are not shown and of the history: a PIN may be hashed before them.
+const LOOKS_MAX: usize = 4;
 /// Threads that wait for disk, history and free space at a time; acts have threads of their own. Each of these has a
 /// bound of its own; this is more than all of them, so that none waits for another's thread.
-pub const BLOCKING_MAX: usize = files::SMALL_AT_ONCE + files::LARGE_AT_ONCE + 4 * UPLOADS_MAX + 8;
+pub const BLOCKING_MAX: usize =
+    files::SMALL_AT_ONCE + files::LARGE_AT_ONCE + 4 * UPLOADS_MAX + LOOKS_MAX + 4;
 /// Connections to the page. A browser holds up to six, one of them for what is live.
 const RULES: Rules = Rules {
     open_max: 96,
@@ -103,6 +106,7 @@ struct Shared {
     stopper: Stopper,
     live: Arc<Semaphore>,
     uploading: Arc<Semaphore>,
+    looking: Arc<Semaphore>,
     places: files::Places,
     closing: watch::Receiver<bool>,
 }
@@ -134,6 +138,7 @@ pub async fn serve(
         reached: Arc::new(reached),
         live: Arc::new(Semaphore::new(LIVE_MAX)),
         uploading: Arc::new(Semaphore::new(UPLOADS_MAX)),
+        looking: Arc::new(Semaphore::new(LOOKS_MAX)),
         places: files::Places::default(),
         closing: closing.clone(),
     };

@@ -276,9 +276,14 @@ pub(super) fn facts(snapshot: &Snapshot, job: Option<&JobView>) -> serde_json::V
         .jobs
         .iter()
         .find(|j| matches!(j.state, JobState::Printing | JobState::Paused));
+    // Offers the way back wherever there is one.
+    let printer = match snapshot.printer.needs_recovery() {
+        true => PrinterState::Halted,
+        false => snapshot.printer.state,
+    };
     serde_json::json!({
         "now": snapshot.station.now,
-        "printer": snapshot.printer.state,
+        "printer": printer,
         "on_bed": snapshot.printer.on_bed,
         "printing": printing.map(|j| serde_json::json!({
             "code": j.code, "state": j.state,

@@ -17,8 +17,8 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
@@ -28,6 +28,8 @@ pub(super) const PATH: &str = "/api/v1/printer/emergency-stop";
 pub(super) const STATE: &str = "/api/v1/printer/stop";
 /// An order that is not answered by then was not taken, as far as anybody can say.
 const ANSWER_MAX: Duration = Duration::from_secs(4);
+/// The link reports twice a second; a stop that it has not told of by then is not confirmed.
+const REPORT_MAX: Duration = Duration::from_secs(10);
 /// Who waits for one order.
 const TOGETHER_MAX: usize = 256;
 /// The listener's own places: nobody stays, and whoever presses stays before those who do not.
@@ -38,9 +40,20 @@ const RULES: Rules = Rules {
     head_max: Duration::from_secs(2),
 };
 
+/// No order is on its way, as far as is known here.
+const TOLD: u8 = 0;
+/// The link has an order and has not told of it yet.
+const SENT: u8 = 1;
+/// It should have told of it by now.
+const SILENT: u8 = 2;
+
 /// The way to the thread that stops.
 #[derive(Clone)]
-pub(super) struct Stopper(mpsc::Sender<oneshot::Sender<Reply>>);
+pub(super) struct Stopper {
+    presses: mpsc::Sender<oneshot::Sender<Reply>>,
+    /// What is to be said of the last order until the link says it.
+    order: Arc<AtomicU8>,
+}
 
 impl Stopper {
     /// Starts the thread. It ends with the last [`Stopper`].
@@ -62,17 +75,34 @@ impl Stopper {
         std::thread::Builder::new()
             .name("stop".into())
             .spawn(carry)?;
-        Ok(Self(presses))
+        Ok(Self {
+            presses,
+            order: Arc::new(AtomicU8::new(TOLD)),
+        })
     }
 
     async fn press(&self) -> Reply {
         let (tx, rx) = oneshot::channel();
-        self.0.send(tx).map_err(|_| not_taken())?;
+        self.presses.send(tx).map_err(|_| not_taken())?;
         match tokio::time::timeout(ANSWER_MAX, rx).await {
             Ok(Ok(reply)) => reply,
             _ => Err(not_taken()),
         }
     }
+}
+
+/// Says that an order is on its way until the link has told of it.
+async fn until_told(order: Arc<AtomicU8>, mut snapshots: watch::Receiver<Arc<Snapshot>>) {
+    let told = snapshots.wait_for(|s| of_fault(s).is_some());
+    if tokio::time::timeout(REPORT_MAX, told).await.is_err() {
+        order.store(SILENT, Ordering::Release);
+        let ready = |s: &Arc<Snapshot>| s.printer.state == PrinterState::Idle;
+        // The end of the station ends this too.
+        let _ = snapshots
+            .wait_for(|s| of_fault(s).is_some() || ready(s))
+            .await;
+    }
+    order.store(TOLD, Ordering::Release);
 }
 
 fn not_taken() -> Refused {
@@ -83,6 +113,10 @@ fn not_taken() -> Refused {
 /// Stops the printer. Needs nothing, waits for nobody but the link.
 pub(super) async fn press(State(shared): State<Shared>) -> Result<Json<Value>, Fault> {
     shared.stopper.press().await?;
+    let order = shared.stopper.order.clone();
+    if order.swap(SENT, Ordering::AcqRel) != SENT {
+        tokio::spawn(until_told(order, shared.desk.snapshots.clone()));
+    }
     Ok(Json(json!({ "ok": true, "stop": "sent" })))
 }
 
@@ -91,19 +125,28 @@ pub(super) async fn state(State(shared): State<Shared>) -> Json<Value> {
     let snapshot = shared.desk.snapshot();
     let fault = snapshot.printer.fault.as_ref();
     Json(json!({
-        "stop": became(&snapshot),
+        "stop": became(&snapshot, shared.stopper.order.load(Ordering::Acquire)),
         "heard": snapshot.printer.state != PrinterState::LinkDown,
         "text": fault.map(|f| &f.text),
     }))
 }
 
-/// By the name of the printer's fault, which says it of itself.
-fn became(snapshot: &Snapshot) -> &'static str {
-    match snapshot.printer.fault.as_ref().map(|f| f.name.as_str()) {
-        Some("stop_sent") => "sent",
-        Some("emergency_stop") => "confirmed",
-        Some("stop_unanswered") => "not_confirmed",
+/// As the printer says it, and before that as the order is known here.
+fn became(snapshot: &Snapshot, order: u8) -> &'static str {
+    of_fault(snapshot).unwrap_or(match order {
+        SENT => "sent",
+        SILENT => "not_confirmed",
         _ => "none",
+    })
+}
+
+/// By the name of the printer's fault, which says it of itself.
+fn of_fault(snapshot: &Snapshot) -> Option<&'static str> {
+    match snapshot.printer.fault.as_ref()?.name.as_str() {
+        "stop_sent" => Some("sent"),
+        "emergency_stop" => Some("confirmed"),
+        "stop_unanswered" => Some("not_confirmed"),
+        _ => None,
     }
 }
 

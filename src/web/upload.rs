@@ -73,8 +73,16 @@ impl Room {
 /// Removes what is left of an upload when it is dropped.
 struct Growing(PathBuf);
 
+impl Growing {
+    /// Where the only file of a form is put: it stands for itself.
+    fn single(&self) -> PathBuf {
+        self.0.with_extension("one")
+    }
+}
+
 impl Drop for Growing {
     fn drop(&mut self) {
+        let _ = std::fs::remove_file(self.single());
         let _ = std::fs::remove_file(&self.0);
         let _ = std::fs::remove_dir_all(&self.0);
     }
@@ -112,7 +120,7 @@ pub(super) async fn upload(
                 "Send the files as multipart/form-data.",
             )
         })?;
-        files(multipart, &growing.0, &mut room).await?
+        files(multipart, &growing, &mut room).await?
     } else {
         let body: Body = request.into_body();
         let bytes = write(&growing.0, body.into_data_stream(), &mut room).await?;
@@ -137,9 +145,10 @@ pub(super) async fn upload(
 /// The files of a form: one alone keeps its ending, several go into a folder under their numbers.
 async fn files(
     mut form: Multipart,
-    folder: &Path,
+    growing: &Growing,
     room: &mut Room,
 ) -> Result<(PathBuf, String), Fault> {
+    let folder = growing.0.as_path();
     let (mut count, mut first) = (0, String::new());
     tokio::fs::create_dir_all(folder).await.map_err(full)?;
     while let Some(field) = next_field(&mut form).await? {
@@ -168,8 +177,7 @@ async fn files(
     match count {
         0 => Err(no_file()),
         1 => {
-            // A single file stands for itself; the folder around it is Growing's to remove.
-            let single = folder.with_extension("one");
+            let single = growing.single();
             tokio::fs::rename(folder.join("000000"), &single)
                 .await
                 .map_err(full)?;

@@ -258,6 +258,103 @@ fn a_full_disk_takes_no_upload() {
 }
 
 #[test]
+fn an_upload_that_can_not_be_handed_in_leaves_nothing_behind() {
+    let refuses = |desk: &mut calvaria::web::Desk| {
+        desk.hand_in = Arc::new(|_, _| Err(std::io::Error::other("played")));
+    };
+    let p = played::page_with(refuses, calvaria::web::Reached::default());
+    let left = || {
+        std::fs::read_dir(p.dir.path().join("upload"))
+            .unwrap()
+            .count()
+    };
+    let head = format!(
+        "POST /api/v1/drop?name=a.nii.gz HTTP/1.1\r\nHost: {}",
+        p.address
+    );
+    assert_eq!((p.raw(&head, b"abc").0, left()), (500, 0));
+    let part = |n: u32| {
+        format!(
+            "--B\r\nContent-Disposition: form-data; name=\"files\"; filename=\"{n}.dcm\"\r\n\r\nabc\r\n"
+        )
+    };
+    let form = format!(
+        "POST /api/v1/drop HTTP/1.1\r\nHost: {}\r\nContent-Type: multipart/form-data; boundary=B",
+        p.address
+    );
+    for files in 1..=2 {
+        let body: String = (0..files).map(part).collect();
+        let answer = p.raw(&form, format!("{body}--B--\r\n").as_bytes());
+        assert_eq!((answer.0, left()), (500, 0), "{files}: {}", answer.1);
+    }
+}
+
+/// Who hashes a PIN holds the store's second connection; whoever looks for an old case waits for it, and nobody else.
+#[test]
+fn looks_that_wait_for_the_store_hold_up_neither_the_page_nor_the_stop() {
+    let slow = |desk: &mut calvaria::web::Desk| {
+        desk.look = Arc::new(|code| {
+            std::thread::sleep(Duration::from_millis(1500));
+            states::older(code)
+        });
+    };
+    let p = played::page_with(slow, calvaria::web::Reached::default());
+    std::thread::scope(|scope| {
+        let looks: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| p.get("/api/v1/jobs/A1-0003").0))
+            .collect();
+        std::thread::sleep(Duration::from_millis(200));
+        let begun = Instant::now();
+        assert_eq!(p.get("/healthz").0, 200);
+        assert_eq!(p.get("/jobs/K7-2043").0, 200);
+        let head = format!(
+            "POST /api/v1/printer/emergency-stop HTTP/1.1\r\nHost: {}",
+            p.address
+        );
+        assert_eq!(p.raw(&head, b"").0, 200);
+        let took = begun.elapsed();
+        assert!(took < Duration::from_millis(800), "{took:?}");
+        for look in looks {
+            assert_eq!(look.join().unwrap(), 404);
+        }
+    });
+}
+
+#[test]
+fn a_stop_that_was_taken_is_called_so_until_the_printer_says_more() {
+    let silent = |desk: &mut calvaria::web::Desk| desk.stop = Arc::new(|| Ok(()));
+    let p = played::page_with(silent, calvaria::web::Reached::default());
+    let became = || {
+        let (status, text) = p.get("/api/v1/printer/stop");
+        assert_eq!(status, 200);
+        let body = text.split("\r\n\r\n").nth(1).unwrap();
+        let value: serde_json::Value = serde_json::from_str(body).unwrap();
+        value["stop"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(became(), "none");
+    let head = format!(
+        "POST /api/v1/printer/emergency-stop HTTP/1.1\r\nHost: {}",
+        p.address
+    );
+    for _ in 0..3 {
+        assert_eq!(p.raw(&head, b"").0, 200);
+        assert_eq!(became(), "sent");
+    }
+    p.snapshots
+        .send_modify(|s| states::stop(Arc::make_mut(s), "emergency_stop"));
+    assert_eq!(became(), "confirmed");
+    // A press on a printer that has confirmed changes nothing.
+    assert_eq!(p.raw(&head, b"").0, 200);
+    assert_eq!(became(), "confirmed");
+    std::thread::sleep(Duration::from_millis(200));
+    p.snapshots.send_modify(|s| {
+        let printer = &mut Arc::make_mut(s).printer;
+        (printer.state, printer.fault) = (calvaria::status::PrinterState::Idle, None);
+    });
+    assert_eq!(became(), "none");
+}
+
+#[test]
 fn every_error_has_the_same_form() {
     let p = page();
     let large = format!(r#"{{"operator":"{}"}}"#, "x".repeat(20_000));

@@ -47,7 +47,15 @@ pub(super) fn watch(handle: &Handle, quiet: Duration, rescan: Duration) {
     let mut stuck = Stuck::default();
     loop {
         let now_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let look = |path: &Path| look_at(handle.program(), path).unwrap_or_default();
+        let look = |path: &Path| {
+            let scratch = handle.folders().scratch("look").ok();
+            let look = scratch
+                .as_ref()
+                .and_then(|s| look_at(handle.program(), path, s));
+            // What a look that was ended had unpacked.
+            scratch.map(std::fs::remove_dir_all);
+            look.unwrap_or_default()
+        };
         let take = |name: &str, look: &Look| handle.arrived_as(name, look.clone());
         if let Err(error) = arrivals.scan(now_ms, look, take) {
             tracing::error!(kind = ?error.kind(), "the drop folder can not be read or sorted");
@@ -68,10 +76,11 @@ pub(super) fn watch(handle: &Handle, quiet: Duration, rescan: Duration) {
 }
 
 /// What a process of its own sees in an entry; `None` when it does not say.
-fn look_at(program: &Path, path: &Path) -> Option<Look> {
+fn look_at(program: &Path, path: &Path, scratch: &Path) -> Option<Look> {
     let mut child = Command::new(program)
         .args(["designer", "--look", "--input"])
         .arg(path)
+        .env("TMPDIR", scratch)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

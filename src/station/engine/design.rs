@@ -65,9 +65,21 @@ impl Engine {
         if self.config.privacy == Privacy::Strict {
             arguments.push("--strict".into());
         }
+        let scratch = match self.folders.scratch(&format!("design-{run}")) {
+            Ok(scratch) => scratch,
+            Err(error) => {
+                tracing::error!(kind = ?error.kind(), "no folder to unpack in");
+                let why = Reason::new(
+                    "There is no place to unpack the scan.",
+                    "Is the disk full? Free space, then retry.",
+                );
+                return self.apply(&code, &Event::DesignFailed(why), "station");
+            }
+        };
         let command = DesignerCommand {
             program: self.settings.program.clone(),
             arguments,
+            scratch,
             memory_mib: design.memory_mib,
             time: Duration::from_secs(design.time_s),
         };

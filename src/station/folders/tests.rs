@@ -114,3 +114,28 @@ fn a_cut_between_copy_and_removal_gives_no_second_case() {
     take(&f);
     assert!(source.join("1.dcm").exists());
 }
+
+#[test]
+fn what_can_not_be_handed_in_leaves_no_copy_beside() {
+    let (_dir, f) = folders();
+    let path = f.uploads().join("18a3");
+    fs::write(&path, b"scan").unwrap();
+    fs::remove_dir(f.drop_folder()).unwrap();
+    assert!(f.hand_in(&path, "a.dcm").is_err());
+    assert_eq!(fs::read_dir(f.uploads()).unwrap().count(), 0);
+}
+
+#[test]
+fn what_a_killed_process_had_unpacked_goes_at_the_next_start() {
+    let (dir, f) = folders();
+    let scratch = f.scratch("design-1").unwrap();
+    fs::create_dir(scratch.join(".tmpXYZ")).unwrap();
+    fs::write(scratch.join(".tmpXYZ/000001"), b"DOE^JANE").unwrap();
+    let mode = fs::metadata(f.data().join("scratch"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o700);
+    Folders::make(&dir.path().join("data"), &dir.path().join("drop")).unwrap();
+    assert_eq!(fs::read_dir(f.data().join("scratch")).unwrap().count(), 0);
+}
