@@ -10,7 +10,7 @@ use super::snapshot::{View, job_view};
 use super::store::{Begin, Gate, Job, Known, StoreError, Ticket, acts};
 use super::{Handle, is_code};
 use crate::status::{
-    DEADLINE, DEADLINE_MAX, Finding, History, JobView, Person, Refused, Reply, Request, Terms,
+    DEADLINE, DEADLINE_MAX, Finding, History, JobView, Refused, Reply, Request, Terms,
 };
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{MutexGuard, PoisonError};
@@ -63,7 +63,8 @@ impl Handle {
             .send(Input::Ask(asked, answer))
             .map_err(|_| stuck())?;
         self.wait(&rx, &ticket, by, &terms, &digest)?;
-        if let Some(name) = unlocked {
+        // A repeat is answered like the first and clears nothing: what was guessed since stands in no record.
+        if let Some(name) = unlocked.filter(|_| ticket.is_begun()) {
             self.gate().clear(&name).map_err(|e| store_says(&e))?;
         }
         Ok(())
@@ -127,9 +128,9 @@ impl Handle {
     /// Everybody who vouches for this, with the right PIN.
     fn vouched(&self, request: &Request, terms: &Terms) -> Result<Vec<Known>, Refused> {
         let mut persons = Vec::with_capacity(2);
-        for Person { operator, pin } in named(request) {
+        for (operator, pin) in request.clone().vouchers() {
             let now = (self.monotonic)();
-            let known = self.gate().who(&operator, &pin.0, terms.from, now);
+            let known = self.gate().who(operator, &pin.0, terms.from, now);
             persons.push(known.map_err(|e| store_says(&e))??);
         }
         Ok(persons)
@@ -183,31 +184,4 @@ fn stuck() -> Refused {
     let next = "Look at the case before you try again. Tell IT if this stays.";
     let text = "The station does not answer; whether it was done is not known.";
     Refused::new("stuck", text, next)
-}
-
-/// Who is named by a request, with their PINs.
-fn named(request: &Request) -> Vec<Person> {
-    let person = |operator: &String, pin: &crate::status::Pin| Person {
-        operator: operator.clone(),
-        pin: pin.clone(),
-    };
-    match request {
-        Request::Release(release) => {
-            let first = person(&release.operator, &release.pin);
-            std::iter::once(first)
-                .chain(release.second.clone())
-                .collect()
-        }
-        Request::Pause(act)
-        | Request::Resume(act)
-        | Request::Cancel(act)
-        | Request::Retry(act)
-        | Request::PrintAgain(act)
-        | Request::PutAway(act)
-        | Request::BedClear(act)
-        | Request::SignIn(act)
-        | Request::Recover(act)
-        | Request::Reject { act, .. }
-        | Request::Unlock { act, .. } => vec![person(&act.operator, &act.pin)],
-    }
 }

@@ -81,6 +81,8 @@ pub(super) struct Engine {
     pub(super) status: LinkStatus,
     /// How the print goes, in words, when it does not simply print.
     print_word: &'static str,
+    /// A hold or an end that was recorded and may not have reached the link before the station died.
+    promised: Option<Order>,
     /// A print order is on its way: what the link says of the job until it answers is of an earlier print.
     order_open: bool,
     orphan_since: Option<Instant>,
@@ -134,6 +136,7 @@ impl Engine {
             designer_fault: None,
             status: LinkStatus::default(),
             print_word: "",
+            promised: None,
             order_open: false,
             orphan_since: None,
             scanned: false,
@@ -175,6 +178,9 @@ impl Engine {
             }
             if let Some(design) = &job.design {
                 self.weights.clone_from(&design.weights);
+            }
+            if matches!(job.state, JobState::Printing | JobState::Paused) {
+                self.promised = print::promised(&self.store.entries(&job.code)?);
             }
             // What is over and in its place needs no look.
             let pending = !self.store.pending(&job.code)?.is_empty();
@@ -363,7 +369,7 @@ impl Engine {
     }
 
     /// Writes `events.jsonl` of a case anew.
-    fn export(&mut self, code: &str) {
+    pub(super) fn export(&mut self, code: &str) {
         let entries = self.store.entries(code).unwrap_or_default();
         let text: String = entries
             .iter()

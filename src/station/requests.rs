@@ -12,11 +12,21 @@ use serde_json::json;
 const REASON_MAX: usize = 500;
 
 /// A request on its way to the engine, with who vouched for it.
+#[derive(Clone)]
 pub(super) struct Asked {
     pub(super) request: Request,
     /// One person, or two at a release; in the order of the request.
     pub(super) persons: Vec<Known>,
     pub(super) begin: Begin,
+}
+
+impl Asked {
+    /// The same, done whatever became of its id.
+    fn anew(&self) -> Self {
+        let mut anew = self.clone();
+        anew.begin.id = None;
+        anew
+    }
 }
 
 impl Engine {
@@ -27,6 +37,10 @@ impl Engine {
             return self.carry_out(asked);
         };
         match self.store.outcome(id, digest) {
+            // To show a patient once more is to show them: it stands in the record like the first time.
+            Ok(Some(Ok(()))) if matches!(asked.request, Request::SignIn(_)) => {
+                return self.carry_out(&asked.anew());
+            }
             Ok(Some(first)) => return first,
             Ok(None) => {}
             Err(error) => return Err(store_says(&error)),
@@ -79,6 +93,10 @@ impl Engine {
             Request::Retry(act) => self.by_person(act, &Event::RetryAsked, name, asked),
             Request::PrintAgain(act) => self.by_person(act, &Event::PrintAgainAsked, name, asked),
             Request::PutAway(act) => {
+                if self.find(&act.code)?.away.is_some() {
+                    let text = format!("{} is off the list already.", act.code);
+                    return no("not_allowed", text, "It stays under All cases.");
+                }
                 let rule = String::new();
                 self.by_person(act, &Event::PutAwayAsked { rule }, name, asked)
             }
@@ -90,6 +108,11 @@ impl Engine {
             }
             Request::Recover(_) => {
                 self.link_is_up()?;
+                if !self.status.view.needs_recovery() {
+                    let text = "The printer is not halted: there is nothing to recover.";
+                    let next = "Look at the printer; the page says how it is.";
+                    return no("not_halted", text, next);
+                }
                 self.note(name, "", "printer_recover_asked", json!({}), asked)?;
                 self.link.order(Order::Recover);
                 Ok(())
@@ -99,7 +122,7 @@ impl Engine {
                     let text = "Only a supervisor clears wrong PINs.";
                     return no("no_right", text, "Ask a supervisor, or wait.");
                 }
-                // The gate forgets them once this is written down.
+                // Forgotten with this line, in one transaction; then by the gate.
                 self.note(
                     name,
                     "",
@@ -151,7 +174,11 @@ impl Engine {
         let monotonic = self.monotonic();
         self.store
             .note_act(actor, code, kind, &body, &now, (&asked.begin, &*monotonic))
-            .map_err(|e| store_says(&e))
+            .map_err(|e| store_says(&e))?;
+        if !code.is_empty() {
+            self.export(code);
+        }
+        Ok(())
     }
 
     fn do_step(&mut self, code: &str, event: &Event, actor: &str, asked: &Asked) -> Reply {

@@ -53,6 +53,32 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// Everybody who vouches for it, with their PIN, in its own order: one person, or two at a release.
+    pub fn vouchers(&mut self) -> Vec<(&str, &mut Pin)> {
+        match self {
+            Self::Release(release) => {
+                let mut people = vec![(release.operator.as_str(), &mut release.pin)];
+                if let Some(Person { operator, pin }) = &mut release.second {
+                    people.push((operator, pin));
+                }
+                people
+            }
+            Self::Pause(act)
+            | Self::Resume(act)
+            | Self::Cancel(act)
+            | Self::Retry(act)
+            | Self::PrintAgain(act)
+            | Self::PutAway(act)
+            | Self::BedClear(act)
+            | Self::SignIn(act)
+            | Self::Recover(act)
+            | Self::Reject { act, .. }
+            | Self::Unlock { act, .. } => vec![(&act.operator, &mut act.pin)],
+        }
+    }
+}
+
 /// What is vouched for at a release.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReleaseAct {

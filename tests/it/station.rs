@@ -1,7 +1,7 @@
 //! The station as others meet it: drops, a designer that is a shell script, a link that is played here.
 
 use calvaria::station::link::{Link, LinkJob, LinkStatus, Order, Phase, Report};
-use calvaria::station::{Config, Handle, Mailbox, Settings, Store, start};
+use calvaria::station::{Config, Event, Handle, Mailbox, Settings, Store, start};
 use calvaria::status::{
     Act, ActId, JobState, JobView, Pin, PrinterState, Reason, ReleaseAct, Reply, Request, Role,
     Side, Terms,
@@ -33,6 +33,9 @@ impl Link for Played {
 }
 
 impl Played {
+    pub(crate) fn ordered(&self) -> Vec<Order> {
+        self.orders.lock().unwrap().clone()
+    }
     pub(crate) fn status(&self, state: PrinterState, job: Option<(&str, &str, Phase)>) {
         self.mailbox.link(Report::Status(status(state, job)));
     }
@@ -385,6 +388,44 @@ fn a_restarted_station_finds_the_running_print_and_never_starts_one() {
     assert!(b.link.orders.lock().unwrap().is_empty());
 }
 
+/// The station dies between the record and the order: whoever asked was told, or is told by the id, that it is done.
+#[test]
+fn a_hold_or_an_end_that_was_recorded_reaches_the_link_after_a_restart_and_going_on_does_not() {
+    let asked = [
+        (Event::CancelAsked, Some(Order::Cancel)),
+        (Event::PauseAsked, Some(Order::Pause)),
+        (Event::ResumeAsked, None),
+    ];
+    for (event, order) in asked {
+        let b = Bench::new(DESIGNS);
+        let (code, hash) = b.printing();
+        let phase = if event == Event::ResumeAsked {
+            b.link
+                .status(PrinterState::Paused, Some((&code, &hash, Phase::Paused)));
+            b.wait_for(&code, JobState::Paused);
+            Phase::Paused
+        } else {
+            Phase::Working("")
+        };
+        b.handle.stop();
+        let mut store = Store::open(&b.dir.path().join("data"), 7).unwrap();
+        let now = "2026-11-21T14:02:10+01:00";
+        store.apply(&code, &event, "A. Weber", now).unwrap();
+        drop(store);
+        let b = b.restart(DESIGNS).restart(DESIGNS);
+        for _ in 0..3 {
+            b.link
+                .status(PrinterState::Printing, Some((&code, &hash, phase.clone())));
+        }
+        let seen = b.handle.snapshots();
+        b.wait("heard", |_| {
+            seen.borrow().printer.state == PrinterState::Printing
+        });
+        let orders = b.link.ordered();
+        assert_eq!(orders, Vec::from_iter(order), "{event:?}");
+    }
+}
+
 #[test]
 fn a_print_that_the_link_does_not_know_is_stopped_not_begun() {
     let b = Bench::new(DESIGNS);
@@ -466,6 +507,48 @@ fn pause_and_cancel_wait_for_the_links_word() {
     assert_eq!(
         b.handle.ask(wrong, Terms::default()).unwrap_err().code,
         "wrong_pin"
+    );
+}
+
+/// The link tells of a running print twice a second; the record says nothing new then.
+#[test]
+fn the_record_is_exported_when_it_changes_and_not_while_it_prints() {
+    use std::os::unix::fs::MetadataExt as _;
+    let b = Bench::new(DESIGNS);
+    let (code, hash) = b.printing();
+    let path = b
+        .dir
+        .path()
+        .join("data/cases")
+        .join(&code)
+        .join("events.jsonl");
+    // Written beside and renamed: each time it is another file.
+    let file = || {
+        std::fs::metadata(&path)
+            .map(|m| (m.ino(), m.mtime_nsec(), m.len()))
+            .unwrap()
+    };
+    let said = |fraction: f64, phase: Phase| {
+        let mut status = status(PrinterState::Printing, Some((&code, &hash, phase)));
+        status.view.fraction = fraction;
+        b.link.mailbox.link(Report::Status(status));
+        b.wait("so far", |_| {
+            let seen = b.handle.snapshots();
+            let far = seen.borrow().printer.fraction;
+            (far - fraction).abs() < 1e-9
+        });
+    };
+    let before = file();
+    for n in 1..=60 {
+        said(f64::from(n) / 100.0, Phase::Working(""));
+    }
+    assert_eq!(file(), before);
+    said(0.7, Phase::Paused);
+    assert_ne!(file(), before);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(
+        text.lines().last().unwrap().contains("link_paused"),
+        "{text}"
     );
 }
 

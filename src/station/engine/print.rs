@@ -3,12 +3,26 @@
 use super::Engine;
 use crate::station::link::{LinkStatus, Order, Phase, Report};
 use crate::station::step::Event;
-use crate::station::store::Job;
+use crate::station::store::{Entry, Job};
 use crate::status::{PrinterState, PrinterView, Reason, Refused};
 use std::time::{Duration, Instant};
 
 /// A print on the link that belongs to no printing job is cancelled after this long.
 const ORPHAN: Duration = Duration::from_secs(3);
+
+/// What the record says last, where that is towards safety and the link may not have heard it. Going on is not among
+/// them: nothing moves because a station came back.
+pub(super) fn promised(record: &[Entry]) -> Option<Order> {
+    let started = Event::StationStarted { restarts: 0 }.kind();
+    let last = record.iter().rev().find(|entry| entry.kind != started)?;
+    if last.kind == Event::CancelAsked.kind() {
+        Some(Order::Cancel)
+    } else if last.kind == Event::PauseAsked.kind() {
+        Some(Order::Pause)
+    } else {
+        None
+    }
+}
 
 impl Engine {
     pub(super) fn hear_link(&mut self, report: Report) {
@@ -81,6 +95,13 @@ impl Engine {
             .job
             .as_ref()
             .filter(|j| j.code == job.code && Some(j.sha256.as_str()) == hash);
+        if matches!(
+            ours.map(|j| &j.phase),
+            Some(Phase::Working(_) | Phase::Paused)
+        ) && let Some(order) = self.promised.take()
+        {
+            self.link.order(order);
+        }
         let event = match ours.map(|j| &j.phase) {
             Some(Phase::Working(word)) => {
                 self.print_word = word;

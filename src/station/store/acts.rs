@@ -2,7 +2,7 @@
 //! act begins or never does.
 
 use super::{Store, StoreError};
-use crate::status::{Act, ActId, Refused, Reply, Request};
+use crate::status::{ActId, Refused, Reply, Request};
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -30,6 +30,10 @@ impl Ticket {
     /// It is done now; `false`: it was closed before.
     pub(in crate::station) fn begin(&self) -> bool {
         self.to(BEGUN)
+    }
+    /// It was done, by this ticket and not by an earlier act of its id.
+    pub(in crate::station) fn is_begun(&self) -> bool {
+        self.0.load(Ordering::Acquire) == BEGUN
     }
     /// It will never be done; `false`: it has begun, and an answer comes.
     pub(in crate::station) fn close(&self) -> bool {
@@ -98,6 +102,12 @@ impl Store {
                 "UPDATE job SET on_bed = 0 WHERE state NOT IN ('printing', 'paused')",
                 [],
             )?;
+        }
+        if kind == "unlocked" {
+            // The gate forgets what it has in memory after this; a station that dies in between has cleared it all the
+            // same.
+            let name = body["operator"].as_str().unwrap_or_default();
+            super::operators::forget_guesses(&tx, &super::operators::canonical(name))?;
         }
         begin.in_transaction(&tx, monotonic)?;
         tx.commit()?;
@@ -174,28 +184,8 @@ pub(super) fn insert(
 /// SHA-256 of an act without its PINs, hex: the same act again has the same.
 pub(in crate::station) fn digest(request: &Request) -> String {
     let mut request = request.clone();
-    let act: Option<&mut Act> = match &mut request {
-        Request::Release(release) => {
-            release.pin.0.clear();
-            if let Some(second) = &mut release.second {
-                second.pin.0.clear();
-            }
-            None
-        }
-        Request::Pause(act)
-        | Request::Resume(act)
-        | Request::Cancel(act)
-        | Request::Retry(act)
-        | Request::PrintAgain(act)
-        | Request::PutAway(act)
-        | Request::BedClear(act)
-        | Request::SignIn(act)
-        | Request::Recover(act)
-        | Request::Reject { act, .. }
-        | Request::Unlock { act, .. } => Some(act),
-    };
-    if let Some(act) = act {
-        act.pin.0.clear();
+    for (_, pin) in request.vouchers() {
+        pin.0.clear();
     }
     let bytes = serde_json::to_vec(&request).unwrap_or_default();
     super::hex(&Sha256::digest(bytes))

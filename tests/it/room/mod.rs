@@ -96,6 +96,8 @@ pub(crate) fn phantom(folder: &Path, seed: u64, format: &str) -> PathBuf {
 /// A station with its own folder, and a virtual printer in a process of its own.
 pub(crate) struct Room {
     pub(crate) dir: TempDir,
+    /// Stands in for the designer.
+    pub(crate) program: Option<PathBuf>,
     address: String,
     agent: ureq::Agent,
     station: Option<Child>,
@@ -135,17 +137,19 @@ impl Room {
         let room = Self {
             address: format!("http://{listen}"),
             dir,
+            program: None,
             agent,
             station: None,
             printer,
         };
-        room.add_operator();
+        room.add_operator(OPERATOR);
         room
     }
 
-    fn add_operator(&self) {
+    /// Somebody more on the list, with the same PIN.
+    pub(crate) fn add_operator(&self, name: &str) {
         let mut child = calvaria()
-            .args(["operator", "add", OPERATOR, "--pin-stdin", "--config"])
+            .args(["operator", "add", name, "--pin-stdin", "--config"])
             .arg(self.dir.path().join("calvaria.toml"))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -178,8 +182,13 @@ impl Room {
         if let Some(event) = fail_at {
             serve.env("CALVARIA_FAIL_AT", event);
         }
+        if let Some(program) = &self.program {
+            serve.args(["serve", "--program"]).arg(program);
+        } else {
+            serve.arg("serve");
+        }
         let serve = serve
-            .args(["serve", "--config"])
+            .arg("--config")
             .arg(self.dir.path().join("calvaria.toml"))
             .stdout(Stdio::null())
             .stderr(log);
