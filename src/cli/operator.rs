@@ -29,9 +29,10 @@ enum Act {
     Add {
         /// The person's name, as the record shows it.
         name: String,
-        /// operator releases; supervisor also what is doubtful; service looks after the machine.
-        #[arg(long, default_value = "operator")]
-        role: Role,
+        /// operator releases; supervisor also what is doubtful; service looks after the machine. Without it somebody new
+        /// is an operator, and who is on the list stays what they are.
+        #[arg(long)]
+        role: Option<Role>,
         /// Read the PIN from standard input instead of asking.
         #[arg(long)]
         pin_stdin: bool,
@@ -85,6 +86,9 @@ pub(super) fn run(args: Args) -> Outcome {
             pin_stdin,
         } => {
             let pin = read_pin(pin_stdin)?;
+            let people = store.operators().map_err(Failure::failed)?;
+            let before = people.iter().find(|p| p.name == name.trim());
+            let role = role.or(before.map(|p| p.role)).unwrap_or_default();
             store
                 .add_operator(&name, &pin, role, &now)
                 .map_err(Failure::usage)

@@ -90,6 +90,59 @@ fn a_halt_stays_until_a_named_person_recovers_whatever_is_restarted() {
     assert_ne!(first, second);
 }
 
+/// Who gets a new PIN stays what they are: nobody becomes one who releases by forgetting a flag.
+#[test]
+fn people_are_added_with_a_role_and_keep_it_with_a_new_pin() {
+    let room = room();
+    let config = room.dir.path().join("calvaria.toml");
+    let operator = |arguments: &[&str], pin: &str| {
+        let mut child = calvaria()
+            .arg("operator")
+            .args(arguments)
+            .arg("--config")
+            .arg(&config)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A wrong flag ends it before it reads.
+        let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), pin.as_bytes());
+        let out = child.wait_with_output().unwrap();
+        (out.status.code(), String::from_utf8(out.stdout).unwrap())
+    };
+    let add = |name: &str, further: &[&str]| {
+        let arguments = [&["add", name, "--pin-stdin"], further].concat();
+        operator(&arguments, "735190\n").0
+    };
+    let roles = || {
+        let list = operator(&["list", "--json"], "").1;
+        let list: Vec<serde_json::Value> = serde_json::from_str(&list).unwrap();
+        let role = |p: &serde_json::Value| format!("{} {}", p["name"], p["role"]).replace('"', "");
+        list.iter().map(role).collect::<Vec<_>>()
+    };
+    assert_eq!(add("S. Haus", &["--role", "service"]), Some(0));
+    assert_eq!(add("A. Weber", &["--role", "supervisor"]), Some(0));
+    assert_eq!(add("B. Neu", &[]), Some(0));
+    assert_eq!(add("C. Falsch", &["--role", "boss"]), Some(2));
+    let all = [
+        "A. Weber supervisor",
+        "B. Neu operator",
+        "M. Curie operator",
+        "S. Haus service",
+    ];
+    assert_eq!(roles(), all);
+    for name in ["S. Haus", "A. Weber", "B. Neu"] {
+        assert_eq!(add(name, &[]), Some(0));
+    }
+    assert_eq!(roles(), all);
+    assert_eq!(add("S. Haus", &["--role", "operator"]), Some(0));
+    assert_eq!(roles()[3], "S. Haus operator");
+    assert_eq!(operator(&["unlock"], "").0, Some(0));
+    assert_eq!(operator(&["remove", "B. Neu"], "").0, Some(0));
+    assert_eq!(roles().len(), 3);
+}
+
 /// Somebody tidied up `run/`: the station and its link still have each other.
 #[test]
 fn a_stop_reaches_a_link_whose_socket_was_deleted() {

@@ -105,8 +105,11 @@ impl Guesses {
     }
 
     fn take_over(&mut self, name: &str, before: Kept, now: Instant) {
-        // A store of an earlier version knows nothing of the hour.
-        let heard = before.heard.max(before.wrong);
+        // A store of an earlier version knew nothing of the hour.
+        let heard = match before.heard {
+            0 => before.wrong,
+            heard => heard,
+        };
         let heard = usize::try_from(heard).unwrap_or(NAME_MAX).min(NAME_MAX);
         let wrong = Wrong {
             count: before.wrong,

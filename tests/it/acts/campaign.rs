@@ -23,6 +23,10 @@ const PIN: &str = "481516";
 /// An act is answered for good by then, whatever is killed.
 const ANSWER_MAX: Duration = Duration::from_secs(120);
 const SOON: Duration = Duration::from_secs(60);
+/// Virtual seconds in a second: a print takes a few.
+const SPEED: f64 = 300.0;
+/// A station that is to die after a commit is given so many times as long before it is killed.
+const PATIENCE: u32 = 4;
 /// Events after whose commit a station may die before it does what follows.
 const FAIL_POINTS: [&str; 4] = ["released", "cancel_asked", "retry_asked", "pause_asked"];
 
@@ -171,7 +175,7 @@ echo '{designed}'
 pub(super) fn run(plan: &Plan) -> String {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("executed.jsonl");
-    let mut room = Room::new(dir, 1000.0, &log, None);
+    let mut room = Room::new(dir, SPEED, &log, None);
     room.program = Some(designer(&room));
     (0..PEOPLE).for_each(|n| room.add_operator(&person(n)));
     let drop = room.data().join("drop");
@@ -262,7 +266,8 @@ fn kills(room: &mut Room, plan: &Plan, at_work: &AtomicUsize) -> Seen {
             .random_bool(0.6)
             .then(|| FAIL_POINTS[random.random_range(0..4)]);
         room.start_station(fail_at);
-        next = Instant::now() + Duration::from_millis(random.random_range(plan.alive_ms.clone()));
+        let alive = Duration::from_millis(random.random_range(plan.alive_ms.clone()));
+        next = Instant::now() + alive * if fail_at.is_some() { PATIENCE } else { 1 };
     }
     seen
 }
@@ -276,8 +281,19 @@ fn acts_of(n: u64, acts: usize, seed: u64, address: SocketAddr) -> Vec<Asked> {
         let Some(jobs) = jobs(address).filter(|jobs| !jobs.is_empty()) else {
             continue;
         };
-        // Near the top, where the others are too.
-        let job = &jobs[random.random_range(0..jobs.len().min(6))];
+        // What moves, or near the top, where the others are too.
+        let moves = |j: &&JobView| {
+            matches!(
+                j.state,
+                JobState::Printing | JobState::Paused | JobState::Stopped
+            )
+        };
+        let moving: Vec<&JobView> = jobs.iter().filter(moves).take(3).collect();
+        let job = if !moving.is_empty() && random.random_bool(0.5) {
+            moving[random.random_range(0..moving.len())]
+        } else {
+            &jobs[random.random_range(0..jobs.len().min(6))]
+        };
         let fitting = Kind::fitting(job.state);
         let kind = if random.random_bool(0.8) {
             fitting[random.random_range(0..fitting.len())]
