@@ -12,6 +12,9 @@ use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+/// The body of an act, a few hundred bytes, is here after this long.
+const BODY_MAX: Duration = Duration::from_secs(5);
+
 /// When the station heard of a request, before its body came, and from where.
 pub(super) struct Heard {
     at: Instant,
@@ -71,7 +74,12 @@ impl<S: Send + Sync> FromRequest<S> for Body {
             let next = "Send Content-Type: application/json.";
             return Err(Fault::bad("The body is not JSON.", next).into_response());
         }
-        let bytes = Bytes::from_request(request, state).await;
+        let bytes = tokio::time::timeout(BODY_MAX, Bytes::from_request(request, state)).await;
+        let Ok(bytes) = bytes else {
+            // Its connection is closed with the answer: a hundred of them are all the places that there are.
+            let next = "Send it with its head, then try again.";
+            return Err(Fault::bad("The body did not come.", next).into_response());
+        };
         bytes.map(Self).map_err(IntoResponse::into_response)
     }
 }

@@ -257,6 +257,43 @@ fn a_full_disk_takes_no_upload() {
     assert!(p.asked.lock().unwrap().is_empty());
 }
 
+/// Bodies that never end hold their places for seconds, not for the time of an act.
+#[test]
+fn acts_whose_bodies_never_come_give_their_places_back() {
+    let p = page();
+    let begun = Instant::now();
+    let mut slow: Vec<TcpStream> = (0..110)
+        .map(|_| {
+            let mut stream = TcpStream::connect(p.address).unwrap();
+            let head = format!(
+                "POST /api/v1/jobs/K7-2043/cancel HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{{",
+                p.address
+            );
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    let first = &mut slow[0];
+    first
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    let mut answer = String::new();
+    first.read_to_string(&mut answer).unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 400") && answer.contains("did not come"),
+        "{answer}"
+    );
+    while p.get("/").0 != 200 {
+        assert!(begun.elapsed() < Duration::from_secs(15));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(
+        begun.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
 #[test]
 fn an_upload_that_can_not_be_handed_in_leaves_nothing_behind() {
     let refuses = |desk: &mut calvaria::web::Desk| {
