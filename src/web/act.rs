@@ -1,15 +1,16 @@
 //! What every act comes with: when and from where it was heard, its id and deadline, and a body of JSON.
 
 use super::fault::Fault;
+use super::guard::Client;
 use crate::status::{ActId, DEADLINE, DEADLINE_MAX, Terms};
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// The body of an act, a few hundred bytes, is here after this long.
@@ -24,10 +25,10 @@ pub(super) struct Heard {
 impl<S: Sync> FromRequestParts<S> for Heard {
     type Rejection = Infallible;
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
-        let from = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let from = parts.extensions.get::<Client>();
         Ok(Self {
             at: Instant::now(),
-            from: from.map(|peer| peer.0.ip()),
+            from: from.map(|client| client.0),
         })
     }
 }

@@ -25,7 +25,7 @@ const FORWARDED: [&str; 3] = ["forwarded", "x-forwarded-for", "x-forwarded-host"
 pub(super) async fn guard(
     State(shared): State<Shared>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let caller = Caller::of(peer.ip(), &request);
@@ -33,6 +33,8 @@ pub(super) async fn guard(
         caller.policy(&shared.reached),
         caller.shared_origin(&shared.reached),
     );
+    let client = Client(caller.client(&shared.reached));
+    request.extensions_mut().insert(client);
     let mut response = match caller.check(&shared.reached) {
         Ok(()) => in_our_form(bounded(request, next).await),
         Err(fault) => fault.into_response(),
@@ -90,6 +92,10 @@ fn in_our_form(response: Response) -> Response {
     Fault::of_status(status).into_response()
 }
 
+/// The machine that a person sits at: wrong PINs are counted by it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Client(pub(super) IpAddr);
+
 /// What a request says of where it comes from.
 struct Caller {
     peer: IpAddr,
@@ -106,6 +112,8 @@ struct Caller {
     forwarded: bool,
     /// The proxy took it over TLS.
     secure: bool,
+    /// Where the proxy took it from, as it says.
+    from: Option<String>,
 }
 
 impl Caller {
@@ -134,7 +142,19 @@ impl Caller {
             site: text("sec-fetch-site"),
             forwarded: FORWARDED.iter().any(|name| headers.contains_key(*name)),
             secure: text("x-forwarded-proto").as_deref() == Some("https"),
+            from: text("x-forwarded-for"),
         }
+    }
+
+    /// Where it comes from: behind a proxy that is believed what that says, the last word of it, since those before are
+    /// the client's own.
+    fn client(&self, reached: &Reached) -> IpAddr {
+        let believed = reached.behind_proxy && self.peer.is_loopback();
+        let said = self.from.as_ref().filter(|_| believed);
+        let last = said.and_then(|said| said.rsplit(',').next()).map(str::trim);
+        let with_port = |word: &str| word.parse().map(|at: SocketAddr| at.ip());
+        let client = last.and_then(|word| word.parse().or_else(|_| with_port(word)).ok());
+        client.unwrap_or(self.peer)
     }
 
     fn check(&self, reached: &Reached) -> Result<(), Fault> {

@@ -257,6 +257,31 @@ fn a_full_disk_takes_no_upload() {
     assert!(p.asked.lock().unwrap().is_empty());
 }
 
+/// Who guesses PINs from one desk slows that desk, not everybody behind the same proxy.
+#[test]
+fn an_act_says_from_which_machine_it_came() {
+    let heard: Arc<std::sync::Mutex<Vec<String>>> = Arc::default();
+    let told = heard.clone();
+    let reached = calvaria::web::Reached {
+        behind_proxy: true,
+        ..calvaria::web::Reached::default()
+    };
+    let ask = |desk: &mut calvaria::web::Desk| {
+        desk.ask = Arc::new(move |_, terms| {
+            told.lock().unwrap().push(terms.from.unwrap().to_string());
+            Ok(())
+        });
+    };
+    let p = played::page_with(ask, reached);
+    assert_eq!(p.post("/api/v1/jobs/K7-2043/pause", WHO).0, 200);
+    let head = format!(
+        "POST /api/v1/jobs/K7-2043/pause HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nX-Forwarded-Proto: https\r\nX-Forwarded-For: 10.0.0.9",
+        p.address
+    );
+    assert_eq!(p.raw(&head, WHO.as_bytes()).0, 200);
+    assert_eq!(*heard.lock().unwrap(), ["127.0.0.1", "10.0.0.9"]);
+}
+
 /// Bodies that never end hold their places for seconds, not for the time of an act.
 #[test]
 fn acts_whose_bodies_never_come_give_their_places_back() {

@@ -170,3 +170,32 @@ fn the_policy_names_the_listener_of_the_stop_and_only_its_page_reads_it() {
     assert!(reads("http://127.0.0.1:8080"));
     assert!(!reads("http://127.0.0.1:9999") && !reads("http://evil.example:8080"));
 }
+
+/// Wrong PINs of one machine behind a proxy must not slow all the others.
+#[test]
+fn the_client_is_whom_a_believed_proxy_names_last() {
+    let behind = Reached {
+        behind_proxy: true,
+        ..reached()
+    };
+    let client = |peer: &str, said: &'static str, reached: &Reached| {
+        let headers = [HERE, ("x-forwarded-for", said)];
+        caller(peer, &Method::POST, ACT, &headers)
+            .client(reached)
+            .to_string()
+    };
+    for (said, want) in [
+        ("10.0.0.9", "10.0.0.9"),
+        ("6.6.6.6, 10.0.0.9", "10.0.0.9"),
+        ("10.0.0.9:5060", "10.0.0.9"),
+        ("fd00::9", "fd00::9"),
+        ("[fd00::9]:80", "fd00::9"),
+        ("unknown", "127.0.0.1"),
+        ("10.0.0.9,", "127.0.0.1"),
+    ] {
+        assert_eq!(client("127.0.0.1", said, &behind), want, "{said}");
+    }
+    // Nobody else is believed.
+    assert_eq!(client("127.0.0.1", "10.0.0.9", &reached()), "127.0.0.1");
+    assert_eq!(client("10.0.0.8", "10.0.0.9", &behind), "10.0.0.8");
+}
