@@ -19,12 +19,16 @@ pub(crate) enum Kind {
     Dicom,
     /// A zip archive.
     Zip,
+    /// A tar archive.
+    Tar,
     /// Gzip; what is inside shows only after unpacking.
     Gzip,
     /// NIfTI-1 header (or NIfTI-2, which is refused later by name).
     Nifti,
     /// NRRD header.
     Nrrd,
+    /// A document, a picture, a program: what lies beside a scan on a CD.
+    Beside,
     /// None of these.
     Unknown,
 }
@@ -49,11 +53,52 @@ pub(crate) fn sniff(head: &[u8]) -> Kind {
         .is_some_and(|n| [348, 540].contains(&n) || [348, 540].contains(&n.swap_bytes()))
     {
         Kind::Nifti
+    } else if head.get(257..262) == Some(b"ustar") {
+        Kind::Tar
     } else if looks_like_a_bare_data_set(head) {
         Kind::Dicom
+    } else if lies_beside(head) {
+        Kind::Beside
     } else {
         Kind::Unknown
     }
+}
+
+/// First bytes of what is no scan: PDF, PNG, JPEG, GIF, BMP, icons, Windows and Linux programs, Java classes, old Office
+/// files, RTF, RIFF (sound, video), macOS's resource forks, 7z, cabinets; and text.
+fn lies_beside(head: &[u8]) -> bool {
+    const MARKS: [&[u8]; 17] = [
+        b"%PDF",
+        b"\x89PNG",
+        b"\xff\xd8\xff",
+        b"GIF8",
+        b"BM",
+        b"\0\0\x01\0",
+        b"MZ",
+        b"\x7fELF",
+        b"\xca\xfe\xba\xbe",
+        b"\xd0\xcf\x11\xe0",
+        b"{\\rtf",
+        b"RIFF",
+        b"\0\x05\x16\x07",
+        b"7z\xbc\xaf",
+        b"MSCF",
+        b"\xff\xfe",
+        b"\xfe\xff",
+    ];
+    // Letters of a word may be cut at the end of what is looked at.
+    let text = || {
+        let valid = match std::str::from_utf8(head) {
+            Ok(text) => text,
+            Err(e) if e.error_len().is_none() => {
+                std::str::from_utf8(&head[..e.valid_up_to()]).unwrap_or_default()
+            }
+            Err(_) => return false,
+        };
+        let shown = |c: char| !c.is_control() || c.is_whitespace();
+        !valid.is_empty() && valid.chars().all(shown)
+    };
+    MARKS.iter().any(|mark| head.starts_with(mark)) || text()
 }
 
 /// Old archives export data sets without preamble: group 0002 or 0008, little endian, and either a VR or a
@@ -73,6 +118,8 @@ fn looks_like_a_bare_data_set(head: &[u8]) -> bool {
 pub(crate) struct DropFile {
     pub(crate) file: FileRef,
     pub(crate) path: PathBuf,
+    /// Its own name, without folders. Never shown; a NRRD header may name it.
+    pub(crate) name: String,
     pub(crate) bytes: u64,
     /// The piece of the drop that it came with, from 0 in the order in which they came.
     pub(crate) piece: usize,
@@ -140,7 +187,8 @@ pub(crate) fn is_unfinished(name: &str) -> bool {
 /// Names of file managers' own files, and hidden ones.
 pub(crate) fn is_foreign(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
-    lower.starts_with('.') || ["thumbs.db", "desktop.ini"].contains(&lower.as_str())
+    let litter = ["thumbs.db", "desktop.ini", "__macosx"];
+    (lower.len() > 1 && lower.starts_with('.')) || litter.contains(&lower.as_str())
 }
 
 /// All regular files under `root` (or `root` itself), ordered by name. Links, sockets, FIFOs and devices are passed
@@ -167,6 +215,9 @@ pub(crate) fn scan(root: &Path, limits: &Limits) -> Result<Vec<DropFile>, Refusa
     }
     let numbered = (1..).zip(found).map(|(n, (path, bytes))| DropFile {
         file: FileRef(n),
+        name: (path.file_name().unwrap_or_default())
+            .to_string_lossy()
+            .into_owned(),
         path,
         bytes,
         piece: 0,
@@ -324,7 +375,10 @@ mod tests {
             (&[0, 0, 1, 0x5c], Kind::Nifti),
             (b"NRRD0004\n", Kind::Nrrd),
             (&[8, 0, 5, 0, b'C', b'S', 10, 0], Kind::Dicom),
-            (b"hello, world", Kind::Unknown),
+            (b"hello, world", Kind::Beside),
+            (b"%PDF-1.4", Kind::Beside),
+            (b"MZ\x90\0", Kind::Beside),
+            (&[0, 1, 2, 3, 200, 7], Kind::Unknown),
         ] {
             assert_eq!(sniff(bytes), kind, "{bytes:?}");
         }

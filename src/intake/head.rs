@@ -167,10 +167,14 @@ fn values(ct: &Volume<Hu>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Measures the largest body of bone.
-pub(crate) fn look(ct: &Volume<Hu>) -> Option<Look> {
-    let bone = components::largest_by(&coarse(ct), Connectivity::All);
-    let points: Vec<Point<Lps>> = set_voxels(&bone).collect();
+/// The middle of the vault, which is where brain is; `None` without a body of bone.
+pub(super) fn middle(ct: &Volume<Hu>) -> Option<Point<Lps>> {
+    Some(vault(&components::largest_by(&coarse(ct), Connectivity::All))?.0)
+}
+
+/// The middle of the upper part of a body of bone, and its extent from left to right and from front to back, mm.
+fn vault(bone: &Volume<bool>) -> Option<(Point<Lps>, [f64; 2])> {
+    let points: Vec<Point<Lps>> = set_voxels(bone).collect();
     let top = points
         .iter()
         .map(|p| p.0[2])
@@ -189,6 +193,13 @@ pub(crate) fn look(ct: &Volume<Hu>) -> Option<Look> {
         f64::midpoint(y.0, y.1),
         top - CENTRE_MM,
     ]);
+    Some((centre, [x.1 - x.0, y.1 - y.0]))
+}
+
+/// Measures the largest body of bone.
+pub(crate) fn look(ct: &Volume<Hu>) -> Option<Look> {
+    let bone = components::largest_by(&coarse(ct), Connectivity::All);
+    let (centre, across_mm) = vault(&bone)?;
     let into = bone.to_ijk();
     let (mut rays, mut stopped, mut filled) = (0.0, 0.0, 0.0);
     for direction in upward() {
@@ -200,7 +211,7 @@ pub(crate) fn look(ct: &Volume<Hu>) -> Option<Look> {
         }
     }
     Some(Look {
-        across_mm: [x.1 - x.0, y.1 - y.0],
+        across_mm,
         stopped: stopped / rays,
         filled: filled / rays,
     })
@@ -234,7 +245,7 @@ fn set_voxels(mask: &Volume<bool>) -> impl Iterator<Item = Point<Lps>> {
 }
 
 /// 600 directions spread evenly (golden angle) over the half sphere above 5 degrees below the horizon.
-fn upward() -> impl Iterator<Item = Vector<Lps>> {
+pub(super) fn upward() -> impl Iterator<Item = Vector<Lps>> {
     let golden = std::f64::consts::PI * (3.0 - 5f64.sqrt());
     (0..600).map(move |n| {
         let z = -0.087 + (1.0 + 0.087) * (f64::from(n) + 0.5) / 600.0;

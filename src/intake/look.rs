@@ -73,6 +73,10 @@ pub fn look(path: &Path, limits: &Limits) -> Look {
     if let [one] = files.as_slice() {
         match files::head(&one.path).map(|head| files::sniff(&head)) {
             Ok(Kind::Zip) => return look_into(&one.path, path, limits),
+            Ok(Kind::Gzip) if archive::holds_a_tar(&one.path) && !ends_early(&one.path, limits) => {
+                return look_into(&one.path, path, limits);
+            }
+            Ok(Kind::Tar) => return look_into(&one.path, path, limits),
             Ok(Kind::Gzip) => {
                 return Look {
                     missing: ends_early(&one.path, limits).then_some(Missing::End),
@@ -93,7 +97,9 @@ pub fn look(path: &Path, limits: &Limits) -> Look {
 
 /// An archive: one that can not be opened at all lacks its end, where its list stands.
 fn look_into(zip: &Path, path: &Path, limits: &Limits) -> Look {
-    if archive::has_no_list(zip) {
+    if files::head(zip).is_ok_and(|head| files::sniff(&head) == Kind::Zip)
+        && archive::has_no_list(zip)
+    {
         return Look {
             missing: Some(Missing::End),
             ..Look::default()

@@ -1,6 +1,6 @@
 //! Intake: files become one CT volume in HU with its facts, or a named refusal.
 //!
-//! In:    a folder, a zip or a file: a DICOM CT series, an Enhanced CT, NIfTI-1, NRRD. Which one it is, the
+//! In:    a folder, an archive (zip, tar, tar.gz) or a file: a DICOM CT series, an Enhanced CT, NIfTI-1, NRRD. Which one it is, the
 //!        content says, never the name.
 //! Out:   a [`Study`]: `Volume<Hu>` with its affine to patient LPS mm, axis order as acquired, upright, and
 //!        [`Finding`]s; or a [`Refusal`] whose text can be shown as it stands.
@@ -21,6 +21,7 @@ pub mod nrrd;
 mod archive;
 mod files;
 mod head;
+mod hounsfield;
 mod limits;
 mod look;
 mod numbers;
@@ -65,9 +66,8 @@ impl Opened {
         for (piece, root) in pieces.iter().enumerate() {
             let mut found = files::scan(root, limits)?;
             if let [one] = found.as_slice()
-                && kind(&one.path)? == Kind::Zip
+                && let Some(archive) = archive::unpack(&one.path, kind(&one.path)?, limits)?
             {
-                let archive = archive::unpack(&one.path, limits)?;
                 found.clone_from(&archive.files);
                 unpacked.push(archive);
             }
@@ -95,21 +95,29 @@ fn pick(drop: &[DropFile], limits: &Limits) -> Result<Study, Refusal> {
     if drop.len() <= SMALL_FOLDER {
         for file in drop {
             match kind(&file.path)? {
-                Kind::Dicom => return from_series(dicom::from_files(drop, limits)?, limits),
+                Kind::Dicom => return from_series(drop, limits),
                 Kind::Nifti | Kind::Gzip => volumes.push((Format::Nifti, file)),
                 Kind::Nrrd => volumes.push((Format::Nrrd, file)),
-                Kind::Zip | Kind::Empty | Kind::Unknown => {}
+                Kind::Zip | Kind::Tar | Kind::Empty | Kind::Beside | Kind::Unknown => {}
             }
         }
     }
+    // The values of a NRRD header are no volume of their own.
+    let nrrd = volumes.iter().filter(|(format, _)| *format == Format::Nrrd);
+    let values: Vec<String> = nrrd.filter_map(|(_, f)| nrrd::data_file(&f.path)).collect();
+    volumes.retain(|(_, file)| !values.contains(&file.name));
     match volumes.as_slice() {
-        [] => from_series(dicom::from_files(drop, limits)?, limits),
-        [(Format::Nrrd, file)] => from_volume(
-            Format::Nrrd,
-            nrrd::read_hu(&file.path, limits)?,
-            file,
-            limits,
-        ),
+        [] => from_series(drop, limits),
+        [(Format::Nrrd, file)] => {
+            let named = |name: &str| {
+                let found = drop
+                    .iter()
+                    .find(|f| f.piece == file.piece && f.name == name);
+                found.map(|f| f.path.clone())
+            };
+            let ct = nrrd::read_hu_beside(&file.path, &named, limits)?;
+            from_volume(Format::Nrrd, ct, file, limits)
+        }
         [(format, file)] => from_volume(*format, nifti::read_hu(&file.path, limits)?, file, limits),
         several => Err(Refusal::TooMuch {
             what: "volumes in one drop",
@@ -123,17 +131,19 @@ fn kind(path: &Path) -> Result<Kind, Refusal> {
     Ok(files::sniff(&files::head(path).map_err(Refusal::Open)?))
 }
 
-fn from_series(series: dicom::Series, limits: &Limits) -> Result<Study, Refusal> {
-    finish(
-        Study {
-            ct: series.ct,
-            facts: series.facts,
-            identity: Some(series.identity),
-            findings: series.findings,
-            inputs: series.inputs,
-        },
-        limits,
-    )
+fn from_series(drop: &[DropFile], limits: &Limits) -> Result<Study, Refusal> {
+    dicom::from_files(drop, limits, |series| {
+        finish(
+            Study {
+                ct: series.ct,
+                facts: series.facts,
+                identity: Some(series.identity),
+                findings: series.findings,
+                inputs: series.inputs,
+            },
+            limits,
+        )
+    })
 }
 
 fn from_volume(
@@ -159,8 +169,19 @@ fn from_volume(
     )
 }
 
+/// Nothing is emptier than this, HU.
+const EMPTIEST: i16 = -1024;
+
 /// What every door's volume goes through.
 fn finish(mut study: Study, limits: &Limits) -> Result<Study, Refusal> {
+    // Before anything is cut off below air: a scale shows there.
+    let levels = limits
+        .head
+        .then(|| hounsfield::measure(&study.ct))
+        .flatten();
+    for hu in study.ct.data_mut() {
+        hu.0 = hu.0.max(EMPTIEST);
+    }
     let upright = shear::upright(study.ct, limits)?;
     study.ct = upright.volume;
     study.facts.tilt_deg = upright.tilt_deg;
@@ -172,7 +193,15 @@ fn finish(mut study: Study, limits: &Limits) -> Result<Study, Refusal> {
         });
     }
     if limits.head {
-        head::check(&study.ct)?;
+        match (head::check(&study.ct), levels) {
+            (Err(Refusal::NotHead { .. }), Some(levels)) if levels.are_stored() => {
+                hounsfield::judge(levels)?;
+            }
+            (looked, _) => looked?,
+        }
+        if let Some(levels) = levels {
+            study.findings.extend(hounsfield::judge(levels)?);
+        }
         study.findings.extend(cut_off(&study)?);
     }
     study.findings.extend(of_grid(&study.facts, limits));

@@ -15,9 +15,9 @@ use crate::space::{Ijk, Lps, Map, Point, Vector};
 use crate::volume::{Hu, Volume};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// A CT in HU, rounded, clamped to -1024..=32767; NaN becomes air.
+/// A CT in HU, rounded, clamped to -2048..=32767; NaN becomes air.
 ///
 /// # Errors
 /// [`Refusal`]: not NRRD, no space, more than one volume, too large, cut short.
@@ -49,7 +49,7 @@ pub fn read_f32(path: &Path, limits: &Limits) -> Result<Volume<f32>, Refusal> {
 /// # Errors
 /// As [`read_hu`].
 pub fn door(bytes: &[u8], limits: &Limits) -> Result<Volume<Hu>, Refusal> {
-    values(bytes, None, limits, to_hu)
+    values(bytes, &|_| None, limits, to_hu)
 }
 
 fn open<T>(
@@ -58,7 +58,32 @@ fn open<T>(
     convert: impl FnMut(f64) -> T,
 ) -> Result<Volume<T>, Refusal> {
     let file = BufReader::new(File::open(path).map_err(Refusal::Open)?);
-    values(file, path.parent(), limits, convert)
+    let folder = path.parent();
+    let beside = |name: &str| folder.map(|folder| folder.join(name));
+    values(file, &beside, limits, convert)
+}
+
+/// A CT whose data file, if it has one, is found by `named` and not in the header's folder: an archive's files lie
+/// under other names.
+///
+/// # Errors
+/// As [`read_hu`].
+pub(crate) fn read_hu_beside(
+    path: &Path,
+    named: &dyn Fn(&str) -> Option<PathBuf>,
+    limits: &Limits,
+) -> Result<Volume<Hu>, Refusal> {
+    let file = BufReader::new(File::open(path).map_err(Refusal::Open)?);
+    values(file, named, limits, to_hu)
+}
+
+/// The data file that the header at `path` names, when its data are not behind it.
+pub(crate) fn data_file(path: &Path) -> Option<String> {
+    let mut file = BufReader::new(File::open(path).ok()?);
+    Header::read(&mut file)
+        .ok()?
+        .get("data file")
+        .map(plain_name)?
 }
 
 fn refused(why: impl Into<String>) -> Refusal {
@@ -74,10 +99,10 @@ const LINE_BYTES: u64 = 1 << 16;
 /// Bytes before the values where these are the last ones of a file.
 const HEADER_BYTES: u64 = 1 << 20;
 
-/// `folder` is where a data file beside the header may lie.
+/// `named` finds a data file beside the header.
 fn values<T>(
     mut from: impl BufRead,
-    folder: Option<&Path>,
+    named: &dyn Fn(&str) -> Option<PathBuf>,
     limits: &Limits,
     convert: impl FnMut(f64) -> T,
 ) -> Result<Volume<T>, Refusal> {
@@ -92,7 +117,7 @@ fn values<T>(
     let big_endian = header.big_endian(number)?;
     let raw: Box<dyn BufRead + '_> = match header.get("data file") {
         None => Box::new(from),
-        Some(name) => Box::new(beside(folder, name)?),
+        Some(name) => Box::new(beside(named, name)?),
     };
     let voxels = voxels as usize;
     let data = header.data(raw, voxels * number.width())?;
@@ -102,13 +127,18 @@ fn values<T>(
     Volume::new(shape, data, to_lps).map_err(|e| refused(e.to_string()))
 }
 
-/// A data file: a plain name in the header's own folder.
-fn beside(folder: Option<&Path>, name: &str) -> Result<BufReader<File>, Refusal> {
+/// A name that leads nowhere; `./` before it is somebody's habit.
+fn plain_name(name: &str) -> Option<String> {
+    let name = name.strip_prefix("./").unwrap_or(name);
     let plain = !name.contains(['/', '\\', '%', '\0']) && name != ".." && !name.starts_with("LIST");
-    let folder = folder.filter(|_| plain).ok_or_else(|| {
+    plain.then(|| name.to_owned())
+}
+
+/// A data file: a plain name beside the header.
+fn beside(named: &dyn Fn(&str) -> Option<PathBuf>, name: &str) -> Result<BufReader<File>, Refusal> {
+    let path = plain_name(name).and_then(|name| named(&name)).ok_or_else(|| {
         refused("its data are in another file, which is taken only by a plain name from the same folder")
     })?;
-    let path = folder.join(name);
     let meta = std::fs::symlink_metadata(&path).map_err(Refusal::Open)?;
     if !meta.is_file() {
         return Err(refused("its data file is no plain file"));
@@ -177,7 +207,7 @@ impl Header {
             .ok_or_else(|| refused(format!("it has no field \"{name}\"")))
     }
 
-    /// Voxels along the three axes of space. A list axis of one entry before them is passed over.
+    /// Voxels along the three axes of space. A list axis of one entry before or behind them is passed over.
     fn shape(&self) -> Result<[usize; 3], Refusal> {
         let dimension = self.need("dimension")?;
         let sizes = self.need("sizes")?.split_whitespace().map(str::parse);
@@ -191,8 +221,14 @@ impl Header {
             )));
         }
         let shape = match sizes[..] {
-            [i, j, k] | [1, i, j, k] => [i, j, k],
-            [n, _, _, _] => return Err(refused(format!("it holds {n} layers instead of one"))),
+            [i, j, k] => [i, j, k],
+            [a, b, c, d] => match self.list_axis([a, b, c, d]) {
+                0 if a == 1 => [b, c, d],
+                3 if d == 1 => [a, b, c],
+                0 => return Err(refused(format!("it holds {a} layers instead of one"))),
+                3 => return Err(refused(format!("it holds {d} volumes instead of one"))),
+                _ => return Err(refused("a list stands between the axes of space")),
+            },
             _ => {
                 return Err(refused(format!(
                     "it has {} dimensions instead of 3",
@@ -204,6 +240,16 @@ impl Header {
             return Err(refused("one of its sizes is 0"));
         }
         Ok(shape)
+    }
+
+    /// Which of four axes is none of space: the one whose direction is `none`; without that, the one of one entry.
+    fn list_axis(&self, sizes: [usize; 4]) -> usize {
+        let directions = self.get("space directions").unwrap_or_default();
+        let before = directions.split("none").next().unwrap_or_default();
+        if directions.contains("none") {
+            return before.matches('(').count();
+        }
+        if sizes[3] == 1 && sizes[0] != 1 { 3 } else { 0 }
     }
 
     fn number(&self) -> Result<Number, Refusal> {

@@ -89,12 +89,18 @@ impl Number {
     }
 }
 
-/// Rounds to whole HU; nothing is emptier than -1024, and NaN (outside the field of view) is as empty.
+/// The least value that a reader gives, HU: below it is padding. A study's own values are cut off at -1024, after it
+/// was looked at whether they are HU.
+pub(super) const LEAST: i16 = -2048;
+
+/// Rounds to whole HU, and NaN (outside the field of view) is as empty as air.
 pub(crate) fn to_hu(value: f64) -> Hu {
     if value.is_nan() {
         return Hu(-1024);
     }
-    Hu(value.round_ties_even().clamp(-1024.0, f64::from(i16::MAX)) as i16)
+    Hu(value
+        .round_ties_even()
+        .clamp(f64::from(LEAST), f64::from(i16::MAX)) as i16)
 }
 
 /// Which values a mask holds: zero, and at most one other.
@@ -148,8 +154,8 @@ mod tests {
     }
 
     #[test]
-    fn nan_is_air_and_nothing_is_emptier_than_minus_1024() {
+    fn nan_is_air_and_padding_has_a_floor() {
         let hu = [f64::NAN, -3024.0, 40.4, 1e9].map(to_hu);
-        assert_eq!(hu, [Hu(-1024), Hu(-1024), Hu(40), Hu(32767)]);
+        assert_eq!(hu, [Hu(-1024), Hu(LEAST), Hu(40), Hu(32767)]);
     }
 }

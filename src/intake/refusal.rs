@@ -149,6 +149,26 @@ pub enum Refusal {
         /// Slice number by position, from 1.
         at: usize,
     },
+    /// Some slices are in another frame of reference.
+    #[error(
+        "{count} of {of} slices have another FrameOfReferenceUID than the others, so nothing says that they lie where they claim. Send one series of one position of the patient."
+    )]
+    MixedFrames {
+        /// Slices in another frame of reference than most.
+        count: usize,
+        /// Slices in all.
+        of: usize,
+    },
+    /// Slices of two volumes in turn.
+    #[error(
+        "Neighbouring slices differ by {next_hu:.0} HU, every second one by {second_hu:.0} HU: two acquisitions are woven into one series. Send one of them alone."
+    )]
+    Woven {
+        /// Mean difference between neighbours, HU.
+        next_hu: f64,
+        /// Mean difference between every second slice, HU.
+        second_hu: f64,
+    },
     /// Slices do not lie above each other.
     #[error(
         "Slices are shifted sideways by up to {by_mm:.2} mm in no regular way. Send a plain axial reconstruction."
@@ -279,6 +299,8 @@ impl Refusal {
             Self::Uneven { .. } => "uneven_slices",
             Self::TooThick { .. } => "thick_slices",
             Self::Conflict { .. } => "conflicting_duplicates",
+            Self::MixedFrames { .. } => "mixed_frames",
+            Self::Woven { .. } => "woven_series",
             Self::Shifted { .. } => "shifted_slices",
             Self::Tilt { .. } => "tilt",
             Self::Sheared { .. } => "slanted_rows",
@@ -330,9 +352,6 @@ pub enum FileFault {
     /// Nothing that is known here.
     #[error("is neither DICOM, NIfTI, NRRD nor zip")]
     Unknown,
-    /// A zip beside other files.
-    #[error("is an archive among other files; drop it alone")]
-    ArchiveBeside,
     /// A preamble and nothing after it, or no meta group and no way to guess.
     #[error("is not DICOM: {0}")]
     NotDicom(&'static str),
@@ -418,17 +437,28 @@ impl fmt::Display for Tenths {
     }
 }
 
-/// At most this many files are named in one sentence.
+/// At most this many causes are named in one sentence.
 const NAMED: usize = 5;
 
+/// One cause is said once, with the first file that has it.
 fn list_faults(head: &str, faults: &[(FileRef, FileFault)]) -> String {
-    let mut text = String::from(head);
-    for (file, fault) in faults.iter().take(NAMED) {
-        let number = file.0;
-        text.push_str(&format!(" File {number} {fault}."));
+    let mut causes: Vec<(&FileFault, u32, usize)> = Vec::new();
+    for (file, fault) in faults {
+        match causes.iter_mut().find(|(known, ..)| *known == fault) {
+            Some((.., count)) => *count += 1,
+            None => causes.push((fault, file.0, 1)),
+        }
     }
-    if faults.len() > NAMED {
-        text.push_str(&format!(" And {} more.", faults.len() - NAMED));
+    let mut text = String::from(head);
+    for (fault, first, count) in causes.iter().take(NAMED) {
+        text.push_str(&match count {
+            1 => format!(" File {first} {fault}."),
+            _ => format!(" File {first} {fault}; the same with {} more.", count - 1),
+        });
+    }
+    let rest: usize = causes.iter().skip(NAMED).map(|(.., count)| count).sum();
+    if rest > 0 {
+        text.push_str(&format!(" And {rest} more."));
     }
     text
 }

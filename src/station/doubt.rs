@@ -5,7 +5,7 @@ use crate::status::{Finding, Severity};
 
 /// Warnings that are doubt. What is missing here tells of a scan or a print that is less good, not of a part that may
 /// be another than the patient needs.
-const DOUBTFUL: [(&str, &str); 11] = [
+const DOUBTFUL: [(&str, &str); 13] = [
     (
         "network_short",
         "the network sees less than half of the bone that the geometry misses",
@@ -31,6 +31,14 @@ const DOUBTFUL: [(&str, &str); 11] = [
     (
         "slices_not_here",
         "the scan says that it has more slices than came",
+    ),
+    (
+        "hu_level",
+        "the grey values may be no Hounsfield units: bone may be taken for none",
+    ),
+    (
+        "tilt_contradicts",
+        "header and positions disagree about the gantry's tilt: the skull may be sheared",
     ),
     ("more_came", "more of the scan came after it was designed"),
     ("grew_later", "more of the scan came after it was designed"),

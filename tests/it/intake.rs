@@ -276,7 +276,7 @@ fn archives_load_or_are_refused_for_what_they_are() {
     }
     let beside = intake::read(&data.join("dicom_zip"), &Limits::default()).unwrap_err();
     assert_eq!(
-        not_so_refused(&beside, "no_image", &["archive among other files"]),
+        not_so_refused(&beside, "no_ct", &["archive among other files"]),
         None
     );
 }

@@ -31,6 +31,7 @@ mod printer;
 mod prints;
 mod refusals;
 mod room;
+mod series;
 mod serve;
 mod skull;
 mod slice;

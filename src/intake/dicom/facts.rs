@@ -1,7 +1,8 @@
 //! What is told about a DICOM study: facts, identity, findings.
 
 use super::header::{Header, Other};
-use super::series::{Candidate, Choice};
+use super::parts::Odd;
+use super::series::{Choice, Left};
 use super::syntax;
 use crate::intake::refusal::FileFault;
 use crate::intake::study::{FileRef, Format, Identity, StudyFacts};
@@ -86,8 +87,62 @@ pub(super) fn of_series(choice: &Choice, headers: &[Header]) -> Vec<Finding> {
         );
         findings.push(Finding::warn("rescale_type", text));
     }
+    findings.extend(identifiers(choice));
+    findings.extend(tilt(choice, headers));
     findings.extend(body_part(used()));
     findings
+}
+
+/// What identifiers and positions do not say as they should.
+fn identifiers(choice: &Choice) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let each = match choice.odd {
+        Some(Odd::FrameEach) => Some("FrameOfReferenceUID"),
+        Some(Odd::SeriesEach) => Some("SeriesInstanceUID"),
+        Some(Odd::FrameOfFew(_)) | None => None,
+    };
+    if let Some(name) = each {
+        let text = format!(
+            "The slices do not share one {name}, as when somebody gave every file a new one. That they belong together follows from their positions alone."
+        );
+        findings.push(Finding::warn("identifiers_each", text));
+    }
+    if let Some(mm) = choice.stack.rounded_mm {
+        let text = format!(
+            "The positions are rounded to {mm:.1} mm; slices are {:.3} mm apart by all of them together.",
+            choice.stack.spacing_mm
+        );
+        findings.push(Finding::info("positions_rounded", text).value(mm, "mm"));
+    }
+    findings
+}
+
+/// Tilt of the gantry that only one of header and positions knows of, degrees above which it is said.
+const TILT_DEG: f64 = 1.0;
+
+/// Slices that were computed from others.
+fn is_resampled(header: &Header) -> bool {
+    let words = ["MPR", "MIP", "VRT", "RESAMPLED", "REFORMATTED", "SECONDARY"];
+    let named = |text: &String| text.split(['_', ' ']).any(|word| words.contains(&word));
+    header.image_type.iter().any(named)
+}
+
+/// A gantry that was tilted by the header and not by the positions. Resampled series keep the tag, rightly.
+fn tilt(choice: &Choice, headers: &[Header]) -> Option<Finding> {
+    let first = &headers[choice.stack.order[0].header];
+    let stated = first.notes.tilt_deg?.abs();
+    let map = choice.stack.to_lps;
+    let normal = map.column(0).cross(map.column(1)).unit()?;
+    let there = map.column(2).unit()?.dot(normal).abs().min(1.0).acos();
+    let there = there.to_degrees();
+    if (stated - there).abs() < TILT_DEG || there > TILT_DEG || is_resampled(first) {
+        return None;
+    }
+    let text = format!(
+        "The header says that the gantry was tilted by {stated:.1} degrees, the positions of the slices do not: one of them is wrong, and the skull may be sheared. Look whether ears and eyes stand upright; export the series again if not."
+    );
+    let finding = Finding::warn("tilt_contradicts", text);
+    Some(finding.value(stated, "deg").at_most(TILT_DEG))
 }
 
 /// Numbers of slices that are named and not there. InstanceNumber begins at 1 nearly everywhere; a scout of the same
@@ -95,7 +150,14 @@ pub(super) fn of_series(choice: &Choice, headers: &[Header]) -> Vec<Finding> {
 /// were given by somebody who renumbered, and tell nothing.
 pub(super) fn not_here(choice: &Choice, headers: &[Header], others: usize) -> Option<Finding> {
     let chosen = &headers[choice.stack.order[0].header];
-    let of_series = || (headers.iter()).filter(|h| !h.enhanced && h.series == chosen.series);
+    let members: BTreeSet<usize> = choice.members.iter().map(|m| m.header).collect();
+    // A series of two volumes numbers them as it likes: only what is missing within this one is known.
+    let is_all = headers
+        .iter()
+        .enumerate()
+        .filter(|(_, h)| !h.enhanced && h.series == chosen.series)
+        .all(|(n, _)| members.contains(&n));
+    let of_series = || members.iter().map(|n| &headers[*n]).filter(|h| !h.enhanced);
     let numbers: BTreeSet<i64> = of_series().filter_map(|h| h.number).collect();
     let here = of_series().count();
     let (last, count) = (*numbers.last()?, numbers.len());
@@ -108,11 +170,14 @@ pub(super) fn not_here(choice: &Choice, headers: &[Header], others: usize) -> Op
         return None;
     }
     // Numbers far beyond the count are somebody's own scheme.
-    let missing = usize::try_from(last).ok()?.saturating_sub(count);
+    let begin = if is_all { 1 } else { *numbers.first()? };
+    let missing = usize::try_from(last - begin + 1)
+        .ok()?
+        .saturating_sub(count);
     if missing <= others || missing > NUMBERS_TRUSTED * count {
         return None;
     }
-    let first_missing = (1..=last).find(|n| !numbers.contains(n))?;
+    let first_missing = (begin..=last).find(|n| !numbers.contains(n))?;
     let text = format!(
         "The slices are numbered up to {last}, and {missing} of these numbers are not there (the first is {first_missing}). Were all slices copied?"
     );
@@ -155,8 +220,7 @@ fn body_part<'a>(mut used: impl Iterator<Item = &'a Header>) -> Option<Finding> 
 pub(super) fn left_out(
     others: &[Other],
     unreadable: &[(FileRef, FileFault)],
-    left: &[Candidate],
-    headers: &[Header],
+    left: &[Left],
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut counts = BTreeMap::<&Other, usize>::new();
@@ -167,17 +231,9 @@ pub(super) fn left_out(
         let text = format!("Left out: {count} x {}.", describe(other));
         findings.push(Finding::info("left_out", text).value(count as f64, "files"));
     }
-    for candidate in left {
-        let header = &headers[candidate.group.members[0].header];
-        let slices = candidate.group.members.len();
-        let why = match &candidate.stack {
-            Ok(stack) => format!("{:.2} mm apart", stack.spacing_mm),
-            Err(refusal) => refusal.code().replace('_', " "),
-        };
-        let kernel = header.notes.kernel.as_deref().unwrap_or("not named");
-        let text =
-            format!("Left out: another CT stack of {slices} slices ({why}, kernel {kernel}).");
-        findings.push(Finding::info("series_left_out", text).value(slices as f64, "slices"));
+    for one in left {
+        let finding = Finding::info("series_left_out", one.text.clone());
+        findings.push(finding.value(one.slices as f64, "slices"));
     }
     if !unreadable.is_empty() {
         let (file, fault) = &unreadable[0];
@@ -198,6 +254,8 @@ pub(super) fn describe(other: &Other) -> String {
         Other::Modality(name) => format!("image or report of modality {name}"),
         Other::Directory => "DICOMDIR".into(),
         Other::NoCt => "DICOM object that is no CT image".into(),
+        Other::Document => "document, picture or program".into(),
+        Other::Archive => "archive among other files (drop it alone if the scan is in it)".into(),
     }
 }
 

@@ -69,6 +69,17 @@ pub(super) enum Other {
     Directory,
     /// CT modality, but no image; or an image of no stated modality.
     NoCt,
+    /// No DICOM: a document, a picture, a program.
+    Document,
+    /// No DICOM: an archive among other files.
+    Archive,
+}
+
+impl Other {
+    /// Whether it is DICOM at all.
+    pub(super) fn is_dicom(&self) -> bool {
+        !matches!(self, Self::Document | Self::Archive)
+    }
 }
 
 /// Everything of a CT file that decides.
@@ -94,6 +105,8 @@ pub(super) struct Header {
     /// ORIGINAL or DERIVED, PRIMARY or SECONDARY, AXIAL, ...
     pub(super) image_type: Vec<String>,
     pub(super) acquisition: Option<i64>,
+    /// AcquisitionTime as it stands.
+    pub(super) time: String,
     pub(super) store: Store,
     pub(super) notes: Notes,
     pub(super) slices: Vec<Slice>,
@@ -123,6 +136,8 @@ impl Store {
 pub(super) struct Notes {
     pub(super) thickness_mm: Option<f64>,
     pub(super) kvp: Option<f64>,
+    /// GantryDetectorTilt, degrees; makers disagree about its sign.
+    pub(super) tilt_deg: Option<f64>,
     pub(super) kernel: Option<String>,
     pub(super) manufacturer: Option<String>,
     pub(super) model: Option<String>,
@@ -236,6 +251,7 @@ fn image(
         enhanced,
         image_type: all.texts(tag::IMAGE_TYPE),
         acquisition: all.number(tag::ACQUISITION_NUMBER).map(|n| n as i64),
+        time: uid(tag::ACQUISITION_TIME),
         store,
         notes: notes(all, &store),
         slices,
@@ -328,6 +344,7 @@ fn notes(all: &Elements<'_>, store: &Store) -> Notes {
     Notes {
         thickness_mm: all.number(tag::SLICE_THICKNESS),
         kvp: all.number(tag::KVP),
+        tilt_deg: all.number(tag::GANTRY_DETECTOR_TILT),
         kernel: plain(tag::CONVOLUTION_KERNEL),
         manufacturer: all
             .text(tag::MANUFACTURER)

@@ -81,7 +81,7 @@ fn named(layout: &tags::Layout<'_>, limits: &Limits) -> Option<Seen> {
 /// Whether slices are plainly missing within the largest stack: too few for a volume, a hole, or numbers that skip.
 pub(crate) fn slices_missing(seen: &[Seen], limits: &Limits) -> bool {
     let headers: Vec<Header> = seen.iter().filter_map(|s| s.header.clone()).collect();
-    let groups = series::groups(&headers);
+    let groups = series::groups(&headers, limits);
     let Some(largest) = groups.iter().max_by_key(|g| g.members.len()) else {
         return false;
     };

@@ -18,6 +18,7 @@ mod facts;
 mod groups;
 mod header;
 mod look;
+mod parts;
 mod pieces;
 mod pixels;
 mod rle;
@@ -38,7 +39,7 @@ use crate::volume::{Hu, Volume};
 use header::{Found, Header, Other};
 use pixels::Frames;
 use rayon::prelude::*;
-use series::Choice;
+use series::{Choice, Left};
 use stack::Member;
 use std::collections::BTreeSet;
 
@@ -100,10 +101,21 @@ pub fn door(bytes: &[u8], limits: &Limits) -> Result<PlainSlice, FileFault> {
 /// # Errors
 /// [`Refusal`]: what is wrong with the drop, its series or its files.
 pub fn read(path: &std::path::Path, limits: &Limits) -> Result<Series, Refusal> {
-    from_files(&files::scan(path, limits)?, limits)
+    from_files(&files::scan(path, limits)?, limits, Ok)
 }
 
-pub(crate) fn from_files(drop: &[DropFile], limits: &Limits) -> Result<Series, Refusal> {
+/// Series that are decoded one after the other to find the head among them.
+const SERIES_MAX: usize = 8;
+
+/// Reads the series among `drop` that `accept` takes for a head: the best first, then the next.
+///
+/// # Errors
+/// [`Refusal`]: what is wrong with the drop, or why the best series was not accepted.
+pub(crate) fn from_files<T>(
+    drop: &[DropFile],
+    limits: &Limits,
+    mut accept: impl FnMut(Series) -> Result<T, Refusal>,
+) -> Result<T, Refusal> {
     if drop.is_empty() {
         return Err(Refusal::Empty);
     }
@@ -119,30 +131,39 @@ pub(crate) fn from_files(drop: &[DropFile], limits: &Limits) -> Result<Series, R
     let again = pieces::settle(&mut sorted, drop);
     sorted.refuse_what_is_no_ct()?;
     one_patient(&sorted.headers)?;
-    let choice = series::choose(&sorted.headers, &sorted.faults, limits)?;
-    sorted.refuse_broken_members(&choice)?;
-    let ct = decode(&choice, &sorted.headers, drop, limits)?;
+    let candidates = series::candidates(&sorted.headers, &sorted.faults, limits)?;
+    let mut left: Vec<Left> = candidates
+        .iter()
+        .map(|c| Left::of(c, &sorted.headers, false))
+        .collect();
+    let mut refusal = None;
+    for (n, candidate) in candidates.into_iter().enumerate().take(SERIES_MAX) {
+        let tried = Left::of(&candidate, &sorted.headers, true);
+        let choice = candidate.stack.map(|stack| Choice {
+            stack,
+            members: candidate.group.members,
+            odd: candidate.group.odd,
+            left: except(&left, n),
+        });
+        let series = choice.and_then(|choice| sorted.series(&choice, again.as_ref(), drop, limits));
+        match series.and_then(&mut accept) {
+            Ok(accepted) => return Ok(accepted),
+            // The next one may be the head.
+            Err(why @ (Refusal::NotHead { .. } | Refusal::NotHu { .. })) => {
+                refusal.get_or_insert(why);
+            }
+            // What comes behind a series that was no head is not worth a word.
+            Err(why) => return Err(refusal.unwrap_or(why)),
+        }
+        left[n] = tried;
+    }
+    Err(refusal.unwrap_or(Refusal::Empty))
+}
 
-    let mut findings = facts::of_series(&choice, &sorted.headers);
-    findings.extend(again);
-    findings.extend(facts::not_here(
-        &choice,
-        &sorted.headers,
-        sorted.others.len(),
-    ));
-    findings.extend(facts::left_out(
-        &sorted.others,
-        &sorted.unreadable(),
-        &choice.left,
-        &sorted.headers,
-    ));
-    Ok(Series {
-        facts: facts::facts(&choice, &sorted.headers, &ct),
-        identity: facts::identity(&sorted.headers[choice.members[0].header]),
-        ct,
-        findings,
-        inputs: sorted.inputs,
-    })
+/// All but the `n`th.
+fn except(left: &[Left], n: usize) -> Vec<Left> {
+    let others = left.iter().enumerate().filter(|(k, _)| *k != n);
+    others.map(|(_, one)| one.clone()).collect()
 }
 
 /// Hash and header of one file.
@@ -157,7 +178,8 @@ fn look(file: &DropFile, index: usize, limits: &Limits) -> Result<(Input, Found)
     let found = match files::sniff(&bytes) {
         Kind::Dicom => header::read(&bytes, file.file, index, limits).0,
         Kind::Empty => Found::Broken(FileFault::Empty, None),
-        Kind::Zip => Found::Broken(FileFault::ArchiveBeside, None),
+        Kind::Zip | Kind::Tar => Found::Other(Other::Archive),
+        Kind::Beside => Found::Other(Other::Document),
         _ => Found::Broken(FileFault::Unknown, None),
     };
     Ok((input, found))
@@ -175,6 +197,34 @@ struct Sorted {
 }
 
 impl Sorted {
+    /// Decodes what was chosen, and tells about it.
+    fn series(
+        &self,
+        choice: &Choice,
+        again: Option<&Finding>,
+        drop: &[DropFile],
+        limits: &Limits,
+    ) -> Result<Series, Refusal> {
+        self.refuse_broken_members(choice)?;
+        let ct = decode(choice, &self.headers, drop, limits)?;
+        let mut findings = facts::of_series(choice, &self.headers);
+        findings.extend(again.cloned());
+        let images = self.others.iter().filter(|other| other.is_dicom()).count();
+        findings.extend(facts::not_here(choice, &self.headers, images));
+        findings.extend(facts::left_out(
+            &self.others,
+            &self.unreadable(),
+            &choice.left,
+        ));
+        Ok(Series {
+            facts: facts::facts(choice, &self.headers, &ct),
+            identity: facts::identity(&self.headers[choice.members[0].header]),
+            ct,
+            findings,
+            inputs: self.inputs.clone(),
+        })
+    }
+
     fn take(&mut self, input: Input, found: Found) {
         match found {
             Found::Image(mut header, fault) => {
@@ -215,9 +265,18 @@ impl Sorted {
         let images: Vec<&Other> = self
             .others
             .iter()
-            .filter(|o| **o != Other::Directory)
+            .filter(|o| o.is_dicom() && **o != Other::Directory)
             .collect();
         Err(match images.as_slice() {
+            [] if self.broken.is_empty() && !self.others.is_empty() => {
+                let kinds: BTreeSet<&Other> = self.others.iter().collect();
+                let named = kinds
+                    .iter()
+                    .map(|o| format!("{} x {}", count(o), facts::describe(o)));
+                Refusal::NoCt {
+                    found: named.collect::<Vec<_>>().join(", "),
+                }
+            }
             [] => Refusal::NoImage {
                 faults: self.unreadable(),
             },
@@ -329,6 +388,7 @@ fn decode(
         });
     }
     same_pixels(choice, headers, drop, &data, limits)?;
+    one_volume(shape, &data)?;
     Volume::new(shape, data, choice.stack.to_lps).map_err(|e| Refusal::Format {
         format: "DICOM",
         why: e.to_string(),
@@ -371,6 +431,40 @@ fn again(header: &Header, file: &DropFile, limits: &Limits) -> Result<Vec<u8>, R
         return Err(Refusal::Changed(file.file));
     }
     Ok(bytes)
+}
+
+/// Neighbours that differ this many times as much as every second slice are of two volumes. Noise alone gives 1, and
+/// anatomy less.
+const WOVEN: f64 = 1.25;
+/// Below this there is only air on either side, HU.
+const TISSUE: Hu = Hu(-300);
+/// Every so many pixels are compared.
+const COMPARED: usize = 7;
+
+/// Slices of one volume change little by little; those of two that were woven into each other jump there and back.
+fn one_volume([columns, rows, slices]: [usize; 3], data: &[Hu]) -> Result<(), Refusal> {
+    let size = columns * rows;
+    let differ = |apart: usize| -> f64 {
+        let pairs = (0..slices.saturating_sub(2)).map(|k| {
+            let slice = |k: usize| data[k * size..(k + 1) * size].iter().step_by(COMPARED);
+            let (mut sum, mut count) = (0.0, 0.0);
+            for (a, b) in slice(k).zip(slice(k + apart)) {
+                if *a > TISSUE || *b > TISSUE {
+                    sum += f64::from(a.0.abs_diff(b.0));
+                    count += 1.0;
+                }
+            }
+            if count > 0.0 { sum / count } else { 0.0 }
+        });
+        let mut pairs: Vec<f64> = pairs.collect();
+        pairs.sort_by(f64::total_cmp);
+        pairs.get(pairs.len() / 2).copied().unwrap_or(0.0)
+    };
+    let (next_hu, second_hu) = (differ(1), differ(2));
+    if next_hu > WOVEN * second_hu && next_hu > 1.0 {
+        return Err(Refusal::Woven { next_hu, second_hu });
+    }
+    Ok(())
 }
 
 /// Second slices at a position have to hold the same HU as the first.

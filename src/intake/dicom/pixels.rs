@@ -9,6 +9,7 @@ use super::header::{Header, Store};
 use super::rle;
 use super::syntax::{self, Codec};
 use super::tags::{self, Layout};
+use crate::intake::numbers::LEAST;
 use crate::intake::refusal::FileFault;
 use crate::volume::Hu;
 use dicom_core::value::PixelFragmentSequence;
@@ -225,7 +226,7 @@ pub(super) fn plain(store: &Store, slice: &Slice, stored: &[u8]) -> Vec<i16> {
         .collect()
 }
 
-/// HU into a slice of the volume: padding becomes air, and nothing is emptier than -1024.
+/// HU into a slice of the volume: padding becomes air.
 pub(super) fn into_volume(store: &Store, slice: &Slice, stored: &[u8], out: &mut [Hu]) {
     let padding = padding_applied(store, slice);
     for (hu, b) in out.iter_mut().zip(stored.chunks_exact(2)) {
@@ -234,7 +235,7 @@ pub(super) fn into_volume(store: &Store, slice: &Slice, stored: &[u8], out: &mut
         *hu = Hu(if outside {
             -1024
         } else {
-            rescaled(slice, value).max(-1024)
+            rescaled(slice, value).max(LEAST)
         });
     }
 }

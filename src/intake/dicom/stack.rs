@@ -14,6 +14,8 @@ use crate::space::{Ijk, Lps, Map, Point, Vector};
 
 /// Slices nearer to each other than this hold one position, mm.
 const SAME_PLACE_MM: f64 = 0.01;
+/// What positions are rounded to where they are rounded coarsely, mm.
+const ROUNDED_MM: f64 = 0.1;
 /// Sideways departure from a straight stack that is taken for rounding, mm.
 const STRAIGHT_MM: f64 = 0.1;
 
@@ -41,11 +43,29 @@ pub(super) struct Stack {
     pub(super) to_lps: Map<Ijk, Lps>,
     /// Distance of slices along the normal, mm.
     pub(super) spacing_mm: f64,
+    /// What positions were rounded to, mm, where that explains uneven distances.
+    pub(super) rounded_mm: Option<f64>,
+}
+
+/// Slices in one row of equal steps.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Row {
+    /// Height of the first slice, mm.
+    first_mm: f64,
+    /// Distance of the slices, mm.
+    pub(super) spacing_mm: f64,
+    rounded_mm: Option<f64>,
 }
 
 /// The slices' common normal.
 fn normal(slice: &Slice) -> Vector<Lps> {
     slice.along_row.cross(slice.along_column)
+}
+
+/// Height of a slice along its own normal, mm.
+pub(super) fn height(member: Member, headers: &[Header]) -> f64 {
+    let slice = member.of(headers);
+    slice.position.dot(normal(slice))
 }
 
 /// Puts the members in order and checks the stack.
@@ -70,25 +90,29 @@ pub(super) fn stack(
         .iter()
         .map(|m| m.of(headers).position.dot(n))
         .collect();
-    let spacing_mm = even(&heights, limits)?;
+    let row = even(&heights, limits)?;
 
     let steps = (order.len() - 1) as f64;
     let last = order[order.len() - 1].of(headers);
-    let step = minus(last.position, first.position).times(1.0 / steps);
+    let mut step = minus(last.position, first.position).times(1.0 / steps);
     straight(&order, headers, step)?;
+    // Along the normal the even row counts, which rounded positions do not move.
+    step = plus(step, n.times(row.spacing_mm - step.dot(n)));
+    let origin = plus(first.position, n.times(row.first_mm - heights[0]));
     let to_lps = Map::from_columns(
         [
             first.along_row.times(first.pixel_mm[0]),
             first.along_column.times(first.pixel_mm[1]),
             step,
         ],
-        Point::new(first.position.0),
+        Point::new(origin.0),
     );
     Ok(Stack {
         order,
         duplicates,
         to_lps,
-        spacing_mm,
+        spacing_mm: row.spacing_mm,
+        rounded_mm: row.rounded_mm,
     })
 }
 
@@ -120,8 +144,34 @@ fn minus(a: Vector<Lps>, b: Vector<Lps>) -> Vector<Lps> {
     Vector::new([a.0[0] - b.0[0], a.0[1] - b.0[1], a.0[2] - b.0[2]])
 }
 
+fn plus(a: Vector<Lps>, b: Vector<Lps>) -> Vector<Lps> {
+    minus(a, b.times(-1.0))
+}
+
+/// What heights were rounded to: some archives and anonymisers keep one decimal. `None` where they keep more.
+fn rounded_to(heights: &[f64]) -> Option<f64> {
+    let is_whole = |mm: &f64| (mm / ROUNDED_MM - (mm / ROUNDED_MM).round()).abs() < 1e-4;
+    heights.iter().all(is_whole).then_some(ROUNDED_MM)
+}
+
+/// The row of equal steps that lies nearest to all heights (least squares), and the largest distance from it.
+fn fitted(heights: &[f64]) -> ([f64; 2], f64) {
+    let n = heights.len() as f64;
+    let (middle, mean) = ((n - 1.0) / 2.0, heights.iter().sum::<f64>() / n);
+    let (mut above, mut below) = (0.0, 0.0);
+    for (k, height) in heights.iter().enumerate() {
+        above += (k as f64 - middle) * (height - mean);
+        below += (k as f64 - middle).powi(2);
+    }
+    let step = above / below;
+    let first = mean - step * middle;
+    let off = |(k, height): (usize, &f64)| (height - first - step * k as f64).abs();
+    let worst = heights.iter().enumerate().map(off).fold(0.0, f64::max);
+    ([first, step], worst)
+}
+
 /// The distance of the slices, when it is one distance and not too large.
-pub(super) fn even(heights: &[f64], limits: &Limits) -> Result<f64, Refusal> {
+pub(super) fn even(heights: &[f64], limits: &Limits) -> Result<Row, Refusal> {
     let gaps: Vec<f64> = heights.windows(2).map(|w| w[1] - w[0]).collect();
     let mut sorted = gaps.clone();
     sorted.sort_by(f64::total_cmp);
@@ -130,8 +180,16 @@ pub(super) fn even(heights: &[f64], limits: &Limits) -> Result<f64, Refusal> {
         sorted[0],
         sorted[sorted.len() - 1],
     );
-    let slack = (0.01 * median).max(ROUNDING_MM);
+    let exact = (0.01 * median).max(ROUNDING_MM);
+    // Two rounded heights are off by a half each.
+    let rounded = rounded_to(heights);
+    let slack = exact.max(rounded.unwrap_or(0.0) + 1e-6);
     let odd = |gap: f64| (gap - median).abs() > slack;
+    let uneven = || Refusal::Uneven {
+        min_mm,
+        max_mm,
+        limit_mm: limits.thick_refuse_mm,
+    };
     if gaps.iter().any(|&gap| odd(gap)) {
         // Slices that are missing leave whole multiples; anything else is another kind of stack.
         let missing = |gap: f64| {
@@ -148,21 +206,34 @@ pub(super) fn even(heights: &[f64], limits: &Limits) -> Result<f64, Refusal> {
                 spacing_mm: median,
             });
         }
-        return Err(Refusal::Uneven {
-            min_mm,
-            max_mm,
-            limit_mm: limits.thick_refuse_mm,
-        });
+        return Err(uneven());
     }
-    // First to last is the best estimate once all are known to be equal: it does not add up rounding.
-    let spacing_mm = (heights[heights.len() - 1] - heights[0]) / gaps.len() as f64;
-    if spacing_mm > limits.thick_refuse_mm + ROUNDING_MM {
-        return Err(Refusal::TooThick {
+    let is_exact = max_mm - median <= exact && median - min_mm <= exact;
+    let row = if is_exact {
+        // First to last is the best estimate once all are known to be equal: it does not add up rounding.
+        Row {
+            first_mm: heights[0],
+            spacing_mm: (heights[heights.len() - 1] - heights[0]) / gaps.len() as f64,
+            rounded_mm: None,
+        }
+    } else {
+        let ([first_mm, spacing_mm], worst) = fitted(heights);
+        if worst > ROUNDED_MM / 2.0 + ROUNDING_MM {
+            return Err(uneven());
+        }
+        Row {
+            first_mm,
             spacing_mm,
+            rounded_mm: rounded,
+        }
+    };
+    if row.spacing_mm > limits.thick_refuse_mm + ROUNDING_MM {
+        return Err(Refusal::TooThick {
+            spacing_mm: row.spacing_mm,
             limit_mm: limits.thick_refuse_mm,
         });
     }
-    Ok(spacing_mm)
+    Ok(row)
 }
 
 /// Whether each slice lies where a straight row of equal steps puts it. Steps may lean: that is a tilted gantry.
@@ -196,7 +267,34 @@ mod tests {
     #[test]
     fn even_slices_have_the_distance_of_first_to_last() {
         let heights: Vec<f64> = (0..20).map(|k| f64::from(k) * 0.625).collect();
-        assert!((even(&heights, &Limits::default()).unwrap() - 0.625).abs() < 1e-12);
+        let row = even(&heights, &Limits::default()).unwrap();
+        assert!((row.spacing_mm - 0.625).abs() < 1e-12 && row.rounded_mm.is_none());
+    }
+
+    #[test]
+    fn positions_with_one_decimal_are_an_even_row_when_rounding_explains_them() {
+        let tenths = |mm: f64| (mm * 10.0).round() / 10.0;
+        for spacing in [0.3, 0.625, 0.75, 1.25] {
+            let exact: Vec<f64> = (0..60).map(|k| 17.23 + f64::from(k) * spacing).collect();
+            let heights: Vec<f64> = exact.iter().copied().map(tenths).collect();
+            let row = even(&heights, &Limits::default()).unwrap();
+            assert!(
+                (row.spacing_mm - spacing).abs() < 0.002,
+                "{spacing}: {row:?}"
+            );
+            for (k, height) in exact.iter().enumerate() {
+                assert!((row.first_mm + k as f64 * row.spacing_mm - height).abs() < 0.05);
+            }
+            // A slice that is missing is not explained by rounding.
+            let less: Vec<f64> = (0..60).filter(|&k| k != 31).map(|k| heights[k]).collect();
+            assert!(even(&less, &Limits::default()).is_err(), "{spacing}");
+        }
+        let bent: Vec<f64> = (0..60)
+            .map(|k| {
+                tenths(f64::from(k) * 0.6 + if k > 30 { 0.1 * f64::from(k - 30) } else { 0.0 })
+            })
+            .collect();
+        assert!(even(&bent, &Limits::default()).is_err());
     }
 
     #[test]

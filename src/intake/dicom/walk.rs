@@ -176,7 +176,7 @@ pub(super) fn items<'a>(
         nesting,
     };
     let mut found = Vec::new();
-    let encoding = sequence.encoding_within();
+    let encoding = within(sequence.vr, sequence.encoding);
     let end = sequence.value.len();
     walk.sequence(0, end, encoding, 0, &mut |from, to, encoding| {
         found.push((encoding, &sequence.value[from..to]));
@@ -199,12 +199,11 @@ pub(super) fn item<'a>(
     Ok(())
 }
 
-impl Element<'_> {
-    fn encoding_within(&self) -> Encoding {
-        match self.vr {
-            Some(vr) if &vr == b"UN" => Encoding::ImplicitLittle,
-            _ => self.encoding,
-        }
+/// How elements within a value of this VR are written.
+fn within(vr: Option<Vr>, encoding: Encoding) -> Encoding {
+    match vr == Some(*b"UN") {
+        true => Encoding::ImplicitLittle,
+        false => encoding,
     }
 }
 
@@ -276,14 +275,11 @@ impl<'a> Walk<'a> {
         if depth >= self.nesting {
             return Err(FileFault::TooDeep(self.nesting));
         }
-        let fragments = head.tag == PIXEL_DATA || matches!(&head.vr, Some(vr) if vr[0] == b'O');
+        let fragments = head.tag == PIXEL_DATA || matches!(head.vr, Some([b'O', _]));
         if fragments {
             return self.fragments(head, end);
         }
-        let encoding = match &head.vr {
-            Some(vr) if vr == b"UN" => Encoding::ImplicitLittle,
-            _ => encoding,
-        };
+        let encoding = within(head.vr, encoding);
         self.sequence(head.value, end, encoding, depth + 1, &mut |_, _, _| ())
     }
 

@@ -24,7 +24,7 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-/// A CT in HU, rounded, clamped to -1024..=32767; NaN becomes air.
+/// A CT in HU, rounded, clamped to -2048..=32767; NaN becomes air.
 ///
 /// # Errors
 /// [`Refusal`]: not NIfTI-1, no orientation, not three-dimensional, too large, cut short.
