@@ -308,7 +308,7 @@ mod tests {
         let raw = bytes([(-2000i16) as u16, 0, (-3024i16) as u16, 40]);
         let mut out = [Hu(7); 4];
         into_volume(&padded, &slice(1.0, 0.0), &raw, &mut out);
-        assert_eq!(out, [Hu(-1024), Hu(0), Hu(-1024), Hu(40)]);
+        assert_eq!(out, [Hu(-1024), Hu(0), Hu(LEAST), Hu(40)]);
         padded.padding = Some((0, 0));
         into_volume(&padded, &slice(1.0, 0.0), &raw, &mut out);
         assert_eq!(out[1], Hu(0));
