@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// No script takes longer.
-const SCRIPT_MAX: Duration = Duration::from_secs(240);
+const SCRIPT_MAX: Duration = Duration::from_secs(480);
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser")
