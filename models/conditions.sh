@@ -1,7 +1,7 @@
 #!/bin/bash
 # The conditions that weights are judged by, with nothing but the binary: cut, predict, evaluate.
 #
-#   models/conditions.sh a OUT            the given implants of the test skulls
+#   models/conditions.sh a OUT [SPLIT]    the given implants of the test skulls, or of another split
 #   models/conditions.sh b OUT            injected holes of the test skulls: condition_b.tsv, 12 skulls x 6 kinds
 #   models/conditions.sh new OUT          holes that reach low, half vaults and bevelled rims: condition_new.tsv, 12 x 6
 #   models/conditions.sh list OUT FILE [SPLIT]
@@ -76,7 +76,7 @@ holes() {
 
 case $condition in
 a)
-    for skull in "$fix"/test/*_defective.nii.gz; do
+    for skull in "$fix/${3:-test}"/*_defective.nii.gz; do
         key=$(basename "$skull" _defective.nii.gz)
         fits "$key" || continue
         ln -sf "$(realpath "$skull")" "$(realpath "${skull/defective/implant}")" "$out/cases/"

@@ -7,13 +7,17 @@
 //!        there whole or not at all. The G-code was proved by `gcode::check` on the very bytes that were written.
 //! Never: asks the time itself, names a patient outside `identity.json`, changes the input.
 
+mod facing;
 mod files;
+pub mod layer;
 pub mod preview;
+mod prior;
 mod record;
 mod stages;
 
 pub use record::{peak_memory_mib, sha256, sha256_file};
 
+use crate::intake::Orientation;
 use crate::network::Device;
 use crate::status::{DesignOutcome, Finding, Progress, Reason, Severity, Stage};
 use record::Record;
@@ -24,6 +28,8 @@ use std::path::{Path, PathBuf};
 pub struct Options {
     /// The input is a skull mask, not a CT.
     pub mask: bool,
+    /// What a person says of the axes of a file that does not say it; `None` refuses such a file.
+    pub orientation: Option<Orientation>,
     /// Also keep the probability.
     pub probability: bool,
     /// Folder of the model card; `None` looks in the usual places.
@@ -42,6 +48,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             mask: false,
+            orientation: None,
             probability: false,
             model: None,
             device: Device::default(),

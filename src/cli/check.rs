@@ -23,6 +23,9 @@ pub(super) struct Args {
     /// The file is a re-entry: it goes on with a print that was cut off, at layer K.
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(2..))]
     from_layer: Option<u32>,
+    /// Judge what can be judged of a file that was not made here: its commands alone. No machine is given it.
+    #[arg(long)]
+    unsealed: bool,
     /// Print the verdict as JSON on stdout.
     #[arg(long)]
     json: bool,
@@ -46,6 +49,11 @@ pub(super) fn run(args: Args) -> Outcome {
     let checker = match args.from_layer {
         Some(layer) => Checker::re_entry(&printer, layer as usize),
         None => Checker::new(&printer),
+    };
+    let checker = if args.unsealed {
+        checker
+    } else {
+        checker.sealed_only()
     };
     let verdict = checker.read(BufReader::new(file)).map_err(unreadable)?;
     let mut out = std::io::stdout().lock();
@@ -94,10 +102,11 @@ fn summary(c: &Checked, printer: &Printer) -> String {
         c.low_mm[1],
         c.high_mm[1],
         c.high_mm[2],
-        if c.sealed {
-            ""
-        } else {
-            " (not made here: no seal)"
+        match (c.sealed, c.held) {
+            (false, _) => " (not made here: its commands alone, not what they make)",
+            (true, false) =>
+                " (without the slicer's facts: its commands alone, not what they make)",
+            (true, true) => "",
         }
     )
 }

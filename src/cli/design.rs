@@ -3,6 +3,7 @@
 use super::line::{Line, device};
 use super::{Failure, Outcome};
 use crate::design::{self, Options};
+use crate::intake::Orientation;
 use crate::status::{DesignOutcome, DesignSummary};
 use std::path::PathBuf;
 
@@ -21,6 +22,9 @@ pub(super) struct Args {
     /// INPUT is a skull mask (voxels above 0 are bone), not a CT.
     #[arg(long)]
     mask: bool,
+    /// Where the file's axes grow to, for a NIfTI or NRRD that does not say it: LPS, RAS, ...
+    #[arg(long, value_name = "CODE")]
+    orientation: Option<Orientation>,
     /// Also write probability.nii.gz.
     #[arg(long)]
     probability: bool,
@@ -44,6 +48,7 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Outcome {
     let options = Options {
         mask: args.mask,
+        orientation: args.orientation,
         probability: args.probability,
         model: args.model,
         device: device(&args.device)?,

@@ -2,6 +2,7 @@
 
 use super::{Failure, Outcome};
 use crate::evaluate::{self, Row, Summary};
+use crate::intake::Orientation;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +29,9 @@ pub(super) struct Args {
     /// The defective skull: a mask, or a folder of them.
     #[arg(long, value_name = "PATH")]
     defective: PathBuf,
+    /// Where the axes of masks grow to that do not say it: LPS, RAS, ...
+    #[arg(long, value_name = "CODE")]
+    orientation: Option<Orientation>,
     /// Write scores.csv, regions.csv (means by region and side) and scores.json here.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -49,7 +53,7 @@ pub(super) fn run(args: Args) -> Outcome {
         folder::cases(&args.truth, &args.prediction, &args.defective).map_err(Failure::usage)?;
     let mut rows = Vec::new();
     for (n, case) in cases.iter().enumerate() {
-        let (new, spent) = case::rows(case)?;
+        let (new, spent) = case::rows(case, args.orientation)?;
         tracing::info!(
             "case {} ({} of {}): DSC {:.3}, mirror {:.3}; {:.1} s: reading {:.1}, native {:.1}, mirror {:.1}, 1 mm {:.1}",
             case.key,

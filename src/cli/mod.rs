@@ -19,6 +19,7 @@ mod phantom;
 mod predict;
 mod printer;
 mod serve;
+mod shell;
 mod slice;
 mod stop;
 mod virtual_printer;
@@ -66,6 +67,8 @@ enum Command {
     VirtualPrinter(virtual_printer::Args),
     #[command(hide = true)]
     Forward(forward::Args),
+    #[command(hide = true)]
+    Shell(shell::Args),
     #[command(hide = true)]
     Printer(printer::Args),
     #[command(hide = true)]
@@ -133,6 +136,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Operator(args) => operator::run(args),
         Command::VirtualPrinter(args) => virtual_printer::run(args),
         Command::Forward(args) => forward::run(args),
+        Command::Shell(args) => shell::run(args),
         Command::Printer(args) => printer::run(args),
         Command::Designer(args) => designer::run(args),
     };

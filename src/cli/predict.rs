@@ -3,6 +3,7 @@
 use super::line::{Line, device};
 use super::{Failure, Outcome};
 use crate::design::{self, Options};
+use crate::intake::Orientation;
 use std::path::PathBuf;
 
 /// The missing bone alone: preprocessing, network, inverse, minus the skull.
@@ -20,6 +21,9 @@ pub(super) struct Args {
     /// INPUT is a skull mask (voxels above 0 are bone), not a CT.
     #[arg(long)]
     mask: bool,
+    /// Where the file's axes grow to, for a NIfTI or NRRD that does not say it: LPS, RAS, ...
+    #[arg(long, value_name = "CODE")]
+    orientation: Option<Orientation>,
     /// Also write the probability beside it, as NAME.probability.nii.gz.
     #[arg(long)]
     probability: bool,
@@ -34,6 +38,7 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Outcome {
     let options = Options {
         mask: args.mask,
+        orientation: args.orientation,
         probability: args.probability,
         model: args.model,
         device: device(&args.device)?,

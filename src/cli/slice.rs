@@ -2,10 +2,12 @@
 
 use super::{Failure, Outcome};
 use crate::gcode::{Material, Printer};
-use crate::mesh;
+use crate::mesh::{self, fault::MeshError};
 use crate::slicer::{Orientation, Plan, Settings, SliceError, slice};
 use crate::status::duration;
+use std::fs::{Metadata, Permissions};
 use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Slice a mesh for a printer and a material; the file is proved against the printer's limits before it is written.
@@ -19,6 +21,9 @@ use std::path::{Path, PathBuf};
 pub(super) struct Args {
     /// The mesh: STL, OBJ or 3MF, closed, mm.
     mesh: PathBuf,
+    /// Unit of an STL or OBJ, which name none; asked for when the size leaves it open.
+    #[arg(long, value_enum, value_name = "UNIT")]
+    unit: Option<Unit>,
     /// Printer profile.
     #[arg(long, value_name = "P", default_value = "virtual")]
     printer: String,
@@ -55,6 +60,26 @@ pub(super) struct Args {
     json: bool,
 }
 
+/// The units by their symbols.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Unit {
+    Mm,
+    Cm,
+    M,
+    In,
+}
+
+impl From<Unit> for mesh::file::Unit {
+    fn from(unit: Unit) -> Self {
+        match unit {
+            Unit::Mm => Self::Millimetre,
+            Unit::Cm => Self::Centimetre,
+            Unit::M => Self::Metre,
+            Unit::In => Self::Inch,
+        }
+    }
+}
+
 pub(super) fn run(args: Args) -> Outcome {
     let printer = Printer::load(&args.printer).map_err(Failure::usage)?;
     let material = Material::load(&args.material).map_err(Failure::usage)?;
@@ -81,19 +106,30 @@ pub(super) fn run(args: Args) -> Outcome {
     let plan_path = args.out.with_extension("plan.json");
     for target in [&args.out, &plan_path] {
         replaceable(target)?;
+        not_the_mesh(target, &args.mesh)?;
     }
-    let mesh = mesh::file::load(&args.mesh).map_err(Failure::refused)?;
-    let sliced =
-        slice(&mesh, &printer, &material, &settings, &mut |_| {}).map_err(|error| match error {
-            SliceError::Setting { .. } => Failure::usage(error),
-            SliceError::Empty
-            | SliceError::Open { .. }
-            | SliceError::InsideOut
-            | SliceError::Overlap { .. }
-            | SliceError::Thin { .. }
-            | SliceError::TooLarge { .. } => Failure::refused(error),
-            SliceError::Unproved { .. } | SliceError::Followed { .. } => Failure::failed(error),
+    let unit = args.unit.map(mesh::file::Unit::from);
+    let loaded = mesh::file::load(&args.mesh, unit).map_err(|error| match error {
+        MeshError::Unit => Failure::usage(error),
+        error => Failure::refused(error),
+    })?;
+    let mut sliced =
+        slice(&loaded.mesh, &printer, &material, &settings, &mut |_| {}).map_err(|error| {
+            match error {
+                SliceError::Setting { .. } => Failure::usage(error),
+                SliceError::Empty
+                | SliceError::Open { .. }
+                | SliceError::InsideOut
+                | SliceError::Overlap { .. }
+                | SliceError::Thin { .. }
+                | SliceError::TooLarge { .. } => Failure::refused(error),
+                SliceError::Unproved { .. } | SliceError::Followed { .. } => Failure::failed(error),
+            }
         })?;
+    sliced.plan.findings.splice(..0, loaded.findings);
+    for finding in &sliced.plan.findings {
+        writeln!(std::io::stderr(), "look: {}", finding.line()).map_err(Failure::failed)?;
+    }
     let plan = serde_json::to_string_pretty(&sliced.plan).map_err(Failure::failed)?;
     save(&args.out, sliced.gcode.as_bytes())?;
     save(&plan_path, plan.as_bytes())?;
@@ -116,6 +152,18 @@ fn replaceable(path: &Path) -> Outcome {
     }
 }
 
+/// Refuses to write over the mesh itself, by whatever name.
+fn not_the_mesh(target: &Path, mesh: &Path) -> Outcome {
+    let same = |a: &Metadata, b: &Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
+    match (std::fs::metadata(target), std::fs::metadata(mesh)) {
+        (Ok(a), Ok(b)) if same(&a, &b) => Err(Failure::usage(format!(
+            "{} is the mesh itself; it is not replaced. Give another name with -o.",
+            target.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Writes beside, syncs, renames: a reader never sees half a file.
 fn save(path: &Path, bytes: &[u8]) -> Outcome {
     let failed =
@@ -124,7 +172,11 @@ fn save(path: &Path, bytes: &[u8]) -> Outcome {
         .parent()
         .filter(|p| !p.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    // Readable by whom the umask allows, as every file that a command writes; not by the owner alone.
+    let mut file = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder)
+        .map_err(failed)?;
     file.write_all(bytes).map_err(failed)?;
     file.as_file().sync_all().map_err(failed)?;
     file.persist(path).map_err(|e| failed(e.error))?;

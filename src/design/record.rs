@@ -34,6 +34,9 @@ pub(super) struct Record {
     pub study: serde_json::Value,
     /// Weights that answered, their hash and their scores.
     pub weights: serde_json::Value,
+    /// SHA-256 of the prior of the vault that helped to fill the hole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prior_sha256: Option<String>,
     /// Device kind the network ran on.
     pub device: String,
     /// Map from the native grid to the network's frame.

@@ -1,9 +1,10 @@
 //! Stages: the line itself. Each function is one room's turn; what it hands on is what the next one needs.
 
-use super::files;
 use super::preview::{self, BONE, PART, View};
 use super::{Case, Ended, Options};
+use super::{facing, files};
 use crate::gcode::{Material, Printer, check};
+use crate::head::{Atlas, Prior};
 use crate::implant::{self, Bone, Missing, Rules, Solid};
 use crate::intake::{self, Limits, nifti};
 use crate::mesh::{Mesh, cubes, stl};
@@ -35,22 +36,24 @@ pub(super) fn all(
     // What needs no scan is looked at first: a missing profile should not be found after the network ran.
     let printer = Printer::load(&options.printer).map_err(|e| Ended::failed(e, PROFILE))?;
     let material = Material::load(&options.material).map_err(|e| Ended::failed(e, PROFILE))?;
-    let network = load(options, case)?;
+    let models = load(options, case)?;
+    let network = &models.network;
 
-    let scan = read(input, Some(out), options, case)?;
-    let skull = find_skull(&scan, &network, case)?;
+    let scan = read(input, Some(out), (options, &models), case)?;
+    let skull = find_skull(&scan, &models, case)?;
     files::mask(case, &out.join("skull.nii.gz"), &skull.mask)?;
-    let probability = answer(&network, &skull, case)?;
+    let probability = answer(network, &skull, case)?;
     if options.probability {
         files::write_with(case, &out.join("probability.nii.gz"), |p| {
             nifti::write_f32(p, &probability)
         })?;
     }
-    let rules = rules(&network);
+    let rules = rules(network);
     let missing = find_missing(
         &probability,
         &skull,
         (network.card().target, &rules),
+        models.prior.as_ref(),
         &out.join("missing.nii.gz"),
         case,
     )?;
@@ -77,10 +80,11 @@ pub(super) fn predict(
     options: &Options,
     case: &mut Case<'_>,
 ) -> Result<String, Ended> {
-    let network = load(options, case)?;
-    let scan = read(input, None, options, case)?;
-    let skull = find_skull(&scan, &network, case)?;
-    let probability = answer(&network, &skull, case)?;
+    let models = load(options, case)?;
+    let network = &models.network;
+    let scan = read(input, None, (options, &models), case)?;
+    let skull = find_skull(&scan, &models, case)?;
+    let probability = answer(network, &skull, case)?;
     if options.probability {
         let name = out
             .file_name()
@@ -91,8 +95,15 @@ pub(super) fn predict(
         let beside = out.with_file_name(format!("{stem}.probability.nii.gz"));
         files::write_with(case, &beside, |p| nifti::write_f32(p, &probability))?;
     }
-    let decided = (network.card().target, &rules(&network));
-    let missing = find_missing(&probability, &skull, decided, out, case)?;
+    let decided = (network.card().target, &rules(network));
+    let missing = find_missing(
+        &probability,
+        &skull,
+        decided,
+        models.prior.as_ref(),
+        out,
+        case,
+    )?;
     Ok(format!(
         "{:.1} ml of bone missing, {}",
         missing.mask.mm3() / 1000.0,
@@ -123,7 +134,21 @@ enum Scan {
     Mask(Volume<bool>),
 }
 
-fn load(options: &Options, case: &mut Case<'_>) -> Result<Network, Ended> {
+/// What is known of heads beforehand.
+struct Models {
+    network: Network,
+    facing: Atlas,
+    prior: Option<Prior>,
+}
+
+impl Models {
+    /// From where a voxel of a CT is bone.
+    fn threshold(&self) -> Hu {
+        Hu(self.network.card().hu_threshold)
+    }
+}
+
+fn load(options: &Options, case: &mut Case<'_>) -> Result<Models, Ended> {
     case.begin(Stage::Intake, "loading the network");
     let dir = network::find(options.model.as_deref()).map_err(|e| Ended::failed(e, MODEL))?;
     let network = Network::load(&dir, options.device).map_err(|e| {
@@ -136,7 +161,13 @@ fn load(options: &Options, case: &mut Case<'_>) -> Result<Network, Ended> {
     case.record.weights =
         serde_json::to_value(network.card()).map_err(|e| Ended::failed(e, STATION))?;
     tell_device(&network, case);
-    Ok(network)
+    let facing = facing::load(&dir)?;
+    let prior = super::prior::load(&dir, case)?;
+    Ok(Models {
+        network,
+        facing,
+        prior,
+    })
 }
 
 /// Where the network runs, for the record, and what is to be said about it.
@@ -187,24 +218,32 @@ fn weights_line(card: &Card) -> String {
 fn read(
     input: &Path,
     out: Option<&Path>,
-    options: &Options,
+    (options, models): (&Options, &Models),
     case: &mut Case<'_>,
 ) -> Result<Scan, Ended> {
     case.begin(Stage::Intake, "reading the scan");
+    let limits = Limits {
+        orientation: options.orientation,
+        ..Limits::default()
+    };
     if options.mask {
-        let mask =
-            intake::read_mask(input, &Limits::default()).map_err(|e| Ended::refused(e, SCAN))?;
+        let mask = intake::read_mask(input, &limits).map_err(|e| Ended::refused(e, SCAN))?;
+        say_given(options, case);
         case.find([Finding::info(
             "mask_given",
             "A skull mask was given: no grey values, so the bone's edge is the mask's.",
         )]);
         return Ok(Scan::Mask(mask));
     }
-    let study = intake::read(input, &Limits::default()).map_err(|e| Ended::refused(e, SCAN))?;
+    let study = intake::read(input, &limits).map_err(|refusal| {
+        let known = (&models.facing, models.threshold());
+        facing::instead_of(refusal, SCAN, known, (input, &limits), case)
+    })?;
     case.record.inputs = study.inputs.iter().map(|i| i.sha256.clone()).collect();
     case.record.study =
         serde_json::to_value(&study.facts).map_err(|e| Ended::failed(e, STATION))?;
     case.find(study.findings);
+    say_given(options, case);
     if let (Some(out), Some(identity), true) = (out, &study.identity, options.identity) {
         files::identity(out, identity)?;
     }
@@ -212,15 +251,29 @@ fn read(
     Ok(Scan::Ct(study.ct))
 }
 
-fn find_skull(scan: &Scan, network: &Network, case: &mut Case<'_>) -> Result<Skull, Ended> {
+/// That left and right are a person's word.
+fn say_given(options: &Options, case: &mut Case<'_>) {
+    if let Some(given) = options.orientation {
+        let text = format!(
+            "The file does not say where left and right are; {given} was given by hand. Is it true of this file?"
+        );
+        case.find([Finding::warn("orientation_given", text)]);
+    }
+}
+
+fn find_skull(scan: &Scan, models: &Models, case: &mut Case<'_>) -> Result<Skull, Ended> {
     case.begin(Stage::Skull, "separating the skull");
+    let atlas = &models.facing;
     let skull = match scan {
-        Scan::Ct(ct) => skull::bone(ct, Hu(network.card().hu_threshold)),
-        Scan::Mask(mask) => Skull::from_mask(mask.clone()),
+        Scan::Ct(ct) => skull::bone(ct, models.threshold()).map_err(|e| {
+            let ended = Ended::refused(e, SCAN);
+            facing::instead(ended, atlas, ct, models.threshold(), case)
+        })?,
+        Scan::Mask(mask) => Skull::from_mask(mask.clone()).map_err(|e| Ended::refused(e, SCAN))?,
     };
-    let skull = skull.map_err(|e| Ended::refused(e, SCAN))?;
     case.find(skull.findings.clone());
     case.stop_if_refused()?;
+    facing::judge(atlas, &skull.mask, case)?;
     Ok(skull)
 }
 
@@ -281,15 +334,18 @@ fn find_missing(
     probability: &Volume<f32>,
     skull: &Skull,
     (target, rules): (Target, &Rules),
+    prior: Option<&Prior>,
     path: &Path,
     case: &mut Case<'_>,
 ) -> Result<Missing, Ended> {
     case.begin(Stage::Implant, "what is missing");
     // A network that answers the complete skull: minus the one that is there.
     let found = match target {
-        Target::Fraction | Target::Binary => implant::missing(probability, &skull.mask, rules),
+        Target::Fraction | Target::Binary => {
+            implant::missing(probability, &skull.mask, rules, prior)
+        }
         Target::Skull => implant::subtract(probability, &skull.mask, rules)
-            .and_then(|left| implant::missing(&left, &skull.mask, rules)),
+            .and_then(|left| implant::missing(&left, &skull.mask, rules, prior)),
     };
     match found {
         Ok(missing) => {
@@ -411,6 +467,9 @@ fn make_gcode(
         },
     )
     .map_err(|e| Ended::failed(e, "Look at the part's size and the printer's profile."))?;
+    // What of the part is not printed as it is, for who releases it.
+    case.find(sliced.plan.findings.iter().cloned());
+    case.stop_if_refused()?;
     // The slicer has proved its text once; what counts is the bytes that are released.
     case.begin(Stage::Check, "proving the G-code");
     let bytes = sliced.gcode.as_bytes();
@@ -440,5 +499,47 @@ fn make_gcode(
         material: material.name.clone(),
         profile: printer.name.clone(),
         profile_sha256: printer.sha256(),
+        entry: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Progress, Watcher};
+    use super::*;
+    use crate::mesh::testing::{cuboid, joined};
+
+    /// Keeps what it is told.
+    #[derive(Default)]
+    struct Heard(Vec<Finding>);
+
+    impl Watcher for Heard {
+        fn progress(&mut self, _: &Progress) {}
+        fn finding(&mut self, finding: &Finding) {
+            self.0.push(finding.clone());
+        }
+        fn seconds(&self) -> f64 {
+            0.0
+        }
+    }
+
+    #[test]
+    fn what_the_slicer_says_of_the_part_is_said_of_the_case() {
+        let (printer, material) = (
+            Printer::load("virtual").unwrap(),
+            Material::load("pla").unwrap(),
+        );
+        let one = cuboid([0.0; 3], [12.0, 12.0, 5.0]);
+        let both = joined(&one, &cuboid([12.0, 3.0, 0.0], [20.0, 15.0, 5.0]));
+        for (mesh, expected) in [(&one, &[][..]), (&both, &["touching_bodies"])] {
+            let out = tempfile::tempdir().unwrap();
+            let mut heard = Heard::default();
+            let mut case = Case::new(&mut heard);
+            make_gcode(mesh, &printer, &material, out.path(), &mut case).unwrap();
+            let names =
+                |list: &[Finding]| -> Vec<String> { list.iter().map(|f| f.name.clone()).collect() };
+            assert_eq!(names(&case.record.findings), expected);
+            assert_eq!(names(&heard.0), expected);
+        }
+    }
 }

@@ -62,9 +62,14 @@ pub(super) fn pictured(snapshot: &Snapshot) -> Option<(String, String)> {
         return None;
     }
     let job = newest(snapshot, JobState::AwaitingRelease)?;
-    let wanted = ["preview-fit.png", "preview-front.png"];
+    let wanted = [
+        crate::status::REENTRY_PICTURE,
+        "preview-fit.png",
+        "preview-front.png",
+    ];
     let name = wanted
         .into_iter()
+        .skip(usize::from(job.reentry.is_none()))
         .find(|n| job.files.iter().any(|f| f == n))?;
     Some((job.code.clone(), name.into()))
 }
@@ -86,6 +91,15 @@ pub(super) fn trouble(snapshot: &Snapshot) -> Option<Trouble> {
         fault,
     };
     let (printer, station) = (&snapshot.printer, &snapshot.station);
+    // A stop, a halt and whatever else ends a print leave no question.
+    if let Some(prompt) = printer.question() {
+        return Some(Trouble {
+            title: "It asks".into(),
+            what: prompt.text.clone(),
+            next: "Answer on the page or at the printer.".into(),
+            fault: false,
+        });
+    }
     if let Some(fault) = &printer.fault {
         return Some(told("Printer", fault, true));
     }
@@ -157,7 +171,7 @@ fn ended_badly(snapshot: &Snapshot) -> Option<Trouble> {
     Some(Trouble {
         title: format!("{} {word}", last.code),
         what: last.reason.clone(),
-        next: last.next.clone(),
+        next: super::reentry::next(last).unwrap_or_else(|| last.next.clone()),
         fault,
     })
 }
@@ -212,6 +226,15 @@ pub(super) fn notice(snapshot: &Snapshot) -> Option<&'static str> {
         .into_iter()
         .find(|(name, _)| finding.name.starts_with(name));
     Some(kind.map_or(NEEDED, |(_, words)| words))
+}
+
+/// What is to be done at the printer before a part that waits can be printed; `None`: nothing.
+pub(super) fn in_the_way(snapshot: &Snapshot) -> Option<String> {
+    match snapshot.not_ready()? {
+        NotReady::PartOnBed(code) => Some(format!("First take {code} off the bed.")),
+        NotReady::Hot(c) => Some(format!("The printer is hot: {c:.0}\u{b0}.")),
+        _ => None,
+    }
 }
 
 /// What keeps somebody from walking up and printing, as title and what to do; `None`: ready.

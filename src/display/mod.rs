@@ -22,6 +22,7 @@ mod framebuffer;
 mod output;
 mod page;
 mod picture;
+mod reentry;
 mod screens;
 mod text;
 

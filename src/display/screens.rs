@@ -99,10 +99,18 @@ fn awaiting(page: &mut Page<'_>, snapshot: &Snapshot, picture: Option<&Picture>)
     if let Some(picture) = picture {
         page.picture(picture);
     }
-    let text = if job.place.is_empty() {
-        "Look at it and release it on the page.".into()
+    let text = if let Some(text) = super::reentry::release(job) {
+        text
     } else {
-        format!("{}. Look at it and release it on the page.", job.place)
+        let place = match job.place.as_str() {
+            "" => String::new(),
+            place => format!("{place}. "),
+        };
+        // Whoever comes for it stands before a printer that is hot, or not free.
+        let first = choice::in_the_way(snapshot).map_or("Look at it and release".into(), |first| {
+            format!("{first} Release")
+        });
+        format!("{place}{first} it on the page.")
     };
     page.body(&text, "");
 }

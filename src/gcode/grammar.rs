@@ -40,6 +40,14 @@ pub enum GrammarError {
     /// A byte that has no place in G-code.
     #[error("has the character {0:?}, which has no place in G-code")]
     Character(char),
+    /// A line end where none is: firmwares end a line there, and what follows is a command of its own.
+    #[error(
+        "has the control character {0:?} in its middle, which ends the line for some firmwares"
+    )]
+    Control(char),
+    /// Bytes that are no text.
+    #[error("is no text in UTF-8")]
+    NoText,
     /// The line does not start with G, M or T and a number.
     #[error("does not start with G, M or T and a number")]
     NoCommand,
@@ -60,6 +68,27 @@ pub enum GrammarError {
     TooMany,
 }
 
+/// The text of a line as it stands in a file, without its line end (LF, or CR and LF).
+///
+/// # Errors
+/// [`GrammarError`]: a line, its comment too, is UTF-8 without control characters but the tab.
+pub fn text_of(line: &[u8]) -> Result<&str, GrammarError> {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let text = std::str::from_utf8(line).map_err(|_| GrammarError::NoText)?;
+    match text.chars().find(|&c| c.is_control() && c != '\t') {
+        Some(odd) => Err(GrammarError::Control(odd)),
+        None => Ok(text),
+    }
+}
+
+/// The first character of a command that can not be sent: what is not printable ASCII, and what firmwares take for
+/// framing, a comment or an escape.
+pub fn unsendable(code: &str) -> Option<char> {
+    code.chars()
+        .find(|c| !matches!(c, ' '..='~') || matches!(c, ';' | '*' | '\\'))
+}
+
 /// A line without its comment, line end and outer spaces: what goes over the wire.
 pub fn strip(line: &str) -> &str {
     line.split_once(';').map_or(line, |(code, _)| code).trim()
@@ -71,15 +100,15 @@ pub fn strip(line: &str) -> &str {
 /// [`GrammarError`] for everything that is not exactly one command.
 pub fn parse(line: &str) -> Result<Option<Command>, GrammarError> {
     let code = strip(line);
-    if let Some(odd) = code.chars().find(|c| !matches!(c, ' '..='~' | '\t')) {
-        return Err(GrammarError::Character(odd));
-    }
     let bytes = code.as_bytes();
     let Some(&letter) = bytes.first() else {
         return Ok(None);
     };
-    if letter == b'N' || code.contains('*') {
-        return Err(GrammarError::Framed);
+    match unsendable(code) {
+        Some('*') => return Err(GrammarError::Framed),
+        Some(odd) => return Err(GrammarError::Character(odd)),
+        None if letter == b'N' => return Err(GrammarError::Framed),
+        None => {}
     }
     if !matches!(letter, b'G' | b'M' | b'T') {
         return Err(GrammarError::NoCommand);
@@ -126,7 +155,7 @@ fn words(bytes: &[u8]) -> Result<Vec<Word>, GrammarError> {
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
         at += 1;
-        if matches!(byte, b' ' | b'\t') {
+        if byte == b' ' {
             continue;
         }
         let letter = char::from(byte);
@@ -238,10 +267,32 @@ mod tests {
             ("N12 G1 X1", E::Framed),
             ("G1 X1*40", E::Framed),
             ("G1 X\u{fe}", E::Character('\u{fe}')),
+            ("G1\tX1", E::Character('\t')),
+            ("M117 a\\b", E::Character('\\')),
+            ("G1 X1\rG1 Y1", E::Character('\r')),
             ("G1 (comment)", E::Garbage('(')),
             ("G1234567", E::NoCommand),
         ] {
             assert_eq!(parse(line), Err(error), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_text_without_line_ends_in_its_middle() {
+        for (line, text) in [
+            (&b"G1 X1\r\n"[..], "G1 X1"),
+            (b"; \tM\xc3\xbcller\n", "; \tM\u{fc}ller"),
+            (b"", ""),
+        ] {
+            assert_eq!(text_of(line), Ok(text));
+        }
+        for (line, error) in [
+            (&b"; note\rG1 Z0.2\n"[..], GrammarError::Control('\r')),
+            (b"M117 a\x1bb\n", GrammarError::Control('\x1b')),
+            (b"; a\xc2\x85b\n", GrammarError::Control('\u{85}')),
+            (b"; M\xfcller\n", GrammarError::NoText),
+        ] {
+            assert_eq!(text_of(line), Err(error));
         }
     }
 

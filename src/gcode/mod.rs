@@ -5,12 +5,13 @@
 //! Never: makes toolpaths (that is `slicer`) or talks to a port (that is `printer`).
 //!
 //! [`parse`] reads a line, [`Machine`] carries commands out, [`moves`] does both for a whole text. [`check`] proves
-//! a file, [`seal`] ends one, [`Planner`] says how long each move takes. [`dialect`] is the table of what each family of
+//! a file, [`Facts`] are what it holds a file of ours against, [`seal`] ends one, [`Planner`] says how long each move takes. [`dialect`] is the table of what each family of
 //! firmware really does.
 
 mod certificate;
 mod check;
 pub mod dialect;
+mod facts;
 mod grammar;
 mod motion;
 mod number;
@@ -26,7 +27,10 @@ pub use check::{
     check_from_layer, check_reader,
 };
 pub use dialect::Dialect;
-pub use grammar::{Command, GrammarError, WORDS_MAX, Word, commands, parse, strip};
+pub use facts::{Facts, LayerFact};
+pub use grammar::{
+    Command, GrammarError, WORDS_MAX, Word, commands, parse, strip, text_of, unsendable,
+};
 pub use motion::{AXES, Effect, Machine, MotionError, Move, moves};
 pub use number::{DIGITS_MAX, Number, NumberError};
 pub use profile::{Feeds, Limits, Link, Material, Printer};

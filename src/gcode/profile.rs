@@ -114,6 +114,11 @@ pub struct Printer {
     pub end: Vec<String>,
 }
 
+/// From below the lower to above the higher of two temperatures; never below 0.
+fn about([a, b]: [f64; 2], by: f64) -> [f64; 2] {
+    [(a.min(b) - by).max(0.0), a.max(b) + by]
+}
+
 /// A material: temperatures, flow, cooling.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -132,6 +137,12 @@ pub struct Material {
     pub bed_c: f64,
     /// Bed in the first layer, C.
     pub bed_first_c: f64,
+    /// What it bears in the nozzle, C; about the temperatures above where the profile does not say.
+    #[serde(default)]
+    pub hotend_range_c: Option<[f64; 2]>,
+    /// What it wants of the bed, C; about the temperatures above where the profile does not say.
+    #[serde(default)]
+    pub bed_range_c: Option<[f64; 2]>,
     /// Highest volumetric flow, mm3/s.
     pub flow_max_mm3_s: f64,
     /// Part fan from the second layer on, 0 to 1.
@@ -146,7 +157,24 @@ pub struct Material {
     pub implantable: String,
 }
 
+/// A profile that does not say what a material bears is taken to mean so much about its own temperatures, K.
+const HOTEND_ABOUT_K: f64 = 15.0;
+const BED_ABOUT_K: f64 = 10.0;
+
 impl Material {
+    /// Least and most of the hotend while plastic is laid, C.
+    pub fn hotend_band_c(&self) -> [f64; 2] {
+        let own = [self.hotend_c, self.hotend_first_c];
+        self.hotend_range_c
+            .unwrap_or_else(|| about(own, HOTEND_ABOUT_K))
+    }
+
+    /// Least and most of the bed while plastic is laid, C.
+    pub fn bed_band_c(&self) -> [f64; 2] {
+        let own = [self.bed_c, self.bed_first_c];
+        self.bed_range_c.unwrap_or_else(|| about(own, BED_ABOUT_K))
+    }
+
     /// The certificate that the profile names; without one a print is a fit model, not for implantation.
     pub fn certificate(&self) -> Option<Certificate> {
         Certificate::parse(&self.implantable)

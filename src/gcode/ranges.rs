@@ -175,6 +175,8 @@ pub(super) fn material(material: &Material) -> Result<(), Outside> {
         hotend_first_c,
         bed_c,
         bed_first_c,
+        hotend_range_c,
+        bed_range_c,
         flow_max_mm3_s,
         fan,
         layer_min_s,
@@ -195,7 +197,27 @@ pub(super) fn material(material: &Material) -> Result<(), Outside> {
         ("retract_mm", *retract_mm, 0.0, 12.0),
         ("retract_mm_s", *retract_mm_s, 1.0, 200.0),
     ];
-    judge(rows.map(owned))
+    judge(rows.map(owned))?;
+    // What a material bears must hold what the profile itself asks for.
+    let bands = [
+        (
+            "hotend_range_c",
+            hotend_range_c,
+            [*hotend_c, *hotend_first_c],
+            500.0,
+        ),
+        ("bed_range_c", bed_range_c, [*bed_c, *bed_first_c], 200.0),
+    ];
+    for (key, band, own, most) in bands {
+        if let Some([low, high]) = band {
+            let rows = [
+                (key.into(), *low, 0.0, own[0].min(own[1])),
+                (key.into(), *high, own[0].max(own[1]), most),
+            ];
+            judge(rows)?;
+        }
+    }
+    Ok(())
 }
 
 fn owned((key, value, low, high): Row) -> (String, f64, f64, f64) {
@@ -297,8 +319,16 @@ mod tests {
     #[test]
     fn every_number_of_a_material_has_a_range() {
         let text = include_str!("../../printer-profiles/materials/pla.toml");
-        let zero = ["bed_c", "bed_first_c", "fan", "layer_min_s", "retract_mm"];
-        walk(text, 10, &zero, material);
+        let zero = [
+            "bed_c",
+            "bed_first_c",
+            "fan",
+            "layer_min_s",
+            "retract_mm",
+            "hotend_range_c.0",
+            "bed_range_c.0",
+        ];
+        walk(text, 14, &zero, material);
     }
 
     #[test]

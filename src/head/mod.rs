@@ -10,24 +10,32 @@
 //!
 //! `skin` is the vault's outer surface as rays see it, `body` all bone of the upper head; `register` finds the plane
 //! under which they are their own mirror image (yaw, roll, side) and how well it is known, `nod` lays the mean vault of `vault` over it (pitch and the middle), `region` names bones.
-//! `plane` and `axes` are what comes out, together as a [`Look`].
+//! `plane` and `axes` are what comes out, together as a [`Look`]. `shell` is the vault as walls by direction in those axes; `prior`
+//! says how it goes on where bone is missing, and how well that is known. `facing` asks the whole form, before
+//! anything else, whether the skull lies as its file says.
 
 use crate::volume::{Volume, crop};
 
 mod axes;
 mod body;
+mod facing;
 mod nod;
 mod plane;
+mod prior;
 mod region;
 mod register;
+mod shell;
 mod skin;
 #[cfg(test)]
 mod tests;
 mod vault;
 
 pub use axes::Axes;
+pub use facing::{Atlas, FILE as FACING, Facing, FacingError, Found, word as facing_word};
 pub use plane::{Doubt, Plane};
+pub use prior::{Expected, Prior, PriorError, Vaulted};
 pub use region::Region;
+pub use shell::{Shell, Wall};
 pub(crate) use skin::half_bone;
 
 use body::Body;

@@ -9,6 +9,7 @@
 //! the less of the hole it covers, the less it says. The other side may be no example at all: a sunken flap, a plate,
 //! a hole's bevel. Those have edges, which a healthy vault has not; with them nothing of it is believed.
 
+use super::around::{Around, Wall};
 use super::chart::{Chart, Sheet, blank};
 use super::plate::{Stiffness, Wish, solve};
 use super::rays::{NEAR_PLATE, Rays};
@@ -16,9 +17,6 @@ use super::tables::ramp;
 use super::vault::{Field, NODE_MM};
 use crate::space::{Lps, Map};
 use crate::volume::distance;
-
-/// Inner and outer side of bone, mm from the chart's centre.
-type Wall = (f64, f64);
 
 /// Bone of the other side nearer than this to where it ends is bevelled or blurred, mm.
 const RIM_MM: f32 = 4.0;
@@ -54,18 +52,6 @@ pub(super) struct Mirrored {
     sure: f64,
     /// It was found to be an example: it is not asked again.
     accepted: bool,
-}
-
-/// What the bone alone says, node by node of one sheet.
-pub(super) struct Around<'a> {
-    /// Walls that were read around the hole.
-    pub(super) ring: &'a Sheet<Option<Wall>>,
-    /// Nodes that take part: hole and ring.
-    pub(super) inside: &'a Sheet<bool>,
-    /// How far a node of the hole lies from its rim, mm; 0 outside it.
-    pub(super) depth_mm: &'a [f64],
-    /// The outer table as the ring alone has it, mm.
-    pub(super) plate: &'a Sheet<f64>,
 }
 
 /// What the other side wants at each node; `None` where it has no opinion.
@@ -122,8 +108,8 @@ impl Mirrored {
 
     /// Its opinion on the nodes of a hole. `None` when it covers too little of it, when the two sides can not be
     /// compared, or when it is no example.
-    pub(super) fn wanted(&self, around: &Around<'_>) -> Option<Wanted> {
-        let ring = around.ring;
+    pub(super) fn wanted(&self, around: &Around) -> Option<Wanted> {
+        let ring = &around.ring;
         let nodes = ring.data.len();
         let walls: Vec<Option<Wall>> = (0..nodes)
             .map(|n| {
@@ -131,7 +117,7 @@ impl Mirrored {
                 self.walls.nearest(u, v).flatten()
             })
             .collect();
-        let hole = |n: usize| around.depth_mm[n] > 0.0;
+        let hole = |n: usize| around.hole(n);
         let all = (0..nodes).filter(|&n| hole(n)).count();
         let seen = (0..nodes)
             .filter(|&n| hole(n) && walls[n].is_some())
@@ -158,7 +144,7 @@ impl Mirrored {
                     weight: ERROR_WEIGHT,
                 };
             }
-            let error = solve(&ring.with(wishes), around.inside, Stiffness::Membrane);
+            let error = solve(&ring.with(wishes), &around.inside, Stiffness::Membrane);
             (0..nodes)
                 .map(|n| Some(value(walls[n].filter(|_| hole(n))?) - error.data[n]))
                 .collect()
@@ -189,7 +175,7 @@ impl Mirrored {
 }
 
 /// Nodes at which the other side has an edge, or lies farther off the plate than a vault does.
-fn strange(outer: &[Option<f64>], around: &Around<'_>) -> usize {
+fn strange(outer: &[Option<f64>], around: &Around) -> usize {
     /// Nodes between which a change is looked at.
     const APART: usize = 2;
     let side = around.plate.side;
@@ -218,6 +204,7 @@ fn deviation(values: impl Iterator<Item = f64> + Clone) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tables::Others;
     use super::super::vault::Vault;
     use super::*;
     use crate::space::{Point, Vector};
@@ -281,9 +268,16 @@ mod tests {
             [0.0, 0.0, 1.0, 0.0],
         ];
         let reflection = Map::new(flipped);
-        let look = |outer: &_| Some(Mirrored::cast(chart, 60.0, &bone, &reflection, 1.0, outer));
+        let look = |vault: &Vault| {
+            let outer = &vault.outer;
+            let mirrored = Mirrored::cast(chart, 60.0, &bone, &reflection, 1.0, outer);
+            Others {
+                mirrored: Some(mirrored),
+                foreseen: None,
+            }
+        };
         let vault = Vault::survey(chart, 60.0, &bone, &missing, look).unwrap();
-        assert_eq!(vault.mirrored.is_some(), vault.mirrored_share > 0.0);
+        assert_eq!(vault.others.mirrored.is_some(), vault.mirrored_share > 0.0);
         let places = [(0.0, 0.0), (8.0, 5.0), (-14.0, 3.0), (6.0, -20.0)];
         let off = places.map(|(u, v)| {
             let r = vault.outer.sample(u, v);

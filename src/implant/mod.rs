@@ -9,12 +9,16 @@
 //! Never: opens a file, asks the time, draws a random number. Never takes the bone's edge from a mask when grey
 //!        values are there.
 
+mod around;
+mod asked;
+mod body;
 mod candidate;
 mod chart;
 mod edge;
 mod fault;
 mod field;
 mod fit;
+mod foreseen;
 mod insertion;
 mod mirrored;
 mod missing;
@@ -23,15 +27,19 @@ mod part;
 mod place;
 mod plate;
 mod rays;
+mod report;
 mod rules;
+mod said;
+mod scene;
 mod solid;
 mod subtract;
 mod tables;
 mod vault;
 
+pub use body::Body;
 pub use fault::SolidError;
 pub use fit::Fit;
-pub use missing::{Body, Missing, NoDefect, missing};
+pub use missing::{Missing, NoDefect, missing};
 pub use part::Bone;
 pub use rules::{Rules, Thickness};
 pub use solid::{Part, Solid, solid};

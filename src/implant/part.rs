@@ -4,13 +4,13 @@
 //! bone along its whole way in: the nearest that bone comes on the way out keeps the clearance, so the largest part
 //! that goes in is what comes out. Nothing binary is ever meshed.
 
+use super::body::Body;
 use super::chart::Sheet;
 use super::edge::{self, Grey};
 use super::fault::SolidError;
 use super::field::Sampled;
 use super::fit::Seat;
 use super::insertion::{self, Way};
-use super::missing::Body;
 use super::rules::{Rules, Thickness};
 use super::vault::Vault;
 use crate::space::{Ijk, Lps, Map};
@@ -84,8 +84,8 @@ impl Made {
         let target = Sampled::new(&body.mask, 0.0);
         let bone_at = |p| near.at(p, |v| v);
         let missing_at = |p| 0.5 - target.at(p, |v| if v { 1.0 } else { 0.0 });
-        let mirrored = |_: &_| body.mirrored.clone();
-        let vault = Vault::survey(chart, body.reach_mm, &bone_at, &missing_at, mirrored)
+        let others = |_: &_| body.others.clone();
+        let vault = Vault::survey(chart, body.reach_mm, &bone_at, &missing_at, others)
             .ok_or_else(no_rim)?;
         tracing::debug!("vault surveyed");
         let part_thickness = part_thickness(&vault, rules);

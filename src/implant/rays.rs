@@ -2,6 +2,7 @@
 //! is the hole.
 
 use super::chart::{Chart, Sheet, blank};
+use super::tables::Others;
 use super::vault::{Field, Vault};
 use crate::volume::components::{Connectivity, label};
 use crate::volume::{distance, morphology};
@@ -83,6 +84,35 @@ impl Rays {
             .min_by(|a, b| (a.1 - expected).abs().total_cmp(&(b.1 - expected).abs()))
     }
 
+    /// Mean wall of the rays around a node: half of the noise of one ray.
+    pub(super) fn mean_wall(
+        &self,
+        u: f64,
+        v: f64,
+        expected: f64,
+        window: Window,
+    ) -> Option<(f64, f64)> {
+        let (mut sum, mut n) = ((0.0, 0.0), 0.0);
+        let half = (self.predicted.side as f64 - 1.0) / 2.0;
+        let (x, y) = ((u / RAY_MM + half).round(), (v / RAY_MM + half).round());
+        for dy in -1..=1 {
+            for dx in -1..=1 {
+                let (x, y) = (x + f64::from(dx), y + f64::from(dy));
+                let last = self.predicted.side as f64 - 1.0;
+                if x < 0.0 || y < 0.0 || x > last || y > last {
+                    continue;
+                }
+                let cell = y as usize * self.predicted.side + x as usize;
+                if let Some((inner, outer)) = self.wall(cell, expected, window) {
+                    sum = (sum.0 + inner, sum.1 + outer);
+                    n += 1.0;
+                }
+            }
+        }
+        // A node with few walls around it lies on an edge.
+        (n >= 6.0).then(|| (sum.0 / n, sum.1 / n))
+    }
+
     /// The hole under the prediction, as seen against an expected outer table.
     pub(super) fn hole(&self, expected: &Sheet<f64>, window: Window) -> Option<Vault> {
         let sheet = &self.predicted;
@@ -151,8 +181,9 @@ impl Rays {
             step_p95: 0.0,
             free,
             covered,
-            mirrored: None,
+            others: Others::default(),
             mirrored_share: 0.0,
+            foreseen_share: 0.0,
         })
     }
 }

@@ -1,8 +1,9 @@
 //! Solid: what is printed for a case. One closed shell for every hole that is large enough, proved one by one.
 
+use super::body::{self, Body};
 use super::fault::SolidError;
 use super::fit::{self, Fit};
-use super::missing::{self, Body, Missing};
+use super::missing::Missing;
 use super::part::{Bone, Made};
 use super::rules::Rules;
 use crate::mesh::{Mesh, check, cubes};
@@ -56,7 +57,7 @@ pub fn solid(missing: &Missing, bone: Bone, rules: &Rules) -> Result<Solid, Soli
     };
     let mut parts = Vec::new();
     let mut findings = Vec::new();
-    let labels = missing::labels(printed.iter().copied());
+    let labels = body::labels(printed.iter().copied());
     for (body, of) in printed.into_iter().zip(labels) {
         let made = Made::new(body, bone, rules)?;
         let shell = cubes::extract(&made.field, 0.0);

@@ -95,7 +95,7 @@ fn blurred(mask: &Volume<bool>, sigma_mm: f64) -> Volume<f32> {
 fn the_part_of_a_ball_keeps_its_clearance_all_round() {
     let ball = ball(true);
     let rules = Rules::default();
-    let missing = missing(&blurred(&ball.truth, 1.5), &ball.skull, &rules).unwrap();
+    let missing = missing(&blurred(&ball.truth, 1.5), &ball.skull, &rules, None).unwrap();
     assert_eq!(missing.bodies.len(), 1);
     // The skull's mask at 150 HU is thicker than the true bone and takes a rim of voxels.
     assert!(
@@ -127,7 +127,7 @@ fn the_part_of_a_ball_keeps_its_clearance_all_round() {
 /// far the part stands out of the ball.
 fn true_gap(ball: &Ball) -> [f64; 5] {
     let rules = Rules::default();
-    let missing = missing(&blurred(&ball.truth, 1.5), &ball.skull, &rules).unwrap();
+    let missing = missing(&blurred(&ball.truth, 1.5), &ball.skull, &rules, None).unwrap();
     let made = solid(&missing, Bone::Ct(&ball.ct), &rules).unwrap();
     let outside = cone(axis(), HALF_DEG);
     let mut gaps = Vec::new();
@@ -170,7 +170,7 @@ fn a_short_prediction_still_fills_the_hole() {
     let ball = ball(true);
     let short =
         crate::volume::morphology::erode_mm(&blurred(&ball.truth, 2.0).map(|&p| p > 0.3), 1.5);
-    let found = missing(&blurred(&short, 1.0), &ball.skull, &Rules::default()).unwrap();
+    let found = missing(&blurred(&short, 1.0), &ball.skull, &Rules::default(), None).unwrap();
     assert!(
         dice(&found.mask, &ball.truth) > 0.85,
         "{}",
@@ -183,7 +183,12 @@ fn nothing_missing_is_no_defect() {
     let whole = ball(false);
     let rules = Rules::default();
     let cut = ball(true);
-    let refused = |p: &Volume<f32>| missing(p, &whole.skull, &rules).unwrap_err().finding.name;
+    let refused = |p: &Volume<f32>| {
+        missing(p, &whole.skull, &rules, None)
+            .unwrap_err()
+            .finding
+            .name
+    };
     let all = whole.ct.map(|_| 0.5f32);
     let none = whole.ct.map(|_| 0.0f32);
     for p in [&all, &none, &blurred(&cut.truth, 1.5)] {
@@ -214,7 +219,7 @@ fn two_holes_side_by_side_stay_two() {
     );
     let ball = cut(&[&a, &b], 1.0);
     let rules = Rules::default();
-    let found = missing(&blurred(&ball.truth, 1.5), &ball.skull, &rules).unwrap();
+    let found = missing(&blurred(&ball.truth, 1.5), &ball.skull, &rules, None).unwrap();
     assert_eq!(found.bodies.len(), 2, "{:?}", found.findings);
     assert!(dice(&found.mask, &ball.truth) > 0.85);
     let made = solid(&found, Bone::Ct(&ball.ct), &rules).unwrap();
@@ -241,7 +246,7 @@ fn a_small_hole_is_named_and_not_printed() {
     let (large, small) = (cone(axis(), 20.0), cone(Vector::new([-0.6, 0.0, 0.8]), 7.8));
     let rules = Rules::default();
     let both = cut(&[&large, &small], 1.0);
-    let found = missing(&blurred(&both.truth, 1.0), &both.skull, &rules).unwrap();
+    let found = missing(&blurred(&both.truth, 1.0), &both.skull, &rules, None).unwrap();
     assert_eq!(
         found.bodies.iter().map(|b| b.printed).collect::<Vec<_>>(),
         [true, false]
@@ -257,7 +262,7 @@ fn a_small_hole_is_named_and_not_printed() {
     );
 
     let alone = cut(&[&small], 1.0);
-    let found = missing(&blurred(&alone.truth, 1.0), &alone.skull, &rules).unwrap();
+    let found = missing(&blurred(&alone.truth, 1.0), &alone.skull, &rules, None).unwrap();
     let refused = solid(&found, Bone::Ct(&alone.ct), &rules).unwrap_err();
     assert!(
         matches!(refused, SolidError::TooSmall { area_cm2, .. } if area_cm2 < 5.0),
@@ -276,7 +281,7 @@ fn an_open_vault_without_a_part_is_named_with_the_reason() {
     let rules = Rules::default();
     let both = cut(&[&marked, &silent], 1.0);
     let one = cut(&[&marked], 1.0);
-    let found = missing(&blurred(&one.truth, 1.5), &both.skull, &rules).unwrap();
+    let found = missing(&blurred(&one.truth, 1.5), &both.skull, &rules, None).unwrap();
     let unfilled: Vec<_> = found
         .findings
         .iter()
@@ -294,7 +299,7 @@ fn an_open_vault_without_a_part_is_named_with_the_reason() {
         "{:?}",
         unfilled[0]
     );
-    let found = missing(&blurred(&one.truth, 1.5), &one.skull, &rules).unwrap();
+    let found = missing(&blurred(&one.truth, 1.5), &one.skull, &rules, None).unwrap();
     assert!(
         !names(&found.findings).contains(&"unfilled_hole"),
         "{:?}",
@@ -302,7 +307,9 @@ fn an_open_vault_without_a_part_is_named_with_the_reason() {
     );
 
     let nothing = both.ct.map(|_| 0.0f32);
-    let refused = missing(&nothing, &both.skull, &rules).unwrap_err().finding;
+    let refused = missing(&nothing, &both.skull, &rules, None)
+        .unwrap_err()
+        .finding;
     assert!(
         refused.text.contains("The vault is open all the same"),
         "{}",
@@ -314,7 +321,13 @@ fn an_open_vault_without_a_part_is_named_with_the_reason() {
 fn a_hole_under_the_brow_is_refused_in_plain_words() {
     let low = cone(Vector::new([0.0, -1.0, -0.35]), 16.0);
     let ball = cut(&[&low], 1.0);
-    let refused = missing(&blurred(&ball.truth, 1.5), &ball.skull, &Rules::default()).unwrap_err();
+    let refused = missing(
+        &blurred(&ball.truth, 1.5),
+        &ball.skull,
+        &Rules::default(),
+        None,
+    )
+    .unwrap_err();
     let text = &refused.finding.text;
     assert!(text.contains("above brow, ears and nape"), "{text}");
 }
@@ -333,7 +346,7 @@ fn an_oblique_hole_gets_a_part_that_goes_in_along_it() {
     };
     let ball = cut(&[&drilled], 1.0);
     let rules = Rules::default();
-    let found = missing(&blurred(&ball.truth, 1.5), &ball.skull, &rules).unwrap();
+    let found = missing(&blurred(&ball.truth, 1.5), &ball.skull, &rules, None).unwrap();
     let made = solid(&found, Bone::Ct(&ball.ct), &rules).unwrap();
     let fit = &made.parts[0].fit;
     let off = Vector::<Lps>::new(fit.insertion_lps)
@@ -369,7 +382,7 @@ fn a_hole_wider_inside_costs_part_and_is_warned_of() {
         thickness: Thickness::Skull,
         ..Rules::default()
     };
-    let found = missing(&blurred(&ball.truth, 1.5), &ball.skull, &rules).unwrap();
+    let found = missing(&blurred(&ball.truth, 1.5), &ball.skull, &rules, None).unwrap();
     let made = solid(&found, Bone::Ct(&ball.ct), &rules).unwrap();
     let fit = &made.parts[0].fit;
     let finding = fit
@@ -392,7 +405,7 @@ fn one_thread_and_many_make_the_same_part() {
             .build()
             .unwrap();
         pool.install(|| {
-            let found = missing(&blurred(&ball.truth, 1.5), &ball.skull, &rules).unwrap();
+            let found = missing(&blurred(&ball.truth, 1.5), &ball.skull, &rules, None).unwrap();
             let made = solid(&found, Bone::Ct(&ball.ct), &rules).unwrap();
             (found.mask, made.mesh.vertices, made.mesh.triangles)
         })

@@ -9,7 +9,7 @@
 use super::chart::{Chart, Sheet, blank};
 use super::mirrored::Mirrored;
 use super::rays::{NEAR_PLATE, OUTERMOST, RAY_MM, Rays};
-use super::tables::Guides;
+use super::tables::Others;
 use crate::space::{Lps, Point};
 use crate::volume::Volume;
 
@@ -41,22 +41,24 @@ pub(super) struct Vault {
     pub(super) free: f64,
     /// Share of the hole's rays that are predicted.
     pub(super) covered: f64,
-    /// The other half of the head, where the shape follows it.
-    pub(super) mirrored: Option<Mirrored>,
+    /// Who else was asked for the shape.
+    pub(super) others: Others,
     /// Share of the hole whose shape follows it.
     pub(super) mirrored_share: f64,
+    /// Share of the hole of which the prior of the vault says something.
+    pub(super) foreseen_share: f64,
 }
 
 impl Vault {
     /// Surveys the hole that lies under a prediction. `bone` and `prediction` are negative inside. `reach_mm`: how
-    /// far from the chart's middle to look. `mirrored` is asked once, with the outer table as the bone alone has it: what
-    /// the other half of the head shows there. `None` when no ray passes the vault where the prediction is.
+    /// far from the chart's middle to look. `others` are asked once, with the vault as the bone alone has it: what they
+    /// know of it. `None` when no ray passes the vault where the prediction is.
     pub(super) fn survey(
         chart: Chart,
         reach_mm: f64,
         bone: &Field,
         prediction: &Field,
-        mirrored: impl FnOnce(&Sheet<f64>) -> Option<Mirrored>,
+        others: impl FnOnce(&Self) -> Others,
     ) -> Option<Self> {
         let rays = Rays::cast(chart, reach_mm, bone, prediction);
         let nodes = blank(reach_mm, NODE_MM);
@@ -64,7 +66,7 @@ impl Vault {
         // Before anything better is known, the outermost bone of each ray is the vault.
         let mut vault = rays.hole(&sphere, OUTERMOST)?;
         for window in [OUTERMOST, NEAR_PLATE] {
-            rays.tables(&mut vault, window, Guides::default());
+            rays.tables(&mut vault, window, false, &Others::default());
             let again = rays.hole(&vault.outer, NEAR_PLATE)?;
             vault = Self {
                 outer: vault.outer,
@@ -72,14 +74,14 @@ impl Vault {
                 ..again
             };
         }
-        let mirrored = mirrored(&vault.outer);
-        let guides = Guides {
-            network: vault.covered >= NETWORK_LEAST,
-            mirrored: mirrored.as_ref(),
-        };
-        rays.tables(&mut vault, NEAR_PLATE, guides);
+        let others = others(&vault);
+        let network = vault.covered >= NETWORK_LEAST;
+        rays.tables(&mut vault, NEAR_PLATE, network, &others);
         let used = vault.mirrored_share > 0.0;
-        vault.mirrored = mirrored.filter(|_| used).map(Mirrored::accepted);
+        vault.others = Others {
+            mirrored: others.mirrored.filter(|_| used).map(Mirrored::accepted),
+            ..others
+        };
         Some(vault)
     }
 

@@ -23,7 +23,7 @@ pub(crate) enum Kind {
     Tar,
     /// Gzip; what is inside shows only after unpacking.
     Gzip,
-    /// NIfTI-1 header (or NIfTI-2, which is refused later by name).
+    /// NIfTI header, of version 1 or 2.
     Nifti,
     /// NRRD header.
     Nrrd,

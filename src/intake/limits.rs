@@ -1,5 +1,7 @@
 //! What one drop may cost and how good it has to be. Every bound of the intake stands here, with its default.
 
+use super::orientation::Orientation;
+
 /// Bounds of the intake. All of them are checked before memory is taken or a folder is walked further.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
@@ -32,6 +34,8 @@ pub struct Limits {
     pub tilt_refuse_deg: f64,
     /// Whether the volume has to look like a head. Off only for tools and tests.
     pub head: bool,
+    /// What a person says of a file's axes; only for a file that does not say it, and never in the station.
+    pub orientation: Option<Orientation>,
 }
 
 impl Default for Limits {
@@ -51,6 +55,7 @@ impl Default for Limits {
             pixel_warn_mm: 1.0,
             tilt_refuse_deg: 35.0,
             head: true,
+            orientation: None,
         }
     }
 }

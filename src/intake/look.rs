@@ -35,6 +35,8 @@ pub struct Look {
 pub struct Group {
     /// Hash of person and examination; empty for files that do not say.
     pub examination: String,
+    /// Hash of the person; empty for files that do not say.
+    pub person: String,
     /// Hashes of person and series, for every series that has slices.
     pub series: Vec<String>,
     /// Offsets in the order of names, as [`paths`](super::drop::paths) lists them.
@@ -55,6 +57,16 @@ impl Look {
     /// Every series that was seen.
     pub fn series(&self) -> BTreeSet<String> {
         self.groups.iter().flat_map(|g| g.series.clone()).collect()
+    }
+
+    /// Files of more than one person lie in it.
+    pub fn is_mixed(&self) -> bool {
+        let persons = self.groups.iter().map(|g| g.person.as_str());
+        persons
+            .filter(|p| !p.is_empty())
+            .collect::<BTreeSet<_>>()
+            .len()
+            > 1
     }
 }
 
@@ -123,6 +135,9 @@ fn of_files(files: &[DropFile], limits: &Limits) -> Look {
         let name = examination.unwrap_or_default();
         let group = groups.entry(name.clone()).or_default();
         group.examination = name;
+        if let Some(seen) = seen.as_ref().filter(|_| !group.examination.is_empty()) {
+            group.person = files::sha256(seen.person.as_bytes());
+        }
         group.files.push(index);
         let series = seen.as_ref().and_then(|s| key(&s.person, &s.series));
         if let Some(series) = series.filter(|s| !group.series.contains(s)) {

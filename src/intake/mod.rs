@@ -1,6 +1,6 @@
 //! Intake: files become one CT volume in HU with its facts, or a named refusal.
 //!
-//! In:    a folder, an archive (zip, tar, tar.gz) or a file: a DICOM CT series, an Enhanced CT, NIfTI-1, NRRD. Which one it is, the
+//! In:    a folder, an archive (zip, tar, tar.gz) or a file: a DICOM CT series, an Enhanced CT, NIfTI (1 or 2), NRRD. Which one it is, the
 //!        content says, never the name.
 //! Out:   a [`Study`]: `Volume<Hu>` with its affine to patient LPS mm, axis order as acquired, upright, and
 //!        [`Finding`]s; or a [`Refusal`] whose text can be shown as it stands.
@@ -25,6 +25,7 @@ mod hounsfield;
 mod limits;
 mod look;
 mod numbers;
+mod orientation;
 mod packed;
 mod refusal;
 mod shear;
@@ -33,6 +34,7 @@ mod study;
 pub use files::{PIECES_MAX, piece_name, piece_number};
 pub use limits::Limits;
 pub use look::{Group, Look, Missing, look};
+pub use orientation::{NoCode, Orientation};
 pub use refusal::{FileFault, Refusal, Tenths};
 pub use study::{FileRef, Format, Identity, Input, Study, StudyFacts};
 
@@ -132,6 +134,9 @@ fn kind(path: &Path) -> Result<Kind, Refusal> {
 }
 
 fn from_series(drop: &[DropFile], limits: &Limits) -> Result<Study, Refusal> {
+    if limits.orientation.is_some() {
+        return Err(Refusal::OrientationSaid { format: "DICOM" });
+    }
     dicom::from_files(drop, limits, |series| {
         finish(
             Study {

@@ -112,7 +112,13 @@ fn values<T>(
         .iter()
         .fold(1u64, |n, &axis| n.saturating_mul(axis as u64));
     files::bound("voxels in one volume", voxels, limits.voxels as u64)?;
-    let to_lps = header.to_lps()?;
+    let to_lps = match (header.to_lps(), limits.orientation) {
+        (Err(Refusal::NoOrientation { .. }), Some(given)) => given
+            .to_lps(header.spacing_mm().unwrap_or_default())
+            .ok_or_else(|| refused("it does not say how large its voxels are"))?,
+        (Ok(_), Some(_)) => return Err(Refusal::OrientationSaid { format: "NRRD" }),
+        (said, _) => said?,
+    };
     let number = header.number()?;
     let big_endian = header.big_endian(number)?;
     let raw: Box<dyn BufRead + '_> = match header.get("data file") {
@@ -125,6 +131,17 @@ fn values<T>(
         .read(data, big_endian, voxels, convert)
         .map_err(refused)?;
     Volume::new(shape, data, to_lps).map_err(|e| refused(e.to_string()))
+}
+
+/// The three numbers of `(x, y, z)`.
+fn numbers_in_brackets(text: &str) -> Option<[f64; 3]> {
+    let inner = text.trim().strip_prefix('(')?.strip_suffix(')')?;
+    let numbers: Vec<f64> = inner
+        .split(',')
+        .map(|n| n.trim().parse())
+        .collect::<Result<_, _>>()
+        .ok()?;
+    numbers.try_into().ok()
 }
 
 /// A name that leads nowhere; `./` before it is somebody's habit.
@@ -314,28 +331,38 @@ impl Header {
         {
             return Err(refused("its space units are not millimetres"));
         }
-        let vector = |text: &str| -> Option<Vector<Lps>> {
-            let inner = text.trim().strip_prefix('(')?.strip_suffix(')')?;
-            let numbers: Vec<f64> = inner
-                .split(',')
-                .map(|n| n.trim().parse())
-                .collect::<Result<_, _>>()
-                .ok()?;
-            let [x, y, z]: [f64; 3] = numbers.try_into().ok()?;
-            Some(Vector::new([x * signs[0], y * signs[1], z * signs[2]]))
-        };
-        let directions = self.get("space directions").ok_or_else(unknown)?;
-        // `none` stands for a list axis; blanks may stand within brackets.
-        let axes = directions
-            .split_inclusive(')')
-            .filter_map(|part| vector(part.trim().trim_start_matches("none")));
-        let axes: Vec<Vector<Lps>> = axes.collect();
-        let axes: [Vector<Lps>; 3] = axes.try_into().map_err(|_| unknown())?;
-        let origin = vector(self.get("space origin").ok_or_else(unknown)?).ok_or_else(unknown)?;
-        let map = Map::from_columns(axes, Point::new(origin.0));
+        let in_lps = |v: [f64; 3]| [0, 1, 2].map(|a| v[a] * signs[a]);
+        let axes = self.directions().ok_or_else(unknown)?;
+        let axes = axes.map(|axis| Vector::new(in_lps(axis)));
+        let origin = self.get("space origin").and_then(numbers_in_brackets);
+        let origin = Point::<Lps>::new(in_lps(origin.ok_or_else(unknown)?));
+        let map = Map::from_columns(axes, origin);
         map.inverse()
             .map(|_| map)
             .ok_or_else(|| refused("its space directions do not span space"))
+    }
+
+    /// The steps from voxel to voxel along each axis, in the space of the file.
+    fn directions(&self) -> Option<[[f64; 3]; 3]> {
+        // `none` stands for a list axis; blanks may stand within brackets.
+        let parts = self.get("space directions")?.split_inclusive(')');
+        let axes = parts.filter_map(|p| numbers_in_brackets(p.trim().trim_start_matches("none")));
+        axes.collect::<Vec<_>>().try_into().ok()
+    }
+
+    /// How far voxels are apart along each axis, mm, of a file that does not say where its axes lead.
+    fn spacing_mm(&self) -> Option<[f64; 3]> {
+        if let Some(axes) = self.directions() {
+            return Some(axes.map(|[x, y, z]| Vector::<Lps>::new([x, y, z]).length()));
+        }
+        // A list axis has no spacing.
+        let texts = self.get("spacings")?.split_whitespace();
+        let numbers: Vec<f64> = texts
+            .filter(|text| !text.eq_ignore_ascii_case("nan"))
+            .map(str::parse)
+            .collect::<Result<_, _>>()
+            .ok()?;
+        numbers.try_into().ok()
     }
 
     /// The values' bytes: lines and bytes to skip, then unpacked. `bytes` is how many are needed.
@@ -458,6 +485,40 @@ mod tests {
         assert_eq!(raw, gzip);
         assert_eq!(raw.data()[11], Hu(100));
         assert_eq!(raw.centre([1, 0, 2]), Point::new([-9.5, 19.8, 34.5]));
+    }
+
+    #[test]
+    fn an_orientation_is_given_by_hand_only_to_a_file_that_has_none() {
+        let given = Limits {
+            orientation: Some("PSL".parse().unwrap()),
+            ..Limits::default()
+        };
+        let raw = "type: short\nendian: little\nencoding: raw\n";
+        let read = |fields: &str| door(&file(&format!("{raw}{fields}"), &shorts(false)), &given);
+        for (fields, sizes) in [
+            ("spacings: 0.5 0.6 2\n", [0.5, 0.6, 2.0]),
+            (
+                "space dimension: 3\nspace directions: (0,0.5,0) (0.6,0,0) (0,0,2)\n",
+                [0.5, 0.6, 2.0],
+            ),
+        ] {
+            let map = read(fields).unwrap().to_lps();
+            let columns = [0, 1, 2].map(|a| map.column(a).0);
+            let [a, b, c] = sizes;
+            assert_eq!(columns, [[0.0, a, 0.0], [0.0, 0.0, b], [c, 0.0, 0.0]]);
+        }
+        assert!(matches!(read(SPACE), Err(Refusal::OrientationSaid { .. })));
+        for fields in [
+            "",
+            "spacings: 0.5 0.6\n",
+            "spacings: 0.5 nan 0.6 0\n",
+            "spacings: a b c\n",
+        ] {
+            assert!(
+                matches!(read(fields), Err(Refusal::Format { .. })),
+                "{fields}"
+            );
+        }
     }
 
     #[test]

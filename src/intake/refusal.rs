@@ -247,13 +247,21 @@ pub enum Refusal {
         /// `NIfTI` or `NRRD`.
         format: &'static str,
     },
+    /// An orientation was given by hand, and the file says its own.
+    #[error(
+        "The {format} says itself where left and right are. Leave --orientation out; it is for files that do not say."
+    )]
+    OrientationSaid {
+        /// `DICOM`, `NIfTI` or `NRRD`.
+        format: &'static str,
+    },
     /// Coordinates of a template, not of the patient.
     #[error(
         "The NIfTI's coordinates are those of a template brain (code {code}), scaled to another head. Export the scan as it came from the scanner (code 1)."
     )]
     TemplateSpace {
         /// sform or qform code, 3 and more.
-        code: i16,
+        code: i64,
     },
     /// sform and qform both claim to be the patient's space and are not the same.
     #[error(
@@ -311,6 +319,7 @@ impl Refusal {
             Self::NotA { .. } => "wrong_values",
             Self::Format { .. } => "format",
             Self::NoOrientation { .. } => "no_orientation",
+            Self::OrientationSaid { .. } => "orientation_said",
             Self::TemplateSpace { .. } => "template_space",
             Self::TwoOrientations { .. } => "two_orientations",
             Self::TwoSizes { .. } => "two_sizes",

@@ -10,10 +10,12 @@ pub mod cubes;
 pub mod fault;
 pub mod file;
 pub mod obj;
+pub(crate) mod rays;
 pub mod stl;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod threemf;
+mod twice;
 mod voxelise;
 mod weld;
 
@@ -63,6 +65,20 @@ impl<S> Mesh<S> {
             )
         });
         Some((Point::new(lo), Point::new(hi)))
+    }
+
+    /// Drops the vertices that no triangle uses.
+    pub(crate) fn compact(&mut self) {
+        let mut number: Vec<Option<u32>> = vec![None; self.vertices.len()];
+        let mut kept = Vec::new();
+        for corner in self.triangles.iter_mut().flatten() {
+            let old = *corner as usize;
+            *corner = *number[old].get_or_insert_with(|| {
+                kept.push(self.vertices[old]);
+                (kept.len() - 1) as u32
+            });
+        }
+        self.vertices = kept;
     }
 
     /// Twice the area's vector of a triangle: its direction is the outward normal.

@@ -1,7 +1,16 @@
 //! Shapes for tests of this room and the ones above it.
 
 use super::Mesh;
-use crate::space::{Lps, Point};
+use crate::space::{Lps, Map, Point};
+
+/// A mesh moved by so much, mm.
+pub(crate) fn shifted(mesh: &Mesh<Lps>, by: [f64; 3]) -> Mesh<Lps> {
+    mesh.mapped(&Map::new([
+        [1.0, 0.0, 0.0, by[0]],
+        [0.0, 1.0, 0.0, by[1]],
+        [0.0, 0.0, 1.0, by[2]],
+    ]))
+}
 
 /// A box from its lowest to its highest corner; vertex n at (n & 1, n >> 1 & 1, n >> 2).
 pub(crate) fn cuboid(low: [f64; 3], high: [f64; 3]) -> Mesh<Lps> {

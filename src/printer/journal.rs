@@ -12,6 +12,8 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+/// The journal below the data folder.
+pub const JOURNAL: &str = "printer/journal.jsonl";
 /// Name of the fault of a print that was going on when the link ended.
 pub const LINK_RESTARTED: &str = "link_restarted";
 
@@ -46,6 +48,31 @@ pub enum Record {
         /// 0 to 1 by planned time.
         fraction: f64,
     },
+    /// Lines up to this layer may be sent from now on: on the disk before the first of them is on the wire.
+    Layer {
+        /// Layer.
+        layer: u32,
+    },
+    /// Moves of our own begin after so many lines of the file: from now on the head stands elsewhere than the file says.
+    Parks {
+        /// Lines of the file that were sent.
+        line: usize,
+    },
+    /// They have ended: so many lines were executed, and the head stands there.
+    Held {
+        /// Lines of the file that were executed.
+        line: usize,
+        /// X, Y, Z, mm, the file's coordinates.
+        at_mm: [f64; 3],
+    },
+    /// After the end of a print that was cut off, as the printer itself says.
+    Stands {
+        /// X, Y, Z, mm, the firmware's coordinates.
+        at_mm: [f64; 3],
+        /// Lines of the file that were executed, where plan and answer agree.
+        #[serde(default)]
+        line: Option<usize>,
+    },
     /// Held.
     Paused,
     /// Goes on, by a person.
@@ -64,8 +91,25 @@ pub enum Record {
         /// How.
         job: JobStatus,
     },
+    /// The printer halted or was stopped, and what is known of it: a person has to look, whatever link comes next.
+    Halted {
+        /// Why.
+        fault: Finding,
+    },
+    /// A person has looked and let it recover, or it answers again.
+    Recovered,
     /// The link ended in order.
     Closed,
+}
+
+impl Record {
+    /// What follows on the wire waits until it is on the disk.
+    pub fn goes_ahead(&self) -> bool {
+        matches!(
+            self,
+            Self::Layer { .. } | Self::Parks { .. } | Self::Resumed { .. }
+        )
+    }
 }
 
 /// A record with the time it was written.
@@ -81,6 +125,7 @@ struct Entry {
 pub struct Journal {
     path: PathBuf,
     file: File,
+    halt: Option<Finding>,
 }
 
 impl Journal {
@@ -92,7 +137,7 @@ impl Journal {
     pub fn open(data: &Path) -> std::io::Result<(Self, Option<JobStatus>)> {
         let folder = data.join("printer");
         std::fs::create_dir_all(&folder)?;
-        let path = folder.join("journal.jsonl");
+        let path = data.join(JOURNAL);
         let text = match std::fs::read(&path) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
@@ -100,7 +145,8 @@ impl Journal {
         };
         let (last, was_printing) = last_job(&text);
         let file = OpenOptions::new().create(true).append(true).open(&path)?;
-        let mut journal = Self { path, file };
+        let halt = last_halt(&text);
+        let mut journal = Self { path, file, halt };
         if !text.is_empty() && !text.ends_with('\n') {
             journal.file.write_all(b"\n")?;
         }
@@ -108,6 +154,12 @@ impl Journal {
             journal.write(&Record::Ended { job: job.clone() })?;
         }
         Ok((journal, last))
+    }
+
+    /// The halt in which the link before ended, as it was found when the journal was opened; `None` when a person has
+    /// looked since.
+    pub fn halt(&self) -> Option<&Finding> {
+        self.halt.as_ref()
     }
 
     /// Writes and syncs a record; a new print begins a new file.
@@ -136,14 +188,25 @@ impl Journal {
     }
 }
 
+fn entries(text: &str) -> impl Iterator<Item = Entry> {
+    let read = |line| serde_json::from_str::<Entry>(line).ok();
+    text.lines().filter_map(read)
+}
+
+/// The halt that nobody has looked at.
+fn last_halt(text: &str) -> Option<Finding> {
+    entries(text).fold(None, |halt, entry| match entry.record {
+        Record::Halted { fault } => Some(fault),
+        Record::Recovered => None,
+        _ => halt,
+    })
+}
+
 /// The last job of a journal, and whether it was still going on.
-fn last_job(text: &str) -> (Option<JobStatus>, bool) {
+pub(super) fn last_job(text: &str) -> (Option<JobStatus>, bool) {
     let mut last: Option<JobStatus> = None;
     let mut running = false;
-    for entry in text
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Entry>(line).ok())
-    {
+    for entry in entries(text) {
         match entry.record {
             Record::Began {
                 job,
@@ -173,7 +236,16 @@ fn last_job(text: &str) -> (Option<JobStatus>, bool) {
                     (job.layer, job.fraction) = (layer, fraction);
                 }
             }
-            Record::Paused | Record::Resumed { .. } | Record::Answered { .. } | Record::Closed => {}
+            Record::Layer { .. }
+            | Record::Parks { .. }
+            | Record::Held { .. }
+            | Record::Stands { .. }
+            | Record::Paused
+            | Record::Resumed { .. }
+            | Record::Answered { .. }
+            | Record::Halted { .. }
+            | Record::Recovered
+            | Record::Closed => {}
             Record::Ended { job } => {
                 running = false;
                 last = Some(job);

@@ -6,7 +6,8 @@
 //!        resumes by itself; an emergency stop goes ahead of everything.
 //! Never: touches a job's state in the store (the station does), makes toolpaths, prints what was not checked.
 //!
-//! The rules of the link, with its bounds of time: `docs/printer-link.md`. Facts about firmware and wire are those of printing.md sections 4 to 6 ("4.9 rule 3" is meant so).
+//! The rules of the link, with its bounds of time: `docs/printer-link.md`. What each family of firmware does:
+//! `docs/firmware.md`.
 //!
 //! The life of a line: [`program`] takes it out of the proved file, [`conductor`] decides when it goes, [`transport`]
 //! numbers it and knows when it was accepted, [`mod@line`] frames it, [`link`] writes it to the [`port`]; [`reply`] reads

@@ -6,8 +6,9 @@
 //! Never: sends; changes a command (only comments, blanks and line ends go).
 
 use super::line::frame;
+use super::reentry::Entry;
 use super::transport::Class;
-use crate::gcode::{Command, Effect, MAKER, Machine, Printer, check, commands, durations, strip};
+use crate::gcode::{Checker, Command, Effect, MAKER, Machine, Printer, commands, durations, strip};
 use crate::status::Finding;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
@@ -35,6 +36,8 @@ pub struct Line {
     pub done_s: f64,
     /// The head leaves the part: a good place to hold.
     pub travel: bool,
+    /// Way of the nozzle over the bed while filament is pushed, mm.
+    pub drawn_mm: f32,
 }
 
 /// A checked file, ready to be sent.
@@ -46,13 +49,20 @@ pub struct Program {
     pub total_s: f64,
     /// Layers.
     pub layers: u32,
+    /// Set for a re-entry: what must be true before its first line.
+    pub entry: Option<Entry>,
 }
 
 /// Reads, hashes, proves and prepares a file.
 ///
 /// # Errors
 /// A [`Finding`] of severity refuse: not readable, another hash than the released one, or a broken limit.
-pub fn load(path: &Path, sha256: &str, printer: &Printer) -> Result<Program, Finding> {
+pub fn load(
+    path: &Path,
+    sha256: &str,
+    printer: &Printer,
+    foreign: Foreign,
+) -> Result<Program, Finding> {
     let unreadable = |text: String| {
         Finding::refuse(
             "gcode_unreadable",
@@ -73,10 +83,19 @@ pub fn load(path: &Path, sha256: &str, printer: &Printer) -> Result<Program, Fin
             "The G-code is not the file that was released. Nothing was printed; design the case again.",
         ));
     }
-    Program::read(&bytes, printer)
+    Program::of(&bytes, printer, foreign)
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// What is done with a file without a seal: what it should make is not known, its commands alone can be judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Foreign {
+    /// It is never printed: there may be a machine behind the port.
+    Refused,
+    /// The port is a pseudo-terminal: a virtual printer or a test bench, where nothing is made.
+    Judged,
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a string does not fail.
         let _ = write!(text, "{byte:02x}");
@@ -85,16 +104,24 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 impl Program {
-    /// Proves bytes with the validator and prepares them.
+    /// Proves bytes with the validator and prepares them. A file without a seal is refused.
     ///
     /// # Errors
     /// A [`Finding`] naming the machine that it was sliced for, or the first line and limit that is broken.
     pub fn read(bytes: &[u8], printer: &Printer) -> Result<Self, Finding> {
+        Self::of(bytes, printer, Foreign::Refused)
+    }
+
+    fn of(bytes: &[u8], printer: &Printer, foreign: Foreign) -> Result<Self, Finding> {
         // First: what another machine may do breaks limits of this one, and the machine is the reason.
         if let Some(other) = sliced_for(bytes).filter(|name| *name != printer.name.as_bytes()) {
             return Err(other_machine(other, printer));
         }
-        check(bytes, printer).map_err(|violations| {
+        let proof = match foreign {
+            Foreign::Refused => Checker::new(printer).sealed_only(),
+            Foreign::Judged => Checker::new(printer),
+        };
+        proof.of(bytes).map_err(|violations| {
             let first = violations.first().map(ToString::to_string);
             refused(&first.unwrap_or_default())
         })?;
@@ -138,6 +165,7 @@ impl Program {
                 layer: marks.layer(&effect),
                 done_s: program.total_s,
                 travel: matches!(&effect, Effect::Move(one) if one.length_mm() > 0.5 && one.filament_mm() <= 0.0),
+                drawn_mm: drawn_mm(&effect),
                 text: text.into(),
             });
         }
@@ -172,6 +200,13 @@ fn other_machine(name: &[u8], printer: &Printer) -> Finding {
         printer.name
     );
     Finding::refuse("other_machine", text)
+}
+
+fn drawn_mm(effect: &Effect) -> f32 {
+    match effect {
+        Effect::Move(one) if one.filament_mm() > 0.0 => one.length_mm() as f32,
+        _ => 0.0,
+    }
 }
 
 fn class(command: &Command, effect: &Effect, seconds: f64) -> Class {
@@ -230,6 +265,15 @@ mod tests {
         Printer::load("virtual").unwrap()
     }
 
+    const BODY: &str = "M140 S60\nM104 S150\nG28\nM190 S60\nM109 S215\nG90\nM83\nG92 E0\nG1 Z0.3 F600\n\
+                        G1 X50 Y50 F6000\nG1 X60 E0.3 F1800\nM107\nM104 S0\nM140 S0\nG1 X10 Y200 F6000\nM84\n";
+
+    fn sealed(head: &str) -> String {
+        let text = format!("{MAKER} 0\n{head}{BODY}");
+        let seal = crate::gcode::seal(&text);
+        text + &seal
+    }
+
     #[test]
     fn comments_and_blank_lines_are_not_sent() {
         let text = "; head\r\n\r\nG28 ; home\r\nM83\r\nG1 X10 F600\n;LAYER_CHANGE\n  \nG1 X20 E1";
@@ -253,12 +297,6 @@ mod tests {
 
     #[test]
     fn a_part_that_was_sliced_for_another_machine_is_refused_by_name() {
-        let body = "M140 S60\nM104 S150\nG28\nM190 S60\nM109 S215\nG90\nM83\nG92 E0\nG1 Z0.3 F600\nG1 X50 Y50 F6000\nG1 X60 E0.3 F1800\nM107\nM104 S0\nM140 S0\nM84\n";
-        let sealed = |head: &str| {
-            let text = format!("{MAKER} 0\n{head}{body}");
-            let seal = crate::gcode::seal(&text);
-            text + &seal
-        };
         let read = |text: &str| Program::read(text.as_bytes(), &printer()).map(drop);
         assert_eq!(read(&sealed("; printer = virtual\n")), Ok(()));
         let other = read(&sealed("; TEST PRINT\n; printer = prusa-mk3s\n")).unwrap_err();
@@ -267,8 +305,26 @@ mod tests {
         // A name that begins alike is another name, and what stands further down is no head.
         assert!(read(&sealed("; printer = virtual-2\n")).is_err());
         assert_eq!(read(&sealed("M107\n; printer = prusa-mk3s\n")), Ok(()));
-        // Another slicer says nothing of our profiles.
-        assert_eq!(read(&format!("; printer = prusa-mk3s\n{body}")), Ok(()));
+    }
+
+    #[test]
+    fn a_file_that_was_not_made_here_is_never_printed() {
+        for head in [
+            "",
+            "; generated by PrusaSlicer\n",
+            "; printer = prusa-mk3s\n",
+        ] {
+            let text = format!("{head}{BODY}");
+            let refused = Program::read(text.as_bytes(), &printer()).unwrap_err();
+            assert_eq!(refused.name, "gcode_refused");
+            assert!(refused.text.contains("no_seal"), "{}", refused.text);
+            if !head.contains("mk3s") {
+                let bench = Program::of(text.as_bytes(), &printer(), Foreign::Judged);
+                assert_eq!(bench.map(drop), Ok(()), "{head}");
+            }
+        }
+        let ours = Program::read(sealed("").as_bytes(), &printer());
+        assert_eq!(ours.map(drop), Ok(()));
     }
 
     #[test]
@@ -276,7 +332,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("part.gcode");
         std::fs::write(&path, "G28\n").unwrap();
-        let finding = load(&path, &"0".repeat(64), &printer()).unwrap_err();
+        let finding = load(&path, &"0".repeat(64), &printer(), Foreign::Refused).unwrap_err();
         assert_eq!(finding.name, "gcode_changed");
     }
 }

@@ -5,6 +5,7 @@ use super::program::Program;
 use super::virtual_printer::{Board, Faults, Log, Options, Record};
 use super::wire::{Event, JobStatus, Phase};
 use crate::gcode::{Printer, moves};
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 
 /// Conductor and board.
@@ -25,8 +26,16 @@ pub(super) struct Rig {
     /// Journal and rates, as they were ordered.
     pub(super) journal: Vec<super::journal::Record>,
     pub(super) bauds: Vec<u32>,
+    /// When each record of the journal was ordered, and how long the disk takes for one, virtual s.
+    pub(super) journal_s: Vec<f64>,
+    pub(super) disk_s: f64,
+    on_disk: VecDeque<f64>,
+    /// What is loaded instead of the file.
+    pub(super) program: Option<Program>,
     /// Lines of the board that are lost on their way.
     pub(super) lost: fn(&str) -> bool,
+    /// Lines to the board that become an `M400`: carried out, answered, and without what they ordered.
+    pub(super) swallows: fn(&str) -> bool,
     gone: bool,
 }
 
@@ -106,7 +115,12 @@ impl Rig {
             deaf: false,
             journal: Vec::new(),
             bauds: Vec::new(),
+            journal_s: Vec::new(),
+            disk_s: 0.0,
+            on_disk: VecDeque::new(),
+            program: None,
             lost: |_| false,
+            swallows: |_| false,
             gone: false,
         };
         rig.conductor.opened(0);
@@ -149,6 +163,19 @@ impl Rig {
         self.conductor.status(self.ms()).job
     }
 
+    /// The link's process died: another one begins, with what the journal knows. What was in the wire's buffers is gone.
+    pub(super) fn another_link(&mut self, last: Option<JobStatus>) {
+        let setup = Setup {
+            printer: printer(),
+            port: "rig".into(),
+            is_virtual: true,
+        };
+        self.conductor = Conductor::new(setup, last);
+        self.on_disk.clear();
+        let _ = self.heard();
+        self.conductor.opened(self.ms());
+    }
+
     /// One step of both; `false` after `limit_s` more virtual seconds.
     pub(super) fn until(&mut self, limit_s: f64, mut done: impl FnMut(&mut Self) -> bool) -> bool {
         let end = self.now + limit_s;
@@ -172,20 +199,34 @@ impl Rig {
             for action in actions {
                 match action {
                     Action::Write(bytes) => {
+                        let order = String::from_utf8_lossy(&bytes);
+                        let swallowed = (self.swallows)(&order);
                         if !(self.gone || self.deaf) {
-                            self.board.from_host(self.now, &bytes);
+                            let sent: &[u8] = if swallowed { b"M400\n" } else { &bytes };
+                            self.board.from_host(self.now, sent);
                         }
                         self.written.push((self.now, bytes));
                     }
                     Action::FlushOutput => {}
-                    Action::Journal(record) => self.journal.push(record),
+                    Action::Journal(record) => {
+                        let ahead = record.goes_ahead();
+                        self.journal.push(record);
+                        self.journal_s.push(self.now);
+                        if ahead && self.disk_s > 0.0 {
+                            self.on_disk.push_back(self.now + self.disk_s);
+                        } else if ahead {
+                            self.conductor.kept(self.ms());
+                        }
+                    }
                     Action::SetBaud(baud) => self.bauds.push(baud),
                     Action::ResetBoard => {
                         self.board.reset("External Reset");
                         self.conductor.opened(self.ms());
                     }
                     Action::Load { .. } => {
-                        let program = if self.check {
+                        let program = if let Some(program) = self.program.take() {
+                            Ok(program)
+                        } else if self.check {
                             Program::read(self.gcode.as_bytes(), &printer())
                         } else {
                             Program::prepare(&self.gcode, &printer())
@@ -200,8 +241,13 @@ impl Rig {
 
     fn step(&mut self) {
         let wake = self.conductor.wake_ms(self.ms()) as f64 / 1e3;
-        let next = self.board.next_event().min(wake);
+        let disk = self.on_disk.front().copied().unwrap_or(f64::INFINITY);
+        let next = self.board.next_event().min(wake).min(disk);
         self.now = next.clamp(self.now + 2e-4, self.now + 1.0);
+        while self.on_disk.front().is_some_and(|at| *at <= self.now) {
+            self.on_disk.pop_front();
+            self.conductor.kept(self.ms());
+        }
         let bytes = self.heard();
         self.records.extend(self.board.records());
         match (self.board.gone_until().is_some(), self.gone) {

@@ -50,6 +50,10 @@ pub enum Command {
         path: PathBuf,
         /// SHA-256 of the file that was released, lower-case hex.
         sha256: String,
+        /// The file is a re-entry: it goes on with this one, whose print was cut off. Refused unless it is byte for byte
+        /// what the link itself makes of its journal and of that file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        released: Option<PathBuf>,
     },
     /// Hold at a safe point: retract, lift, park; heaters stay. Answered when taken; `Paused` follows.
     Pause,

@@ -191,14 +191,7 @@ fn encloses(solid: &Mesh<Lps>, inner: &Mesh<Lps>) -> bool {
 mod tests {
     use super::super::shapes;
     use super::*;
-
-    fn shifted(mesh: &Mesh<Lps>, by: [f64; 3]) -> Mesh<Lps> {
-        mesh.mapped(&Map::new([
-            [1.0, 0.0, 0.0, by[0]],
-            [0.0, 1.0, 0.0, by[1]],
-            [0.0, 0.0, 1.0, by[2]],
-        ]))
-    }
+    use crate::mesh::testing::shifted;
 
     fn turned(mut mesh: Mesh<Lps>) -> Mesh<Lps> {
         mesh.triangles.iter_mut().for_each(|t| t.swap(1, 2));

@@ -18,7 +18,7 @@ const RETRACT_FROM_UM: f64 = 1_500.0;
 const LIFT: Um = Um(200);
 /// Lift at the end.
 const LIFT_END: Um = Um(5_000);
-/// How far beside the layer the nozzle waits for cooling.
+/// How far beside the parts the nozzle waits for cooling.
 const ASIDE: Um = Um(15_000);
 /// Waits shorter than this are not worth a trip, s.
 const WAIT_MIN_S: f64 = 1.0;
@@ -26,11 +26,27 @@ const WAIT_MIN_S: f64 = 1.0;
 const FLOW_SHARE: f64 = 0.98;
 
 /// What was drawn, by plastic.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Drawn {
     pub(super) part_mm3: f64,
     pub(super) support_mm3: f64,
     pub(super) brim_mm3: f64,
+    /// Number, height of the nozzle and filament of each layer that has any, mm.
+    pub(super) layers: Vec<(usize, f64, f64)>,
+    /// Narrowest and widest line, mm.
+    pub(super) line_mm: [f64; 2],
+}
+
+impl Default for Drawn {
+    fn default() -> Self {
+        Self {
+            part_mm3: 0.0,
+            support_mm3: 0.0,
+            brim_mm3: 0.0,
+            layers: Vec::new(),
+            line_mm: [f64::INFINITY, 0.0],
+        }
+    }
 }
 
 /// Writes one file.
@@ -41,6 +57,8 @@ pub(super) struct Writer<'a> {
     recipe: &'a Recipe,
     out: String,
     at: Option<Spot>,
+    /// The foremost place of all plastic.
+    front: Option<Spot>,
     z: Um,
     /// Filament since the last G92, mm; what is written is this, rounded.
     e_mm: f64,
@@ -98,6 +116,7 @@ impl<'a> Writer<'a> {
             recipe,
             out,
             at: None,
+            front: None,
             z: Um(0),
             e_mm: 0.0,
             pulled: false,
@@ -203,8 +222,10 @@ impl<'a> Writer<'a> {
         for stroke in strokes {
             self.stroke(layer, stroke, slow);
         }
+        let spots = strokes.iter().flat_map(|s| &s.spots).copied();
+        self.front = spots.chain(self.front).min_by_key(|s| (s.y, s.x));
         if wait_s >= WAIT_MIN_S {
-            self.wait_aside(wait_s, strokes);
+            self.wait_aside(wait_s);
         }
     }
 
@@ -289,6 +310,7 @@ impl<'a> Writer<'a> {
             }
             let volume = section * length;
             self.count(stroke.role, volume);
+            self.drew(layer, stroke.width, volume / filament_mm2);
             self.e_mm += volume / filament_mm2;
             let feed = self.feed(speed);
             let e = self.e();
@@ -301,6 +323,18 @@ impl<'a> Writer<'a> {
         self.at = stroke.spots.last().copied();
     }
 
+    fn drew(&mut self, layer: usize, width: Um, filament_mm: f64) {
+        let [least, most] = self.drawn.line_mm;
+        self.drawn.line_mm = [least.min(width.mm()), most.max(width.mm())];
+        match self.drawn.layers.last_mut() {
+            Some((number, _, sum)) if *number == layer => *sum += filament_mm,
+            _ => {
+                let top_mm = self.recipe.top(layer).mm();
+                self.drawn.layers.push((layer, top_mm, filament_mm));
+            }
+        }
+    }
+
     fn count(&mut self, role: Role, volume_mm3: f64) {
         match role {
             Role::Brim => self.drawn.brim_mm3 += volume_mm3,
@@ -311,12 +345,9 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Waits in front of the layer, so that the hot nozzle does not stand on it.
-    fn wait_aside(&mut self, seconds: f64, strokes: &[Stroke]) {
-        let spots = strokes.iter().flat_map(|s| &s.spots);
-        let Some(front) = spots.min_by_key(|s| (s.y, s.x)) else {
-            return;
-        };
+    /// Waits in front of all that is printed, so that the hot nozzle does not stand on it.
+    fn wait_aside(&mut self, seconds: f64) {
+        let Some(front) = self.front else { return };
         self.travel(Spot::new(front.x, (front.y - ASIDE.0).max(0)));
         self.pull();
         self.line(format_args!("G4 S{}", seconds.ceil()));

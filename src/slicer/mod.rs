@@ -7,10 +7,13 @@
 //! Never: opens a file, asks the time, draws a random number, writes a date or a name.
 //! Cost:  layers in parallel; a 100 mm cap in seconds.
 //!
-//! The way: [`bodies`] tells the parts, [`place`] stands each on the bed, [`cut`] makes contours, [`walls`], [`infill`], [`thin`] and
+//! The way: [`bodies`] tells the parts, [`place`] stands each on the bed, [`look`] says what a person should know,
+//! [`cut`] makes contours, [`walls`], [`infill`], [`thin`] and
 //! [`support`] draw, [`layers`] joins them, [`order`] and [`seam`] decide the sequence, [`emit`] writes.
 
-use crate::gcode::{MAKER, Material, MotionError, Printer, Violation, check, durations, seal};
+use crate::gcode::{
+    Facts, LayerFact, MAKER, Material, MotionError, Printer, Violation, check, durations, seal,
+};
 use crate::mesh::Mesh;
 use crate::space::Lps;
 use crate::status::duration;
@@ -22,6 +25,7 @@ mod delaunay;
 mod emit;
 mod infill;
 mod layers;
+mod look;
 mod order;
 mod path;
 mod place;
@@ -145,6 +149,11 @@ pub fn slice(
     let recipe = settings::Recipe::new(printer, material, settings)?;
     let solids = bodies::solids(mesh, recipe.width.mm())?;
     let placed = place::place(&solids, printer, settings, recipe.layer.mm())?;
+    let mut findings: Vec<_> = placed
+        .iter()
+        .flat_map(|part| look::lost(part, &recipe))
+        .collect();
+    findings.extend(look::touching(&solids));
     progress(0.1);
     let parts: Vec<layers::Part> = placed
         .iter()
@@ -176,6 +185,7 @@ pub fn slice(
         implantable: material.certificate().is_some(),
         settings: settings.clone(),
         parts: placed.iter().map(part_plan).collect(),
+        findings,
         layers: layers.len(),
         layer_mm: recipe.layer.mm(),
         time_s,
@@ -191,13 +201,35 @@ pub fn slice(
     let filament_mm3 = drawn.part_mm3 + drawn.support_mm3 + drawn.brim_mm3;
     plan.filament_mm = filament_mm3 / filament_mm2;
     plan.filament_g = filament_mm3 / 1000.0 * material.density_g_cm3;
-    let text = header(&plan) + &body;
+    let facts = facts(&plan, &parts, material, &drawn);
+    let text = format!("{}{facts}{body}", header(&plan));
     let gcode = format!("{text}{}", seal(&text));
     plan.checked = check(gcode.as_bytes(), printer)
         .map_err(|violations| SliceError::Unproved { violations })?;
     plan.lines = plan.checked.lines;
     progress(1.0);
     Ok(Sliced { gcode, plan })
+}
+
+/// What the validator holds the file against, from the mesh, the strokes and the material.
+fn facts(plan: &Plan, parts: &[layers::Part], material: &Material, drawn: &emit::Drawn) -> Facts {
+    let section_mm2 = |layer: usize| -> f64 {
+        let regions = parts.iter().filter_map(|part| part.regions.get(layer));
+        regions.map(Region::area_mm2).sum()
+    };
+    let layer = |&(number, z_mm, filament_mm): &(usize, f64, f64)| LayerFact {
+        z_mm,
+        section_mm2: section_mm2(number),
+        filament_mm,
+    };
+    Facts {
+        hotend_c: material.hotend_band_c(),
+        bed_c: material.bed_band_c(),
+        line_mm: drawn.line_mm,
+        time_s: plan.time_s,
+        solid: plan.settings.is_solid(),
+        layers: drawn.layers.iter().map(layer).collect(),
+    }
 }
 
 fn part_plan(placed: &place::Placed) -> PartPlan {

@@ -315,17 +315,10 @@ fn arrange(
 mod tests {
     use super::super::shapes;
     use super::*;
+    use crate::mesh::testing::shifted;
 
     fn printer() -> Printer {
         Printer::load("virtual").unwrap()
-    }
-
-    fn shifted(mesh: &Mesh<Lps>, by: [f64; 3]) -> Mesh<Lps> {
-        mesh.mapped(&Map::new([
-            [1.0, 0.0, 0.0, by[0]],
-            [0.0, 1.0, 0.0, by[1]],
-            [0.0, 0.0, 1.0, by[2]],
-        ]))
     }
 
     #[test]

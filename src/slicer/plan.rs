@@ -3,6 +3,7 @@
 use super::settings::Settings;
 use crate::gcode::Checked;
 use crate::space::{Bed, Lps, Map};
+use crate::status::Finding;
 use serde::{Deserialize, Serialize};
 
 /// What a sliced file will do.
@@ -18,6 +19,9 @@ pub struct Plan {
     pub settings: Settings,
     /// Parts on the bed.
     pub parts: Vec<PartPlan>,
+    /// What a person should know about the parts: what was mended, left out or will not be seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
     /// Layers.
     pub layers: usize,
     /// Layer height, mm.

@@ -42,11 +42,15 @@ struct Node {
     width_um: f64,
 }
 
+/// Narrowest strip that gets a line.
+pub(super) fn narrowest(usual: Line) -> Um {
+    Um((f64::from(usual.width.0) * NARROWEST) as i32)
+}
+
 /// Draws single lines through the strips of `region`. `between`: the strips lie between lines that are already
 /// drawn, so that a line fills a strip narrower than itself.
 pub(super) fn fill(region: &Region, usual: Line, between: bool) -> Vec<Path> {
-    let narrowest = Um((f64::from(usual.width.0) * NARROWEST) as i32);
-    let strips = region.opened(narrowest).larger_than(SPECK_MM2);
+    let strips = region.opened(narrowest(usual)).larger_than(SPECK_MM2);
     let mut paths = Vec::new();
     for strip in strips.islands() {
         for axis in axes(&strip) {

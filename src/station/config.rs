@@ -93,6 +93,8 @@ pub struct Material {
     /// Name of the material that is sliced for.
     #[serde(rename = "default")]
     pub name: String,
+    /// Words that stand on this room's spools and make no other material of it: makers, products, names of colours.
+    pub words: Vec<String>,
 }
 
 /// Who releases.
@@ -103,12 +105,18 @@ pub struct Release {
     pub persons: u32,
 }
 
-/// When cases that are over are put away by themselves: off the list, with the rule in the record. No file is deleted.
+/// What becomes of cases that are over for long enough, each by a rule of its own that stands in the record then.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Retention {
-    /// After so many days; 0: never.
+    /// Put away after so many days: off the list, and no file is deleted; 0: never.
     pub days: u32,
+    /// Files and originals are deleted after so many days; 0: never. Findings, hashes and record stay.
+    pub delete_days: u32,
+    /// What was dropped is deleted after so many days; 0: with the other files.
+    pub originals_days: u32,
+    /// Below this much free space, MiB, files and originals are deleted, the oldest first; 0: never.
+    pub free_mib: u64,
 }
 
 /// The designer.
@@ -190,7 +198,10 @@ impl Default for Printer {
 }
 impl Default for Material {
     fn default() -> Self {
-        Self { name: "pla".into() }
+        Self {
+            name: "pla".into(),
+            words: Vec::new(),
+        }
     }
 }
 impl Default for Release {
@@ -385,6 +396,12 @@ impl Config {
         if !(1..=2).contains(&self.release.persons) {
             let want = "write 1 or 2";
             return wrong("release.persons", self.release.persons.to_string(), want);
+        }
+        let free_mib = self.retention.free_mib;
+        if free_mib != 0 && free_mib <= super::FREE_MIB_MIN {
+            // At the limit itself the door is shut.
+            let want = "write 0, or more MiB than the 2048 below which no scan is taken";
+            return wrong("retention.free_mib", free_mib.to_string(), want);
         }
         if self.design.device.parse::<Device>().is_err() {
             let want = "write auto, cpu or cuda:N";

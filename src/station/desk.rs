@@ -12,6 +12,7 @@ use super::{Handle, is_code};
 use crate::status::{
     DEADLINE, DEADLINE_MAX, Finding, History, JobView, Refused, Reply, Request, Terms,
 };
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -31,7 +32,8 @@ impl Handle {
             .min(now + DEADLINE_MAX);
         // Before anything is written down: what nobody vouches for must not fill the list of ids.
         let persons = self.vouched(&request, &terms)?;
-        if now >= by {
+        // PINs were hashed since then.
+        if (self.monotonic)() >= by {
             return self.never_begun(&terms, &acts::digest(&request));
         }
         let begin = Begin {
@@ -39,6 +41,7 @@ impl Handle {
             digest: acts::digest(&request),
             by,
             ticket: Ticket::default(),
+            first: Ok(()),
             vouched: persons
                 .iter()
                 .map(|p| (p.name.clone(), p.hash.clone()))
@@ -74,7 +77,10 @@ impl Handle {
     /// about the printer.
     pub fn emergency_stop(&self) -> Reply {
         let reply = self.link.emergency_stop();
-        let _ = self.mail.send(Input::Stopped);
+        // One word of it waits at the engine at most: whoever presses a hundred times a second starves no act.
+        if self.presses.fetch_add(1, Ordering::SeqCst) == 0 {
+            let _ = self.mail.send(Input::Stopped);
+        }
         reply
     }
 

@@ -8,27 +8,35 @@
 //! Here: the mailbox, and one step of one job. What belongs to drops, designer, print and screens lies beside, a file
 //! each.
 
+mod clock;
 #[cfg(test)]
 mod copies;
 mod design;
 mod drops;
 mod growth;
+pub(in crate::station) mod orders;
 mod print;
 mod retention;
+pub(super) use retention::FILES_DELETED;
 mod show;
 
 use super::config::Config;
 use super::folders::{Folders, give_to_group};
 use super::link::{Link, LinkStatus, Order, Report};
+use super::reentry;
 use super::requests::Asked;
 use super::step::{Action, Event, Place};
 use super::store::{Applied, Begin, Job, Store, StoreError};
 use super::supervise::{Designer, DesignerSays};
-use super::{DropReport, Settings, failpoint};
+use super::unkept::Unkept;
+use super::{DropReport, Presses, Settings, failpoint};
 use crate::intake::Look;
 use crate::status::{Finding, JobState, Reply, Severity, Snapshot};
+use clock::Clock;
 use design::{Launch, Work};
 use growth::Growth;
+use orders::{Orders, not_known, unanswered};
+use retention::Retained;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -79,16 +87,27 @@ pub(super) struct Engine {
     /// Why no designer could be started, and when to try again.
     designer_fault: Option<(Finding, Instant)>,
     pub(super) status: LinkStatus,
+    /// What the journal says of a print that was cut off.
+    pub(super) cut: Option<reentry::Read>,
     /// How the print goes, in words, when it does not simply print.
     print_word: &'static str,
     /// A hold or an end that was recorded and may not have reached the link before the station died.
     promised: Option<Order>,
     /// A print order is on its way: what the link says of the job until it answers is of an earlier print.
     order_open: bool,
+    pub(super) orders: Orders,
     orphan_since: Option<Instant>,
     scanned: bool,
     dropped: DropReport,
     growth: Growth,
+    retained: Retained,
+    pub(super) presses: Presses,
+    /// When a press with nothing on the printer was last written down.
+    pub(super) pressed: Option<Instant>,
+    clock: Clock,
+    pub(super) unkept: Unkept,
+    /// How much space is free, MiB; a test says otherwise.
+    free: fn(&Folders) -> std::io::Result<u64>,
     link_heard: bool,
     pub(super) disk: Option<Finding>,
     drop_gone: Option<Finding>,
@@ -96,10 +115,10 @@ pub(super) struct Engine {
     away_since: Option<Instant>,
     printer_away: Option<Finding>,
     disk_looked: Option<Instant>,
-    files: BTreeMap<String, Vec<String>>,
+    pub(super) files: BTreeMap<String, Vec<String>>,
     weights: String,
     revision: u64,
-    dirty: bool,
+    pub(super) dirty: bool,
 }
 
 impl Engine {
@@ -122,6 +141,7 @@ impl Engine {
         }
         let store = Store::open(folders.data(), settings.seed)?;
         let revision = out.borrow().revision;
+        let clock = Clock::open(folders.data());
         Ok(Self {
             store,
             folders,
@@ -135,13 +155,21 @@ impl Engine {
             runs: 0,
             designer_fault: None,
             status: LinkStatus::default(),
+            cut: None,
             print_word: "",
             promised: None,
             order_open: false,
+            orders: Orders::default(),
             orphan_since: None,
             scanned: false,
             dropped: DropReport::default(),
             growth: Growth::default(),
+            retained: Retained::default(),
+            presses: Presses::default(),
+            pressed: None,
+            clock,
+            unkept: Unkept::default(),
+            free: Folders::free_mib,
             link_heard: false,
             disk: None,
             drop_gone: None,
@@ -170,6 +198,8 @@ impl Engine {
         if let Some(code) = self.store.last_case()? {
             self.export(&code);
         }
+        self.store
+            .end_open_acts(&Err(unanswered()), &Err(not_known()))?;
         let moving = self.folders.in_place(Place::Work);
         for job in self.store.all()? {
             // A copy may go on in what was taken, whether or not the station lives.
@@ -217,12 +247,7 @@ impl Engine {
             Input::Scanned(report) => (self.scanned, self.dropped) = (true, report),
             Input::Link(report) => self.hear_link(report),
             Input::Stopped => self.stopped(),
-            Input::Ask(asked, answer) => {
-                let reply = self.ask(&asked);
-                // Whoever looks after the answer sees what was asked for.
-                self.publish();
-                answer(reply);
-            }
+            Input::Ask(asked, answer) => self.ask(&asked, answer),
             Input::Designer(run, says) => self.hear_designer(run, says),
             Input::Stop => {}
         }
@@ -230,8 +255,10 @@ impl Engine {
     }
 
     fn tick(&mut self) {
+        self.look_at_clock();
         if self.disk_looked.is_none_or(|at| at.elapsed() > DISK_LOOK) {
             self.disk_looked = Some(Instant::now());
+            self.make_room();
             let found = self.look_at_disk();
             self.dirty |= found != self.disk;
             self.disk = found;
@@ -239,7 +266,10 @@ impl Engine {
             self.dirty |= gone != self.drop_gone;
             self.drop_gone = gone;
             self.put_old_away();
+            self.delete_old();
         }
+        self.write_presses();
+        self.look_at_orders();
         let away = self.no_printer();
         self.dirty |= away != self.printer_away;
         self.printer_away = away;
@@ -262,7 +292,7 @@ impl Engine {
     }
 
     fn look_at_disk(&self) -> Option<Finding> {
-        let free = self.folders.free_mib().ok()?;
+        let free = (self.free)(&self.folders).ok()?;
         (free < FREE_MIB_MIN).then(|| {
             let text = "The disk is nearly full. New scans wait in the drop folder, nothing is lost. Ask IT to free space.";
             Finding::warn("disk_full", text).value(free as f64, "MiB").at_least(FREE_MIB_MIN as f64)
@@ -324,6 +354,9 @@ impl Engine {
                 "step"
             );
         }
+        if changed {
+            self.retained.forget(code);
+        }
         if changed || !actions.is_empty() {
             failpoint::hit(event.kind());
         }
@@ -350,15 +383,17 @@ impl Engine {
             Action::Place(place) => self.place(job, place),
             Action::Print(release) => {
                 self.order_open = true;
+                let (gcode, released) = self.files_of(&job.code, release.from_layer.is_some());
                 self.link.order(Order::Print {
                     code: job.code.clone(),
-                    gcode: self.folders.case(&job.code).join("implant.gcode"),
+                    gcode,
                     sha256: release.sha256,
+                    released,
                 });
             }
-            Action::PausePrint => self.link.order(Order::Pause),
-            Action::ResumePrint => self.link.order(Order::Resume),
-            Action::CancelPrint => self.link.order(Order::Cancel),
+            Action::PausePrint => self.give(Order::Pause, &job.code, "pause_asked"),
+            Action::ResumePrint => self.give(Order::Resume, &job.code, "resume_asked"),
+            Action::CancelPrint => self.give(Order::Cancel, &job.code, "cancel_asked"),
             // Pressed by hand it is on the wire already, past this thread; once more does no harm.
             Action::EmergencyStop => {
                 let _ = self.link.emergency_stop();
@@ -388,6 +423,11 @@ impl Engine {
         (self.settings.clock)()
             .strftime("%Y-%m-%dT%H:%M:%S%:z")
             .to_string()
+    }
+
+    /// The wall clock.
+    pub(super) fn clock(&self) -> jiff::Zoned {
+        (self.settings.clock)()
     }
 
     /// The monotonic clock.

@@ -4,10 +4,11 @@
 //!        again to where it is does nothing. Files are written beside, synced, renamed.
 //!        Across file systems, or where the owner's rights allow no move, a drop is copied, hashed on both sides, and
 //!        only then removed; links arrive as links.
-//! Never: changes an original, or deletes one but for strict privacy; follows a link out of the drop folder; keeps the
+//! Never: changes an original, or deletes one but for strict privacy and by a rule of `[retention]`; follows a link out of the drop folder; keeps the
 //!        name a drop had (it may be a patient's): it is called `input` from then on, later pieces `input-2` and so on.
 
 mod carry;
+mod delete;
 mod rights;
 
 pub(super) use rights::give_to_group;
@@ -33,6 +34,12 @@ pub enum Taken {
     Copied,
     /// There is no such thing.
     Gone,
+}
+
+impl Taken {
+    fn by_removal(removed: bool) -> Self {
+        if removed { Self::Moved } else { Self::Copied }
+    }
 }
 
 /// Paths under the data folder.
@@ -148,10 +155,11 @@ impl Folders {
         let there = (self.inputs(code).into_iter())
             .find(|path| file_name(path).and_then(piece_of) == Some(n));
         if let Some(taken) = there {
-            if let Some(from) = from {
-                self.finish_removal(&taken, &from)?;
-            }
-            return Ok(Taken::Moved);
+            let removed = match from {
+                Some(from) => self.finish_removal(&taken, &from)?,
+                None => true,
+            };
+            return Ok(Taken::by_removal(removed));
         }
         let Some(from) = from.filter(|from| fs::symlink_metadata(from).is_ok()) else {
             return Ok(Taken::Gone);
@@ -159,10 +167,7 @@ impl Folders {
         let target = self.place(place, code);
         private_dir(&target)?;
         let name = format!("{}{}", piece_name(n), ending(&from));
-        match carry::move_path(&from, &target.join(name))? {
-            true => Ok(Taken::Moved),
-            false => Ok(Taken::Copied),
-        }
+        carry::move_path(&from, &target.join(name)).map(Taken::by_removal)
     }
 
     /// Moves all that was taken of `code` to `place`. Doing it again does nothing. `false`: nothing was taken.
@@ -218,13 +223,15 @@ impl Folders {
     }
 
     /// A copy was cut before its source was removed: what is the same in both is removed now. What differs is another
-    /// drop of the same name.
-    fn finish_removal(&self, taken: &Path, left: &Path) -> io::Result<()> {
+    /// drop of the same name. `false`: it is the same, and rights forbid the removal.
+    fn finish_removal(&self, taken: &Path, left: &Path) -> io::Result<bool> {
         if fs::symlink_metadata(left).is_err() {
-            return Ok(());
+            return Ok(true);
         }
-        carry::remove_if_same(left, taken)?;
-        sync_dir(Some(&self.drop))
+        let removed = carry::remove_if_same(left, taken)?;
+        // A drop folder that may be written but not read can not be opened for this.
+        let _ = sync_dir(Some(&self.drop));
+        Ok(removed)
     }
 
     /// Moves an uploaded file or folder into the drop folder, under a name that tells nothing.

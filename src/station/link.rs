@@ -18,6 +18,8 @@ pub enum Order {
         gcode: PathBuf,
         /// SHA-256 that was released, lower-case hex.
         sha256: String,
+        /// It is a re-entry, and goes on with this file.
+        released: Option<PathBuf>,
     },
     /// Hold at a safe point.
     Pause,
@@ -51,17 +53,6 @@ pub struct LinkStatus {
     pub view: PrinterView,
     /// The print on the printer, or the last one.
     pub job: Option<LinkJob>,
-    /// What the printer asks at its own panel.
-    pub prompt: Option<Prompt>,
-}
-
-/// A question of the printer's own panel.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Prompt {
-    /// The question.
-    pub text: String,
-    /// What may be answered, in order; empty: go on.
-    pub choices: Vec<String>,
 }
 
 /// The print on the printer, or the last one.

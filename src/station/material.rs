@@ -1,101 +1,27 @@
 //! Materials: does what stands on the spool agree with what the case was sliced for?
 //!
-//! In:    the text of a spool as somebody typed it; the name of the case's material profile.
+//! In:    the text of a spool as somebody typed it; the name of the case's material profile; words that this print room
+//!        knows besides (`[material] words`).
 //! Out:   whether the two are the same material.
-//! Holds: one polymer is one material however it is spelt, in which colour and of which maker; what is filled or foamed is
-//!        another one, and so is a grade that is marked at the name and not known here.
+//! Holds: one polymer is one material however it is spelt, in which colour, of which maker and lot; what is filled, foamed
+//!        or softened is another one. A word that nobody knows here is no colour, lot or maker: the polymers and fillers of
+//!        a catalogue have no end, those words have one, and a supervisor can say that it is right.
 //! Never: a guess. A spool that names no material, or two, agrees with nothing.
 
+mod lists;
+
+use lists::{
+    BEFORE_LOTS, COLOURS, FAMILIES, FILLERS, FINISHES, GRADES, How, MAKERS, METAL_COLOURS,
+    NAMESAKES, NO_FILLER, PLAIN, SHADES, UNITS,
+};
 use std::collections::BTreeSet;
 
-/// Polymers, and how else they are written, in letters alone.
-const FAMILIES: [(&str, &[&str]); 24] = [
-    ("pla", &["pla", "polylactic", "polylactide"]),
-    ("pha", &["pha"]),
-    ("pcl", &["pcl"]),
-    ("petg", &["petg"]),
-    ("pet", &["pet", "cpe"]),
-    ("pctg", &["pctg"]),
-    ("abs", &["abs"]),
-    ("asa", &["asa"]),
-    ("pc", &["pc", "polycarbonate"]),
-    ("pa", &["pa", "nylon", "polyamide"]),
-    ("pp", &["pp", "polypropylene"]),
-    ("tpu", &["tpu", "tpe", "flex"]),
-    ("hips", &["hips"]),
-    ("pva", &["pva", "bvoh"]),
-    ("pvb", &["pvb"]),
-    ("pmma", &["pmma"]),
-    ("pom", &["pom"]),
-    ("pvdf", &["pvdf"]),
-    ("pps", &["pps"]),
-    ("ppsu", &["ppsu", "psu"]),
-    ("pei", &["pei", "ultem"]),
-    ("peek", &["peek"]),
-    ("pekk", &["pekk"]),
-    ("paek", &["paek"]),
-];
-
-/// Marks of a grade that is the same polymer and nothing in it: toughened, recycled, for high speed.
-const GRADES: [&str; 9] = ["r", "plus", "pro", "hd", "hs", "hf", "st", "tough", "basic"];
-
-/// What is mixed in. It flows, shrinks and holds otherwise than the polymer alone.
-const FILLERS: [(&str, How, &str); 36] = [
-    ("cf", How::Whole, "CF"),
-    ("carbon", How::Begins, "CF"),
-    ("gf", How::Whole, "GF"),
-    ("glass", How::Begins, "GF"),
-    ("kf", How::Whole, "aramid"),
-    ("af", How::Whole, "aramid"),
-    ("aramid", How::Begins, "aramid"),
-    ("kevlar", How::Begins, "aramid"),
-    ("fiber", How::Within, "fibre"),
-    ("fibre", How::Within, "fibre"),
-    ("wood", How::Begins, "wood"),
-    ("bamboo", How::Begins, "wood"),
-    ("cork", How::Begins, "wood"),
-    ("hemp", How::Begins, "wood"),
-    ("straw", How::Begins, "wood"),
-    ("coffee", How::Begins, "wood"),
-    ("metal", How::Whole, "metal"),
-    ("iron", How::Whole, "metal"),
-    ("steel", How::Begins, "metal"),
-    ("tungsten", How::Begins, "metal"),
-    ("magnet", How::Begins, "metal"),
-    ("stone", How::Begins, "mineral"),
-    ("ceram", How::Begins, "mineral"),
-    ("mineral", How::Begins, "mineral"),
-    ("chalk", How::Begins, "mineral"),
-    ("talc", How::Begins, "mineral"),
-    ("barium", How::Begins, "mineral"),
-    ("esd", How::Whole, "ESD"),
-    ("conductiv", How::Within, "ESD"),
-    ("glow", How::Begins, "glow"),
-    ("lw", How::Whole, "foaming"),
-    ("lightweight", How::Within, "foaming"),
-    ("aero", How::Begins, "foaming"),
-    ("foam", How::Within, "foaming"),
-    ("filled", How::Within, "filled"),
-    ("fill", How::Ends, "filled"),
-];
-
-/// Where in a word it stands.
-#[derive(Clone, Copy)]
-enum How {
-    /// The word is it: codes, and words that are colours or something else within others.
-    Whole,
-    /// `woodfill`, `steel`.
-    Begins,
-    /// `copperfill`.
-    Ends,
-    /// `carbonfiber`, `nonconductive`.
-    Within,
-}
-
-/// A full spool for a holder is no filler.
-const NO_FILLER: [&str; 2] = ["refill", "polyfill"];
-/// A mark at the name (`PLA-XY`) has no more letters; what is longer is a word, a colour perhaps.
-const MARK_MAX: usize = 3;
+/// So many digits in one are a lot, not a grade.
+const LOT_DIGITS: usize = 3;
+/// Longest letters of a lot.
+const LOT_LETTERS: usize = 4;
+/// What holds parts of one word together: `PET-G`, `PLA/PE`, `PLA+`.
+const JOINS: &str = "-_/+.&";
 
 /// What a spool's text says beside a material.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,23 +30,45 @@ pub(super) enum Spool {
     Agrees,
     /// Another one, in words.
     Other(String),
+    /// The case's material, and words that are not known here.
+    Strange(String),
     /// None that is known.
     Unsaid,
 }
 
-/// What `spool` says of `material`, the name a case was sliced for, e.g. `pla`.
-pub(super) fn compare(spool: &str, material: &str) -> Spool {
-    let (said, wanted) = (Said::read(spool), Said::read(material));
+/// What `spool` says of `material`, the name a case was sliced for, e.g. `pla`. `known` are harmless words of this room.
+pub(super) fn compare(spool: &str, material: &str, known: &[String]) -> Spool {
+    let (mut said, mut wanted) = (Said::read(spool), Said::read(material));
+    // A material that nobody lists is known by its own name alone, whatever the room's words are.
+    let own = wanted.families.is_empty().then(|| wanted.strange.clone());
+    let is_own = |word: &str| own.as_ref().is_some_and(|own| own.contains(word));
+    for word in known.iter().flat_map(|text| words(text)) {
+        if !is_own(&word.text) {
+            said.strange.remove(&word.text);
+            wanted.strange.remove(&word.text);
+        }
+    }
     if said.families.is_empty() {
         // A material nobody lists agrees by its own name.
-        let own = words(material);
-        let known = wanted.families.is_empty() && words(spool).iter().any(|w| own.contains(w));
-        return if known { Spool::Agrees } else { Spool::Unsaid };
+        let own = wanted.families.is_empty() && !said.strange.is_disjoint(&wanted.strange);
+        if !own {
+            return Spool::Unsaid;
+        }
     }
-    if said == wanted {
-        Spool::Agrees
-    } else {
-        Spool::Other(said.in_words())
+    if (&said.families, &said.fillers) != (&wanted.families, &wanted.fillers) {
+        return Spool::Other(said.in_words());
+    }
+    if !wanted.strange.is_subset(&said.strange) {
+        return Spool::Other(said.in_words());
+    }
+    let strange: Vec<&str> = said
+        .strange
+        .difference(&wanted.strange)
+        .map(String::as_str)
+        .collect();
+    match strange.as_slice() {
+        [] => Spool::Agrees,
+        some => Spool::Strange(some.join(" ")),
     }
 }
 
@@ -130,24 +78,33 @@ struct Said {
     /// By their place in [`FAMILIES`].
     families: BTreeSet<usize>,
     fillers: BTreeSet<&'static str>,
-    /// Marks at the name that nobody knows here.
-    marks: BTreeSet<String>,
+    /// Words that nobody knows here.
+    strange: BTreeSet<String>,
+}
+
+/// Letters that stand in one, in lower case, and what stands around them.
+#[derive(Debug)]
+struct Word {
+    text: String,
+    /// Which group of joined parts it stands in.
+    group: usize,
+    /// Right behind a digit, or alone behind a number.
+    after_digit: bool,
+    /// Digits in one with it.
+    digits: usize,
+    /// Digits of its group.
+    group_digits: usize,
 }
 
 impl Said {
     fn read(text: &str) -> Self {
         let mut said = Self::default();
-        let lower = text.to_lowercase();
-        for group in lower.split(|c: char| !(c.is_alphanumeric() || c == '-' || c == '_')) {
-            said.group(group);
+        let words = words(text);
+        let mut n = 0;
+        while n < words.len() {
+            n += said.word(&words, n);
         }
-        // Two words that are one.
-        let all = words(text);
-        for pair in all.windows(2) {
-            said.fillers.extend(filler(&pair.concat()).filter(|_| {
-                pair.iter().all(|w| w.len() > MARK_MAX) && pair.iter().all(|w| filler(w).is_none())
-            }));
-        }
+        said.percents(text);
         // Of what, is said beside it.
         for general in ["filled", "fibre"] {
             if said.fillers.len() > 1 {
@@ -157,51 +114,148 @@ impl Said {
         said
     }
 
-    /// What is written in one: `PET-G`, `PLA22-117`, `PA6-CF15`, `LW-PLA`.
-    fn group(&mut self, group: &str) {
-        let parts: Vec<&str> = group
-            .split(|c: char| !c.is_alphabetic())
-            .filter(|p| !p.is_empty())
-            .collect();
-        let (mut marks, mut named) = (Vec::new(), false);
-        let mut n = 0;
-        while n < parts.len() {
-            // The longest name first: PET-G is no PET.
-            let names = (n + 1..=parts.len()).rev();
-            let found = names.filter_map(|end| Some((family(&parts[n..end].concat())?, end)));
-            if let Some((family, end)) = found.into_iter().next() {
-                (named, n) = (true, end);
-                self.families.insert(family);
-                continue;
-            }
-            match joined(parts[n]) {
-                Some((family, mark)) => {
-                    named = true;
-                    self.families.insert(family);
-                    marks.push(mark);
-                }
-                None => marks.push(parts[n]),
-            }
-            n += 1;
+    /// Takes the word at `n`, with those that belong to it; how many.
+    fn word(&mut self, words: &[Word], n: usize) -> usize {
+        if let Some((family, length)) = named(words, n) {
+            self.families.insert(family);
+            return length;
         }
-        for mark in marks {
-            match filler(mark) {
-                Some(filler) => drop(self.fillers.insert(filler)),
-                None if named && mark.len() <= MARK_MAX && !GRADES.contains(&mark) => {
-                    self.marks.insert(mark.into());
-                }
-                None => {}
-            }
+        let word = words[n].text.as_str();
+        let next = words.get(n + 1).map_or("", |w| w.text.as_str());
+        if is_namesake(word, next) || (FINISHES.contains(&word) && METAL_COLOURS.contains(&next)) {
+            return 2;
+        }
+        if word == "light" && next == "weight" {
+            self.fillers.insert("foaming");
+            return 2;
+        }
+        if let Some(filler) = filler(word) {
+            self.fillers.insert(filler);
+        } else if let Some((family, mark)) = joined(word) {
+            self.families.insert(family);
+            self.fillers.extend(filler(mark));
+        } else if !is_harmless(words, n) {
+            self.strange.insert(word.into());
+        }
+        1
+    }
+
+    /// `20 %` of something is in it, unless that is how much is left.
+    fn percents(&mut self, text: &str) {
+        let lower = text.to_lowercase();
+        let how_full = ["left", "rest", "full", "remaining", "100 %", "100%"];
+        if lower.contains('%') && !how_full.iter().any(|word| lower.contains(word)) {
+            self.strange.insert("%".into());
         }
     }
 
     fn in_words(&self) -> String {
         let families = self.families.iter().map(|n| FAMILIES[*n].0.to_uppercase());
-        let marks = self.marks.iter().map(|m| m.to_uppercase());
+        let strange = self.strange.iter().map(|m| m.to_uppercase());
         let fillers = self.fillers.iter().map(|f| (*f).to_owned());
-        let all: Vec<String> = families.chain(marks).chain(fillers).collect();
+        let all: Vec<String> = families.chain(fillers).chain(strange).collect();
         all.join(" ")
     }
+}
+
+/// Every word of letters, with what stands around it.
+fn words(text: &str) -> Vec<Word> {
+    let lower = text.to_lowercase();
+    let in_group = |c: char| c.is_alphanumeric() || JOINS.contains(c);
+    let (mut all, mut after_number) = (Vec::new(), false);
+    for (group, part) in lower
+        .split(|c: char| !in_group(c))
+        .filter(|g| !g.is_empty())
+        .enumerate()
+    {
+        let digits = |text: &str| text.chars().filter(|c| c.is_numeric()).count();
+        let group_digits = digits(part);
+        for sub in part
+            .split(|c: char| JOINS.contains(c))
+            .filter(|s| !s.is_empty())
+        {
+            let is_digit = |c: char| !c.is_alphabetic();
+            for (at, letters) in sub.match_indices(|c: char| c.is_alphabetic()).fold(
+                Vec::<(usize, String)>::new(),
+                |mut runs, (at, c)| {
+                    match runs.last_mut() {
+                        Some((from, run)) if *from + run.len() == at => run.push_str(c),
+                        _ => runs.push((at, c.into())),
+                    }
+                    runs
+                },
+            ) {
+                let before = sub[..at].chars().next_back();
+                all.push(Word {
+                    text: letters,
+                    group,
+                    after_digit: before.map_or(after_number, is_digit),
+                    digits: digits(sub),
+                    group_digits,
+                });
+            }
+            after_number = digits(sub) > 0 && !sub.chars().any(char::is_alphabetic);
+        }
+    }
+    all
+}
+
+/// The polymer that is named from `n` on, and in how many parts of one group: the longest name first, PET-G is no PET.
+fn named(words: &[Word], n: usize) -> Option<(usize, usize)> {
+    let group = words[n].group;
+    let most = words[n..].iter().take_while(|w| w.group == group).count();
+    (1..=most).rev().find_map(|length| {
+        let parts = words[n..n + length].iter();
+        let name: String = parts.map(|w| w.text.as_str()).collect();
+        Some((family(&name)?, length))
+    })
+}
+
+/// May it stand beside a material without making it another one?
+fn is_harmless(words: &[Word], n: usize) -> bool {
+    let word = &words[n];
+    let text = word.text.as_str();
+    // `no 22-117` is a number, `no PLA` is none.
+    let material_next = (words.get(n + 1).filter(|next| !next.after_digit))
+        .is_some_and(|_| named(words, n + 1).is_some());
+    if text == "no" && material_next {
+        return false;
+    }
+    let known = is_colour(text)
+        || [&GRADES[..], &MAKERS, &PLAIN, &BEFORE_LOTS, &NO_FILLER]
+            .iter()
+            .any(|list| list.contains(&text));
+    if known || (word.after_digit && UNITS.contains(&text)) {
+        return true;
+    }
+    let before = n.checked_sub(1).map(|n| &words[n]);
+    let beside = [before, words.get(n + 1)];
+    let shade = SHADES.contains(&text) && beside.into_iter().flatten().any(|w| is_colour(&w.text));
+    // `lot C`; `22-117-B`, `KX22117`: so many digits are no grade.
+    let is_short = text.chars().count() <= LOT_LETTERS;
+    let of_lot = is_short && before.is_some_and(|w| BEFORE_LOTS.contains(&w.text.as_str()));
+    let names = |w: &Word| w.group == word.group && family(&w.text).is_some();
+    let alone = !words.iter().any(names);
+    let coded = is_short
+        && (word.digits >= LOT_DIGITS
+            || (word.group_digits >= LOT_DIGITS && (alone || word.digits > 0)));
+    shade || of_lot || coded
+}
+
+/// A colour or a finish, in one word or two that are written as one: `lightgrey`, `mattblack`.
+fn is_colour(word: &str) -> bool {
+    let plain = |word: &str| COLOURS.contains(&word) || FINISHES.contains(&word);
+    let cuts = word.char_indices().map(|(at, _)| word.split_at(at));
+    plain(word)
+        || cuts
+            .filter(|(a, b)| a.len() >= 3 && b.len() >= 3)
+            .any(|(a, b)| is_namesake(a, b) || (plain(b) && (plain(a) || SHADES.contains(&a))))
+}
+
+/// `steel grey` is a colour.
+fn is_namesake(word: &str, colour: &str) -> bool {
+    let lends = NAMESAKES.iter().find(|(thing, _)| *thing == word);
+    lends.is_some_and(|(_, colours)| colours.contains(&colour))
 }
 
 /// The polymer that is called so.
@@ -209,9 +263,11 @@ fn family(word: &str) -> Option<usize> {
     FAMILIES.iter().position(|(_, names)| names.contains(&word))
 }
 
-/// A name and a mark that is known, written as one: `rPLA`, `PLACF`.
+/// A name and a mark that is known, written as one: `rPLA`, `PLACF`, `PLAwhite`.
 fn joined(word: &str) -> Option<(usize, &str)> {
-    let is_mark = |mark: &str| GRADES.contains(&mark) || filler(mark).is_some();
+    let is_mark = |mark: &str| {
+        GRADES.contains(&mark) || filler(mark).is_some() || (mark.len() > 2 && is_colour(mark))
+    };
     let cuts = word.char_indices().map(|(at, _)| word.split_at(at));
     cuts.filter(|(a, b)| !a.is_empty() && !b.is_empty())
         .find_map(|(a, b)| {
@@ -224,7 +280,7 @@ fn joined(word: &str) -> Option<(usize, &str)> {
 
 /// What is mixed in, by this word.
 fn filler(word: &str) -> Option<&'static str> {
-    if NO_FILLER.contains(&word) || family(word).is_some() {
+    if NO_FILLER.contains(&word) || family(word).is_some() || is_colour(word) {
         return None;
     }
     let found = FILLERS.iter().find(|(stem, how, _)| match how {
@@ -236,102 +292,5 @@ fn filler(word: &str) -> Option<&'static str> {
     found.map(|(_, _, name)| *name)
 }
 
-/// Words of letters, in lower case.
-fn words(text: &str) -> Vec<String> {
-    text.to_lowercase()
-        .split(|c: char| !c.is_alphabetic())
-        .filter(|w| !w.is_empty())
-        .map(Into::into)
-        .collect()
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_spool_agrees_with_its_own_material_however_it_is_written() {
-        for (spool, material) in [
-            ("PLA 22-117", "pla"),
-            ("pla", "pla"),
-            ("PLA+ white, lot 7", "pla"),
-            ("Prusament PLA22-117", "pla"),
-            ("22/PLA", "pla"),
-            ("rPLA grey", "pla"),
-            ("R-PLA", "pla"),
-            ("PLA_HS 4", "pla"),
-            ("PLA-white", "pla"),
-            ("PLA refill 1 kg", "pla"),
-            ("PLA Silk Copper", "pla"),
-            ("Polylactic acid 3", "pla"),
-            ("PET-G 5", "petg"),
-            ("Pet_G", "petg"),
-            ("PETG", "petg"),
-            ("PETG-CF 3", "petg-cf"),
-            ("PETG carbon fibre", "petg-cf"),
-            ("CF-PETG", "petg-cf"),
-            ("Polycarbonate 2", "pc"),
-            ("PA12 lot 4", "pa"),
-            ("PEEK 450G", "peek-450"),
-            ("Bonemix 3", "bonemix"),
-        ] {
-            assert_eq!(compare(spool, material), Spool::Agrees, "{spool}");
-        }
-    }
-
-    #[test]
-    fn another_polymer_a_filled_or_foamed_one_and_an_unknown_grade_do_not_agree() {
-        for (spool, said) in [
-            ("ABS 3", "ABS"),
-            ("abs", "ABS"),
-            ("PETG 22-117", "PETG"),
-            ("PET-G 22-117", "PETG"),
-            ("PLA/ABS", "PLA ABS"),
-            ("PLA/PHA", "PLA PHA"),
-            ("Nylon 6", "PA"),
-            ("PA12 lot 4", "PA"),
-            ("PLA-CF 9", "PLA CF"),
-            ("PLACF", "PLA CF"),
-            ("CF PLA", "PLA CF"),
-            ("PLA carbon-fibre", "PLA CF"),
-            ("PLA Woodfill", "PLA wood"),
-            ("PLA wood fill", "PLA wood"),
-            ("Corkfill PLA", "PLA wood"),
-            ("PLA copperfill", "PLA filled"),
-            ("mineral filled PLA", "PLA mineral"),
-            ("PLA Stonefill 3", "PLA mineral"),
-            ("LW-PLA", "PLA foaming"),
-            ("LWPLA", "PLA foaming"),
-            ("PLA light weight", "PLA foaming"),
-            ("PLA Lightweight natural", "PLA foaming"),
-            ("PLA Aero", "PLA foaming"),
-            ("PLA electrically conductive", "PLA ESD"),
-            ("Glow PLA", "PLA glow"),
-            ("HT-PLA", "PLA HT"),
-        ] {
-            assert_eq!(compare(spool, "pla"), Spool::Other(said.into()), "{spool}");
-        }
-        assert_eq!(compare("PETG 3", "petg-cf"), Spool::Other("PETG".into()));
-        assert_eq!(compare("PLA 3", "bonemix"), Spool::Other("PLA".into()));
-        assert_eq!(compare("PET 3", "petg"), Spool::Other("PET".into()));
-    }
-
-    #[test]
-    fn a_spool_that_names_none_says_nothing() {
-        let said = [
-            "22-117",
-            "demo spool",
-            "white",
-            "PLATINUM 5",
-            "x",
-            "build plate",
-            "plastic",
-            "Wood 3",
-            "absent",
-            "",
-        ];
-        for unsaid in said {
-            assert_eq!(compare(unsaid, "pla"), Spool::Unsaid, "{unsaid}");
-        }
-    }
-}
+mod tests;

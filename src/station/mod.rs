@@ -13,6 +13,7 @@
 use crate::intake::Look;
 use crate::status::{Finding, Snapshot};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU32;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -28,12 +29,14 @@ mod failpoint;
 mod folders;
 pub mod link;
 mod material;
+mod reentry;
 mod release;
 mod requests;
 mod snapshot;
 mod step;
 pub mod store;
 mod supervise;
+mod unkept;
 
 pub use codes::is_code;
 pub use config::{Config, ConfigError};
@@ -46,6 +49,9 @@ pub use store::{Job, Store, StoreError};
 use engine::{Engine, Input};
 use link::{Link, Report};
 use store::Gate;
+
+/// How often emergency stop was pressed since the engine last wrote it down.
+type Presses = Arc<AtomicU32>;
 
 /// A clock that nobody sets.
 pub type Monotonic = Arc<dyn Fn() -> Instant + Send + Sync>;
@@ -76,6 +82,8 @@ pub struct DropReport {
     pub unreadable: usize,
     /// Files that end too early and are waited for.
     pub waiting: usize,
+    /// Entries that are being copied, or of which more is waited for.
+    pub arriving: usize,
 }
 
 /// The way to a running station; may be cloned and used from any thread.
@@ -87,6 +95,7 @@ pub struct Handle {
     folders: Folders,
     gate: Arc<Mutex<Gate>>,
     monotonic: Monotonic,
+    presses: Presses,
     persons: u32,
     material: String,
     program: PathBuf,
@@ -132,6 +141,7 @@ pub fn start(
     let program = settings.program.clone();
     let mut engine = Engine::new(config, settings, link.clone(), mail.clone(), out)?;
     let folders = engine.folders().clone();
+    let presses = engine.presses.clone();
     engine.recover()?;
     let gate = Arc::new(Mutex::new(Gate::open(folders.data())?));
     let thread = std::thread::Builder::new()
@@ -144,6 +154,7 @@ pub fn start(
         folders,
         gate,
         monotonic,
+        presses,
         persons,
         material,
         program,

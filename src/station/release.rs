@@ -1,8 +1,9 @@
 //! A release: everything that must be true before a print, and who vouches for it.
 
 use super::doubt;
-use super::engine::Engine;
+use super::engine::{Engine, FILES_DELETED};
 use super::material::{self, Spool};
+use super::reentry::{check_bed, check_spool};
 use super::requests::{is_hidden, may_release, no, store_says};
 use super::step::Release;
 use super::store::{Job, Known};
@@ -43,12 +44,18 @@ impl Engine {
             "" => self.config.material.name.as_str(),
             said => said,
         };
-        let material_by = check_material(asked, material, persons)?;
+        let known = &self.config.material.words;
+        let material_by = check_material(asked, (material, known), persons)?;
         self.check_printer()?;
         self.check_machine(design)?;
-        let path = self.folders.case(&job.code).join("implant.gcode");
+        if let Some(entry) = &design.entry {
+            check_spool(job, asked, (material, known))?;
+            self.check_entry(job, entry)?;
+        }
+        self.check_files(&job.code)?;
+        let (path, _) = self.files_of(&job.code, design.entry.is_some());
         let hash = std::fs::read(path).map(|bytes| super::store::hex(&Sha256::digest(&bytes)));
-        if hash.ok().as_ref() != Some(&design.gcode_sha256) {
+        if hash.ok().as_deref() != Some(design.to_print()) {
             let text = "The G-code on disk is not the one that was checked.";
             let next = "Give the case up and drop the scan again. Tell IT.";
             return no("gcode_changed", text, next);
@@ -60,7 +67,26 @@ impl Engine {
             spool: asked.spool.trim().into(),
             material_by,
             side: asked.side,
+            from_layer: design.entry.as_ref().map(|entry| entry.layer),
         })
+    }
+
+    /// Its files are there: a rule of retention may have deleted them, and then its finding says which one.
+    pub(super) fn check_files(&self, code: &str) -> Reply {
+        let (path, _) = self.files_of(code, false);
+        if path.exists() {
+            return Ok(());
+        }
+        let findings = self.store.findings(code).map_err(|e| store_says(&e))?;
+        let by_rule = findings.iter().rev().find(|f| f.name == FILES_DELETED);
+        let next = "Drop the scan again: it is designed anew.";
+        match by_rule {
+            Some(finding) => no(FILES_DELETED, finding.text.as_str(), next),
+            None => {
+                let text = format!("The G-code of {code} is not on the disk.");
+                no("files_missing", text, "Drop the scan again. Tell IT.")
+            }
+        }
     }
 
     /// The printer is the one that it was sliced for: limits, bed and start text are those of its profile.
@@ -116,7 +142,7 @@ impl Engine {
 
 /// What the person said, against what was designed.
 fn check_said(design: &DesignSummary, release: &ReleaseAct) -> Reply {
-    if release.sha256 != design.gcode_sha256 {
+    if release.sha256 != design.to_print() {
         let next = "Look again, then release.";
         return no("changed", "This case has changed.", next);
     }
@@ -139,11 +165,7 @@ fn check_said(design: &DesignSummary, release: &ReleaseAct) -> Reply {
         let next = "Write what stands on the spool: material and lot.";
         return no("no_spool", "The spool is not named.", next);
     }
-    if !release.bed_clear {
-        let next = "Look at the bed and tick the box.";
-        return no("bed_not_clear", "Nobody said that the bed is clear.", next);
-    }
-    Ok(())
+    check_bed(design, release)
 }
 
 /// Enough people, different ones, each with the right, and a supervisor among them where the design is doubtful. The
@@ -187,13 +209,16 @@ fn supervisor(persons: &[Known]) -> Option<&Known> {
 /// The spool against the case's material. Who says that another one is right; empty where they agree.
 fn check_material(
     asked: &ReleaseAct,
-    material: &str,
+    (material, known): (&str, &[String]),
     persons: &[Known],
 ) -> Result<String, Refused> {
     let wanted = material.to_uppercase();
-    let text = match material::compare(&asked.spool, material) {
+    let text = match material::compare(&asked.spool, material, known) {
         Spool::Agrees => return Ok(String::new()),
         Spool::Other(said) => format!("The case was sliced for {wanted}, the spool says {said}."),
+        Spool::Strange(words) => format!(
+            "Beside {wanted} the spool says \u{201c}{words}\u{201d}, which is not known here: it may be another material."
+        ),
         Spool::Unsaid => format!(
             "The case was sliced for {wanted}, and the spool\u{2019}s text does not name its material."
         ),

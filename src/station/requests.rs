@@ -1,13 +1,18 @@
 //! What people ask: who they are was proved at the gate, what they ask is checked, and only then a step is tried. The
 //! last word is the transaction's: an act begins there, in time, or never.
 
-use super::engine::Engine;
+use super::engine::orders::unanswered;
+use super::engine::{Answer, Engine};
 use super::link::Order;
 use super::step::Event;
 use super::store::{Begin, Job, Known, StoreError};
 use crate::status::{Act, JobState, PrinterState, Refused, Reply, Request};
 use serde_json::json;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
+/// Presses of emergency stop with nothing on the printer are written down together, this often.
+const PRESSES: Duration = Duration::from_secs(1);
 /// Longest reason taken for a rejection, characters.
 const REASON_MAX: usize = 500;
 
@@ -27,35 +32,68 @@ impl Asked {
         anew.begin.id = None;
         anew
     }
+
+    /// The same, not done before the link has answered.
+    fn of_link(&self) -> Begin {
+        Begin {
+            first: Err(unanswered()),
+            ..self.begin.clone()
+        }
+    }
 }
 
 impl Engine {
-    /// Does what is asked, once, or says why not. A repeat of an id is answered like the first.
-    pub(super) fn ask(&mut self, asked: &Asked) -> Reply {
-        let Begin { id, digest, .. } = &asked.begin;
-        let Some(id) = id else {
-            return self.carry_out(asked);
+    /// Does what is asked, once, or says why not. A repeat of an id is answered like the first. What the link has to
+    /// take is answered when the link has answered.
+    pub(super) fn ask(&mut self, asked: &Asked, answer: Answer) {
+        let given = self.orders.count();
+        let reply = match self.answered_before(asked) {
+            Some(Err(first)) if first == unanswered() => {
+                let Some(alone) = self.orders.wait_too(asked.begin.id.as_ref(), answer) else {
+                    return;
+                };
+                return alone(Err(first));
+            }
+            Some(first) => first,
+            None => self.carry_out(asked),
         };
-        match self.store.outcome(id, digest) {
+        // Whoever looks after the answer sees what was asked for.
+        self.publish();
+        if reply.is_ok() && self.orders.count() > given {
+            return self.orders.wait_for_newest(&asked.begin, answer);
+        }
+        answer(reply);
+    }
+
+    /// What became of the act of this id; `None`: it is new.
+    fn answered_before(&mut self, asked: &Asked) -> Option<Reply> {
+        let Begin { id, digest, .. } = &asked.begin;
+        if let Some(first) = self.unkept.outcome(id.as_ref()?, digest) {
+            return Some(first);
+        }
+        match self.store.outcome(id.as_ref()?, digest) {
             // To show a patient once more is to show them: it stands in the record like the first time.
             Ok(Some(Ok(()))) if matches!(asked.request, Request::SignIn(_)) => {
-                return self.carry_out(&asked.anew());
+                Some(self.do_it(&asked.anew()))
             }
-            Ok(Some(first)) => return first,
-            Ok(None) => {}
-            Err(error) => return Err(store_says(&error)),
+            Ok(first) => first,
+            Err(error) => Some(Err(store_says(&error))),
         }
-        let reply = self.carry_out(asked);
+    }
+
+    fn carry_out(&mut self, asked: &Asked) -> Reply {
+        let reply = self.do_it(asked);
         // What was done is written down with it, in its own transaction.
-        if reply.is_err()
-            && let Err(error) = self.store.remember(id, digest, &reply)
+        if let (Some(id), Err(_)) = (&asked.begin.id, &reply)
+            && let Err(error) = self.store.remember(id, &asked.begin.digest, &reply)
         {
-            tracing::error!(%error, "what became of an act could not be kept");
+            tracing::error!(%error, "what became of an act could not be written down");
+            self.unkept.keep(id.clone(), &asked.begin.digest, &reply);
         }
         reply
     }
 
-    fn carry_out(&mut self, asked: &Asked) -> Reply {
+    fn do_it(&mut self, asked: &Asked) -> Reply {
         let Some(person) = asked.persons.first() else {
             return no(
                 "wrong_pin",
@@ -69,7 +107,7 @@ impl Engine {
                 let job = self.find(&release.code)?;
                 self.nothing_more_came(&job.code)?;
                 let release = self.check_release(&job, release, &asked.persons)?;
-                self.do_step(&job.code, &Event::Released(release), name, asked)
+                self.do_step(&job.code, &Event::Released(release), name, &asked.begin)
             }
             Request::Pause(act) => self.on_printer(act, &Event::PauseAsked, name, asked),
             Request::Resume(act) => self.on_printer(act, &Event::ResumeAsked, name, asked),
@@ -78,88 +116,160 @@ impl Engine {
                 if matches!(job.state, JobState::Printing | JobState::Paused) {
                     return self.on_printer(act, &Event::CancelAsked, name, asked);
                 }
-                self.do_step(&act.code, &Event::CancelAsked, name, asked)
+                self.do_step(&act.code, &Event::CancelAsked, name, &asked.begin)
             }
-            Request::Reject { act, reason } => {
-                self.find(&act.code)?;
-                may_release(person)?;
-                let reason = reason.trim();
-                if reason.is_empty() || reason.chars().count() > REASON_MAX || is_hidden(reason) {
-                    let next = "Write why, in a sentence, without the patient\u{2019}s name.";
-                    return no("no_reason", "The reason is not said.", next);
-                }
-                self.do_step(&act.code, &Event::Rejected(reason.into()), name, asked)
-            }
+            Request::Reject { act, reason } => self.reject(act, reason, person, asked),
             Request::Retry(act) => self.by_person(act, &Event::RetryAsked, name, asked),
-            Request::PrintAgain(act) => self.by_person(act, &Event::PrintAgainAsked, name, asked),
-            Request::PutAway(act) => {
-                if self.find(&act.code)?.away.is_some() {
-                    let text = format!("{} is off the list already.", act.code);
-                    return no("not_allowed", text, "It stays under All cases.");
+            Request::PrintAgain(act) => {
+                let job = self.find(&act.code)?;
+                let is_entry = job.design.as_ref().is_some_and(|d| d.entry.is_some());
+                if job.state == JobState::AwaitingRelease && !is_entry {
+                    let text = format!("{} waits for release from the start already.", job.code);
+                    return no("not_allowed", text, "Release it.");
                 }
-                let rule = String::new();
-                self.by_person(act, &Event::PutAwayAsked { rule }, name, asked)
+                if job.state == JobState::Stopped {
+                    self.check_files(&act.code)?;
+                }
+                self.do_step(&act.code, &Event::PrintAgainAsked, name, &asked.begin)
             }
-            Request::BedClear(_) => self.note(name, "", "bed_clear", json!({}), asked),
+            Request::Reenter(reenter) => {
+                let code = &reenter.act.code;
+                may_release(person)?;
+                let job = self.find(code)?;
+                let entry = self.check_reenter(&job, reenter)?;
+                self.do_step(code, &Event::ReentryAsked(entry), name, &asked.begin)
+            }
+            Request::PutAway(act) => self.put_away(act, name, asked),
+            Request::BedClear(_) => self.note(name, "", "bed_clear", json!({}), &asked.begin),
             Request::SignIn(act) => {
                 self.find(&act.code)?;
                 may_release(person)?;
-                self.note(name, &act.code, "identity_shown", json!({}), asked)
+                let kind = "identity_shown";
+                self.note(name, &act.code, kind, json!({}), &asked.begin)
             }
-            Request::Recover(_) => {
-                self.link_is_up()?;
-                if !self.status.view.needs_recovery() {
-                    let text = "The printer is not halted: there is nothing to recover.";
-                    let next = "Look at the printer; the page says how it is.";
-                    return no("not_halted", text, next);
-                }
-                self.note(name, "", "printer_recover_asked", json!({}), asked)?;
-                self.link.order(Order::Recover);
-                Ok(())
-            }
+            Request::Recover(_) => self.recover_printer(name, asked),
+            Request::Answer {
+                question, choice, ..
+            } => self.answer_printer(name, question, *choice, asked),
             Request::Unlock { name: whom, .. } => {
                 if person.role != crate::status::Role::Supervisor {
                     let text = "Only a supervisor clears wrong PINs.";
                     return no("no_right", text, "Ask a supervisor, or wait.");
                 }
                 // Forgotten with this line, in one transaction; then by the gate.
-                self.note(
-                    name,
-                    "",
-                    "unlocked",
-                    json!({ "operator": whom.trim() }),
-                    asked,
-                )
+                let body = json!({ "operator": whom.trim() });
+                self.note(name, "", "unlocked", body, &asked.begin)
             }
         }
     }
 
+    fn reject(&mut self, act: &Act, reason: &str, person: &Known, asked: &Asked) -> Reply {
+        self.find(&act.code)?;
+        may_release(person)?;
+        let reason = reason.trim();
+        if reason.is_empty() || reason.chars().count() > REASON_MAX || is_hidden(reason) {
+            let next = "Write why, in a sentence, without the patient\u{2019}s name.";
+            return no("no_reason", "The reason is not said.", next);
+        }
+        let event = Event::Rejected(reason.into());
+        self.do_step(&act.code, &event, &person.name, &asked.begin)
+    }
+
+    fn put_away(&mut self, act: &Act, actor: &str, asked: &Asked) -> Reply {
+        if self.find(&act.code)?.away.is_some() {
+            let text = format!("{} is off the list already.", act.code);
+            return no("not_allowed", text, "It stays under All cases.");
+        }
+        let rule = String::new();
+        self.by_person(act, &Event::PutAwayAsked { rule }, actor, asked)
+    }
+
+    fn recover_printer(&mut self, actor: &str, asked: &Asked) -> Reply {
+        self.link_is_up()?;
+        if !self.status.view.needs_recovery() {
+            let text = "The printer is not halted: there is nothing to recover.";
+            let next = "Look at the printer; the page says how it is.";
+            return no("not_halted", text, next);
+        }
+        let kind = "printer_recover_asked";
+        self.note(actor, "", kind, json!({}), &asked.of_link())?;
+        self.give(Order::Recover, "", kind);
+        Ok(())
+    }
+
+    /// Answers the question that was seen, where it is still open.
+    fn answer_printer(
+        &mut self,
+        actor: &str,
+        question: &str,
+        choice: usize,
+        asked: &Asked,
+    ) -> Reply {
+        self.link_is_up()?;
+        let Some(prompt) = self.status.view.question() else {
+            let text = "The printer asks nothing that could be answered here.";
+            return no("nothing_asked", text, "Look at its own display.");
+        };
+        if prompt.text != question {
+            let text = "The printer asks something else by now.";
+            return no("changed", text, "Look at what it asks, then answer.");
+        }
+        if choice >= prompt.choices.len().max(1) {
+            let text = "The printer does not offer this choice.";
+            return no("no_such_choice", text, "Look at what it asks.");
+        }
+        let kind = "printer_answer_asked";
+        let body =
+            json!({ "question": question, "choice": choice, "answer": prompt.choices.get(choice) });
+        let job = self.store.on_printer().map_err(|e| store_says(&e))?;
+        let code = job.map(|job| job.code).unwrap_or_default();
+        self.note(actor, &code, kind, body, &asked.of_link())?;
+        self.give(Order::Answer(choice), &code, kind);
+        Ok(())
+    }
+
     fn by_person(&mut self, act: &Act, event: &Event, actor: &str, asked: &Asked) -> Reply {
         self.find(&act.code)?;
-        self.do_step(&act.code, event, actor, asked)
+        self.do_step(&act.code, event, actor, &asked.begin)
     }
 
     fn on_printer(&mut self, act: &Act, event: &Event, actor: &str, asked: &Asked) -> Reply {
         self.find(&act.code)?;
         self.link_is_up()?;
-        self.do_step(&act.code, event, actor, asked)
+        self.do_step(&act.code, event, actor, &asked.of_link())
     }
 
     /// Somebody pressed emergency stop: nothing is asked of them, and the link has been told already.
     pub(super) fn stopped(&mut self) {
         match self.store.on_printer() {
-            Ok(Some(job)) => self.apply(&job.code, &Event::EmergencyStop, "anybody"),
-            Ok(None) => {
-                let now = self.now();
-                let noted = self
-                    .store
-                    .note("anybody", "", "emergency_stop", &json!({}), &now);
-                if let Err(error) = noted {
-                    tracing::error!(%error, "the emergency stop could not be written down");
-                }
+            Ok(Some(job)) => {
+                self.presses.store(0, Ordering::SeqCst);
+                self.apply(&job.code, &Event::EmergencyStop, "anybody");
             }
-            Err(error) => tracing::error!(%error, "the job on the printer could not be read"),
+            Ok(None) => self.write_presses(),
+            Err(error) => {
+                self.presses.store(0, Ordering::SeqCst);
+                tracing::error!(%error, "the job on the printer could not be read");
+            }
         }
+    }
+
+    /// Writes down how often emergency stop was pressed with nothing on the printer: at once, then once a second.
+    pub(super) fn write_presses(&mut self) {
+        if self.pressed.is_some_and(|at| at.elapsed() < PRESSES) {
+            return;
+        }
+        let presses = self.presses.swap(0, Ordering::SeqCst);
+        if presses == 0 {
+            return;
+        }
+        self.pressed = Some(Instant::now());
+        let (now, body) = (self.now(), json!({ "presses": presses }));
+        let noted = (self.store).note("anybody", "", "emergency_stop", &body, &now);
+        if let Err(error) = noted {
+            tracing::error!(%error, "the emergency stop could not be written down");
+        }
+        self.dirty = true;
     }
 
     fn note(
@@ -168,12 +278,12 @@ impl Engine {
         code: &str,
         kind: &str,
         body: serde_json::Value,
-        asked: &Asked,
+        begin: &Begin,
     ) -> Reply {
         let now = self.now();
         let monotonic = self.monotonic();
         self.store
-            .note_act(actor, code, kind, &body, &now, (&asked.begin, &*monotonic))
+            .note_act(actor, code, kind, &body, &now, (begin, &*monotonic))
             .map_err(|e| store_says(&e))?;
         if !code.is_empty() {
             self.export(code);
@@ -181,8 +291,8 @@ impl Engine {
         Ok(())
     }
 
-    fn do_step(&mut self, code: &str, event: &Event, actor: &str, asked: &Asked) -> Reply {
-        self.try_act(code, event, actor, &asked.begin)
+    fn do_step(&mut self, code: &str, event: &Event, actor: &str, begin: &Begin) -> Reply {
+        self.try_act(code, event, actor, begin)
             .map_err(|e| store_says(&e))
     }
 

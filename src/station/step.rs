@@ -6,7 +6,7 @@
 //! Holds: every pair is named. A new state or event does not compile until someone decides what it means.
 //! Never: store, clock, log, process. Never a way from `stopped` to `printing` without a new release.
 
-use crate::status::{DesignSummary, JobState, Reason, Side};
+use crate::status::{DesignSummary, JobState, Reason, Reentry, Side};
 
 /// A designer may die this often before the job fails: it is started again once.
 pub const DEATHS_MAX: u32 = 1;
@@ -29,6 +29,8 @@ pub struct Release {
     pub material_by: String,
     /// Side as the order has it; the shell has compared it with the design's.
     pub side: Side,
+    /// It is a re-entry at this layer: the part was seen to hold, the bed is not clear.
+    pub from_layer: Option<u32>,
 }
 
 /// A piece of a scan that came after the case was made.
@@ -81,6 +83,8 @@ pub enum Event {
     RetryAsked,
     /// A person wants a stopped print to be released anew.
     PrintAgainAsked,
+    /// A person measured a part whose print was cut off, and wants it to go on.
+    ReentryAsked(Reentry),
     /// The link holds the print.
     LinkPaused,
     /// The link goes on with the print.
@@ -191,7 +195,9 @@ pub fn step(state: JobState, event: &Event) -> Option<(JobState, Vec<Action>)> {
 
         // --- a person decides ---------------------------------------------------------------------------
         (S::Failed | S::Refused, E::RetryAsked) => go(S::Received, [A::Place(Place::Work)]),
-        (S::Stopped, E::PrintAgainAsked) => go(S::AwaitingRelease, []),
+        (S::Stopped, E::PrintAgainAsked | E::ReentryAsked(_)) => go(S::AwaitingRelease, []),
+        // A re-entry that was chosen is given up for the whole part; the drop is where it was.
+        (S::AwaitingRelease, E::PrintAgainAsked) => go(S::AwaitingRelease, [A::Place(Place::Done)]),
         // Off the list; files and record stay where they are.
         (
             S::Printed | S::Refused | S::Failed | S::Rejected | S::Cancelled | S::Stopped,
@@ -363,7 +369,6 @@ pub fn step(state: JobState, event: &Event) -> Option<(JobState, Vec<Action>)> {
             S::Received
             | S::Reading
             | S::Designing
-            | S::AwaitingRelease
             | S::Printing
             | S::Paused
             | S::Printed
@@ -371,8 +376,9 @@ pub fn step(state: JobState, event: &Event) -> Option<(JobState, Vec<Action>)> {
             | S::Failed
             | S::Rejected
             | S::Cancelled,
-            E::PrintAgainAsked,
-        ) => None,
+            E::PrintAgainAsked | E::ReentryAsked(_),
+        )
+        | (S::AwaitingRelease, E::ReentryAsked(_)) => None,
     }
 }
 
@@ -399,6 +405,7 @@ impl Event {
             Self::ScanGrew(_) => "scan_grew",
             Self::RetryAsked => "retry_asked",
             Self::PrintAgainAsked => "print_again_asked",
+            Self::ReentryAsked(_) => "reentry_asked",
             Self::LinkPaused => "link_paused",
             Self::LinkResumed => "link_resumed",
             Self::LinkPrinted => "link_printed",

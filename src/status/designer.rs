@@ -3,7 +3,7 @@
 //! The station reads these lines and nothing else from a designer. An unknown or over-long line ends the case,
 //! not the station.
 
-use super::{Finding, Progress, Side};
+use super::{Finding, Progress, Reentry, Side};
 use serde::{Deserialize, Serialize};
 
 /// One line of the designer's standard output.
@@ -59,6 +59,17 @@ pub struct DesignSummary {
     /// SHA-256 of what that profile said, lower-case hex.
     #[serde(default)]
     pub profile_sha256: String,
+    /// A person chose to go on with a print that was cut off: then this is what is released, not the whole part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<Reentry>,
+}
+
+impl DesignSummary {
+    /// SHA-256 of what is or was released: the whole part's program, or that of the re-entry that was chosen.
+    pub fn to_print(&self) -> &str {
+        let entry = self.entry.as_ref();
+        entry.map_or(&self.gcode_sha256, |entry| &entry.sha256)
+    }
 }
 
 /// Why something ended as it did, and what to do about it; both in plain language, without names or paths.

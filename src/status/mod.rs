@@ -10,6 +10,7 @@ pub mod duration;
 mod finding;
 mod job;
 mod ready;
+mod reentry;
 mod request;
 mod snapshot;
 
@@ -17,12 +18,14 @@ pub use designer::{DesignOutcome, DesignSummary, DesignerLine, Reason};
 pub use finding::{Bound, Finding, Severity};
 pub use job::{JobState, Progress, Stage};
 pub use ready::NotReady;
+pub use reentry::{Nozzle, REENTRY_PICTURE, Reentry};
 pub use request::{
-    ACT_ID_MAX, Act, ActId, DEADLINE, DEADLINE_MAX, Person, Pin, Refused, ReleaseAct, Reply,
-    Request, Role, Terms,
+    ACT_ID_MAX, Act, ActId, DEADLINE, DEADLINE_MAX, Person, Pin, ReenterAct, Refused, ReleaseAct,
+    Reply, Request, Role, Terms,
 };
 pub use snapshot::{
-    HOT_C, Heater, History, JobView, PrinterState, PrinterView, PutAway, Snapshot, StationView,
+    HOT_C, Heater, History, JobView, PrinterState, PrinterView, Prompt, PutAway, Snapshot,
+    StationView,
 };
 
 /// Side of the defect, in the patient's own left and right.

@@ -1,6 +1,6 @@
 //! Acts: what a person asks of the station, on whose word, and until when it may begin.
 
-use super::{Reason, Side};
+use super::{Nozzle, Reason, Side};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -36,6 +36,8 @@ pub enum Request {
     Retry(Act),
     /// Back to awaiting release after a stopped print.
     PrintAgain(Act),
+    /// Go on with a stopped print whose part is still on the bed; it is released anew after this.
+    Reenter(Box<ReenterAct>),
     /// Take a case that is over off the list. It stays in the record and in the history.
     PutAway(Act),
     /// A person looked at the bed: nothing lies on it. The code is not read.
@@ -44,6 +46,15 @@ pub enum Request {
     SignIn(Act),
     /// After a halt, by a person who looked at the printer: reset it. Nothing is resumed. The code is not read.
     Recover(Act),
+    /// Answers what the printer asks at its own panel.
+    Answer {
+        /// Who. The code is not read.
+        act: Act,
+        /// The question that was seen, as it stood there: another one is not answered by it.
+        question: String,
+        /// The choice by its place, from 0; 0 where there are none: go on.
+        choice: usize,
+    },
     /// A supervisor clears what wrong PINs have delayed: a name, or every name and address where `name` is empty.
     Unlock {
         /// Who. The code is not read.
@@ -64,6 +75,7 @@ impl Request {
                 }
                 people
             }
+            Self::Reenter(reenter) => vec![(&reenter.act.operator, &mut reenter.act.pin)],
             Self::Pause(act)
             | Self::Resume(act)
             | Self::Cancel(act)
@@ -74,6 +86,7 @@ impl Request {
             | Self::SignIn(act)
             | Self::Recover(act)
             | Self::Reject { act, .. }
+            | Self::Answer { act, .. }
             | Self::Unlock { act, .. } => vec![(&act.operator, &mut act.pin)],
         }
     }
@@ -103,6 +116,24 @@ pub struct ReleaseAct {
     pub side: Side,
     /// The operator saw that the bed is clear.
     pub bed_clear: bool,
+    /// Of a re-entry: the operator saw that the part holds on the bed.
+    #[serde(default)]
+    pub part_holds: bool,
+}
+
+/// What a person measured and saw of a part whose print was cut off.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReenterAct {
+    /// Who, and which case.
+    pub act: Act,
+    /// The layer that was shown.
+    pub from_layer: u32,
+    /// Height of the part over the bed, by a ruler, mm.
+    pub height_mm: f64,
+    /// How the nozzle stands, where that is asked.
+    pub nozzle: Option<Nozzle>,
+    /// The part holds on the bed.
+    pub part_holds: bool,
 }
 
 /// Who asks for what on which job.

@@ -1,6 +1,6 @@
 //! Everything a screen may show, at one instant.
 
-use super::{Finding, JobState, Progress, Side};
+use super::{Finding, JobState, Progress, Reentry, Severity, Side};
 use serde::{Deserialize, Serialize};
 
 /// Above this a nozzle or bed burns whoever touches it, degrees Celsius: every screen says so.
@@ -85,6 +85,15 @@ pub struct Heater {
     pub target_c: f64,
 }
 
+/// A question of the printer's own panel.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prompt {
+    /// The question, in the firmware's words.
+    pub text: String,
+    /// What may be answered, in order; empty: go on.
+    pub choices: Vec<String>,
+}
+
 /// The printer behind the link.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PrinterView {
@@ -116,6 +125,9 @@ pub struct PrinterView {
     /// What is wrong now, with what to do.
     #[serde(default)]
     pub fault: Option<Finding>,
+    /// What it asks at its own panel; shown where [`PrinterView::question`] says so.
+    #[serde(default)]
+    pub prompt: Option<Prompt>,
     /// What was wrong, once its cause has ended: worth knowing, nobody is needed for it.
     #[serde(default)]
     pub past_fault: Option<Finding>,
@@ -146,6 +158,17 @@ impl PrinterView {
         let heaters = [self.hotend, self.bed];
         let hottest = heaters.iter().flatten().map(|h| h.now_c);
         hottest.filter(|c| *c > HOT_C).reduce(f64::max)
+    }
+
+    /// What the printer asks, where people shall be asked it: never beside a stop, a halt or another fault that ends
+    /// a print, and of a printer that answers alone.
+    pub fn question(&self) -> Option<&Prompt> {
+        let hears = match self.state {
+            PrinterState::Idle | PrinterState::Printing | PrinterState::Paused => true,
+            PrinterState::LinkDown | PrinterState::Disconnected | PrinterState::Halted => false,
+        };
+        let graver = self.fault.as_ref().map(|f| f.severity) == Some(Severity::Refuse);
+        self.prompt.as_ref().filter(|_| hears && !graver)
     }
 
     /// A person has to look at the printer and bring it back: it halted, it went away without an answer to a stop, or
@@ -244,6 +267,9 @@ pub struct JobView {
     /// Its part, or the rest of it, still lies on the bed as far as anybody has said.
     #[serde(default)]
     pub on_bed: bool,
+    /// Stopped: where it may go on, or why not. Later: the re-entry that was chosen.
+    #[serde(default)]
+    pub reentry: Option<Reentry>,
     /// Off the list, and by whom.
     #[serde(default)]
     pub put_away: Option<PutAway>,

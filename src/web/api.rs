@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// Answer to everything that was taken.
-fn done() -> Json<Value> {
+pub(super) fn done() -> Json<Value> {
     Json(json!({ "ok": true }))
 }
 
@@ -69,6 +69,8 @@ struct ReleaseBody {
     other_material: bool,
     side: Side,
     bed_clear: bool,
+    #[serde(default)]
+    part_holds: bool,
     id: Option<String>,
     deadline_s: Option<f64>,
 }
@@ -88,6 +90,17 @@ struct RejectBody {
     operator: String,
     pin: Pin,
     reason: String,
+    id: Option<String>,
+    deadline_s: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AnswerBody {
+    operator: String,
+    pin: Pin,
+    question: String,
+    choice: usize,
     id: Option<String>,
     deadline_s: Option<f64>,
 }
@@ -122,6 +135,7 @@ pub(super) async fn release(
         other_material: body.other_material,
         side: body.side,
         bed_clear: body.bed_clear,
+        part_holds: body.part_holds,
     };
     shared
         .desk
@@ -164,6 +178,9 @@ pub(super) async fn act(
         "resume" => Request::Resume,
         "cancel" => Request::Cancel,
         "retry" => Request::Retry,
+        "print-again" if super::reentry::is_asked(&body) => {
+            return super::reentry::reenter(shared, code, &heard, &body).await;
+        }
         "print-again" => Request::PrintAgain,
         "put-away" => Request::PutAway,
         _ => return Err(Fault::missing()),
@@ -192,6 +209,29 @@ pub(super) async fn bed_clear(
 ) -> Result<Json<Value>, Fault> {
     let (act, terms) = act_of(String::new(), &heard, &body)?;
     shared.desk.ask(Request::BedClear(act), terms).await?;
+    Ok(done())
+}
+
+/// Answers what the printer asks at its own panel.
+pub(super) async fn answer(
+    State(shared): State<Shared>,
+    heard: Heard,
+    body: Body,
+) -> Result<Json<Value>, Fault> {
+    let body: AnswerBody = body.parse()?;
+    let terms = heard.terms(body.id.as_deref(), body.deadline_s)?;
+    let act = Act {
+        code: String::new(),
+        operator: body.operator,
+        pin: body.pin,
+    };
+    let (question, choice) = (body.question, body.choice);
+    let request = Request::Answer {
+        act,
+        question,
+        choice,
+    };
+    shared.desk.ask(request, terms).await?;
     Ok(done())
 }
 
@@ -291,7 +331,7 @@ impl Desk {
 
     /// Asks the station on a thread of the act's own: no pool that downloads or previews can fill stands before it.
     /// Connections are bounded, and so are these threads.
-    async fn ask(&self, request: Request, terms: Terms) -> Reply {
+    pub(super) async fn ask(&self, request: Request, terms: Terms) -> Reply {
         let ask = self.ask.clone();
         let (tx, rx) = tokio::sync::oneshot::channel();
         let spawned = std::thread::Builder::new()

@@ -30,6 +30,7 @@ pub(super) async fn case(
         };
         parts::place(&mut body, name, class, label, html);
         if *name == "findings" {
+            parts::asks(&mut body);
             parts::recover(&mut body);
             parts::bed_clear(&mut body);
             acts(&mut body, &job);
@@ -206,6 +207,9 @@ fn acts(html: &mut Html, job: &JobView) {
     match job.state {
         JobState::AwaitingRelease => {
             super::release::form(html, job);
+            if job.reentry.is_some() {
+                super::reentry::instead(html);
+            }
             reject(html);
             give_up(html, "Give this case up");
         }
@@ -217,7 +221,8 @@ fn acts(html: &mut Html, job: &JobView) {
             put_away(html, job);
         }
         JobState::Stopped => {
-            let text = "The bed must be cleared; then it is released anew.";
+            super::reentry::form(html, job);
+            let text = "From the start: the bed must be cleared; then it is released anew.";
             one_act(html, "print-again", "Offer it for release again", text);
             put_away(html, job);
         }

@@ -80,12 +80,12 @@ impl From<Refused> for Fault {
             "no_job" => StatusCode::NOT_FOUND,
             "wrong_pin" => StatusCode::UNAUTHORIZED,
             "locked" => StatusCode::TOO_MANY_REQUESTS,
-            "no_spool" | "bed_not_clear" | "no_reason" | "wrong_material" | "second_person"
-            | "same_person" => StatusCode::UNPROCESSABLE_ENTITY,
-            "nobody" | "no_right" | "needs_supervisor" => StatusCode::FORBIDDEN,
-            "late" | "busy" | "link_down" | "no_answer" | "stuck" | "store" | "printer_away" => {
-                StatusCode::SERVICE_UNAVAILABLE
+            "no_spool" | "no_reason" | "wrong_material" | "second_person" | "same_person" => {
+                StatusCode::UNPROCESSABLE_ENTITY
             }
+            "nobody" | "no_right" | "needs_supervisor" => StatusCode::FORBIDDEN,
+            "late" | "busy" | "link_down" | "no_answer" | "stuck" | "not_known" | "store"
+            | "printer_away" => StatusCode::SERVICE_UNAVAILABLE,
             // A state, a hash, a side that does not fit.
             _ => StatusCode::CONFLICT,
         };
@@ -115,4 +115,28 @@ pub(super) async fn crowded() -> Fault {
 /// Every address that nobody knows.
 pub(super) async fn not_found() -> Fault {
     Fault::missing()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_the_state_of_things_is_a_conflict() {
+        let of = |code: &str| Fault::from(Refused::new(code, "x", "y")).0;
+        for code in [
+            "bed_not_clear",
+            "wrong_side",
+            "changed",
+            "not_printing",
+            "nothing_asked",
+            "no_such_choice",
+            "not_halted",
+            "not_allowed",
+        ] {
+            assert_eq!(of(code), StatusCode::CONFLICT, "{code}");
+        }
+        assert_eq!(of("no_spool"), StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(of("stuck"), StatusCode::SERVICE_UNAVAILABLE);
+    }
 }

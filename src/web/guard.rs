@@ -142,7 +142,9 @@ impl Caller {
             site: text("sec-fetch-site"),
             forwarded: FORWARDED.iter().any(|name| headers.contains_key(*name)),
             secure: text("x-forwarded-proto").as_deref() == Some("https"),
-            from: text("x-forwarded-for"),
+            // A proxy adds its own word to the line of the client, or a line of its own behind it.
+            from: (headers.get_all("x-forwarded-for").iter().next_back())
+                .map(|value| value.to_str().unwrap_or("?").to_owned()),
         }
     }
 

@@ -36,6 +36,7 @@ mod history;
 mod html;
 mod page;
 mod parts;
+mod reentry;
 mod release;
 mod stop;
 mod upload;
@@ -170,6 +171,7 @@ fn router(shared: Shared) -> Router {
         .route("/jobs/{code}/identity", post(api::identity))
         .route("/jobs/{code}/{act}", post(api::act))
         .route("/printer/recover", post(api::recover))
+        .route("/printer/answer", post(api::answer))
         .route("/printer/bed-clear", post(api::bed_clear))
         .route("/operators/unlock", post(api::unlock))
         .route("/events", get(events::events))

@@ -74,71 +74,8 @@ pub(super) fn live(snapshot: &Snapshot) -> Live {
 
 /// What it does, and whether it needs somebody: one sentence that is read from the door.
 fn top(snapshot: &Snapshot, printing: Option<&JobView>) -> Html {
-    let (printer, station) = (&snapshot.printer, &snapshot.station);
-    let waiting: Vec<_> = snapshot
-        .jobs
-        .iter()
-        .filter(|j| j.state == JobState::AwaitingRelease)
-        .collect();
-    let designing = snapshot
-        .jobs
-        .iter()
-        .find(|j| matches!(j.state, JobState::Reading | JobState::Designing));
-    let not_ready = snapshot.not_ready();
-    let grave = not_ready.as_ref().and_then(|why| grave(snapshot, why));
-    let (class, word, text) = if let Some(fault) = &printer.fault {
-        ("fault", "Needs you".to_string(), fault.text.clone())
-    } else if station.starting {
-        (
-            "idle",
-            "Starting".into(),
-            "Looking for the printer and at the drop folder.".into(),
-        )
-    } else if let Some(text) = grave {
-        ("fault", "Needs you".into(), text)
-    } else if let Some(job) = printing {
-        let left = duration::words(printer.left_s);
-        if job.state == JobState::Paused {
-            (
-                "paused",
-                format!("Paused {}", job.code),
-                format!("{left} left when it goes on."),
-            )
-        } else {
-            let percent = (printer.fraction * 100.0).floor();
-            (
-                "busy",
-                format!("Printing {}", job.code),
-                format!("{percent:.0} %, {left} left. Needs nobody."),
-            )
-        }
-    } else if let Some(job) = waiting.first() {
-        let others = waiting.len() - 1;
-        let more = if others > 0 {
-            format!(" And {others} more.")
-        } else {
-            String::new()
-        };
-        (
-            "needs",
-            format!("{} waits for release", job.code),
-            format!("Somebody has to look at it and release it.{more}"),
-        )
-    } else if let Some(job) = designing {
-        (
-            "busy",
-            format!("Designing {}", job.code),
-            "Needs nobody.".into(),
-        )
-    } else {
-        not_ready.map_or_else(
-            || {
-                let text = "Drop a head CT into the drop folder, or hand it in below.";
-                ("idle", "Ready".into(), text.into())
-            },
-            |why| mild(snapshot, &why),
-        )
-    };
+    let printer = &snapshot.printer;
+    let (class, word, text) = headline(snapshot, printing);
     let mut html = Html::new();
     html.raw("<div class=\"state ").raw(class).raw("\"><h1>");
     parts::unbroken(&mut html, &word);
@@ -153,6 +90,76 @@ fn top(snapshot: &Snapshot, printing: Option<&JobView>) -> Html {
             .raw("</p>");
     }
     html
+}
+
+/// Class, headline, sentence.
+type Headline = (&'static str, String, String);
+
+/// What matters most: a stop or a halt first, then what the printer asks, then what keeps it from printing.
+fn headline(snapshot: &Snapshot, printing: Option<&JobView>) -> Headline {
+    let (printer, station) = (&snapshot.printer, &snapshot.station);
+    let not_ready = snapshot.not_ready();
+    let grave = not_ready.as_ref().and_then(|why| grave(snapshot, why));
+    if let Some(prompt) = printer.question() {
+        // It may say for how long it keeps its heat.
+        let beside = printer.fault.as_ref().map(|f| f.text.as_str());
+        let text = [prompt.text.as_str(), beside.unwrap_or_default()].join(" ");
+        ("fault", "The printer asks".into(), text.trim().into())
+    } else if let Some(fault) = &printer.fault {
+        ("fault", "Needs you".into(), fault.text.clone())
+    } else if station.starting {
+        let text = "Looking for the printer and at the drop folder.";
+        ("idle", "Starting".into(), text.into())
+    } else if let Some(text) = grave {
+        ("fault", "Needs you".into(), text)
+    } else if let Some(job) = printing {
+        prints(snapshot, job)
+    } else if let Some((class, word, text)) = in_hand(snapshot) {
+        // Whoever comes for that stands before a printer that is hot, or not free.
+        let beside = match &not_ready {
+            Some(why @ (NotReady::PartOnBed(_) | NotReady::Hot(_))) => mild(snapshot, why).2,
+            _ => String::new(),
+        };
+        (class, word, format!("{text} {beside}").trim_end().into())
+    } else {
+        match not_ready {
+            Some(why) => mild(snapshot, &why),
+            None => {
+                let text = "Drop a head CT into the drop folder, or hand it in below.";
+                ("idle", "Ready".into(), text.into())
+            }
+        }
+    }
+}
+
+/// A print that runs or is held.
+fn prints(snapshot: &Snapshot, job: &JobView) -> Headline {
+    let printer = &snapshot.printer;
+    let left = duration::words(printer.left_s);
+    if job.state == JobState::Paused {
+        let text = format!("{left} left when it goes on.");
+        return ("paused", format!("Paused {}", job.code), text);
+    }
+    let percent = (printer.fraction * 100.0).floor();
+    let text = format!("{percent:.0} %, {left} left. Needs nobody.");
+    ("busy", format!("Printing {}", job.code), text)
+}
+
+/// What waits for release, or is designed.
+fn in_hand(snapshot: &Snapshot) -> Option<Headline> {
+    let jobs = |want: fn(JobState) -> bool| snapshot.jobs.iter().filter(move |j| want(j.state));
+    let waiting: Vec<_> = jobs(|s| s == JobState::AwaitingRelease).collect();
+    if let Some(job) = waiting.first() {
+        let more = match waiting.len() - 1 {
+            0 => String::new(),
+            others => format!(" And {others} more."),
+        };
+        let text = format!("Somebody has to look at it and release it.{more}");
+        return Some(("needs", format!("{} waits for release", job.code), text));
+    }
+    let job = jobs(|s| matches!(s, JobState::Reading | JobState::Designing)).next()?;
+    let word = format!("Designing {}", job.code);
+    Some(("busy", word, "Needs nobody.".into()))
 }
 
 /// Why nothing can be printed until somebody comes, whatever else goes on; `None` for what can wait.
@@ -184,7 +191,7 @@ fn grave(snapshot: &Snapshot, why: &NotReady) -> Option<String> {
 }
 
 /// Why the station is not ready although nothing is in work: class, headline, sentence.
-fn mild(snapshot: &Snapshot, why: &NotReady) -> (&'static str, String, String) {
+fn mild(snapshot: &Snapshot, why: &NotReady) -> Headline {
     match why {
         NotReady::PartOnBed(code) => (
             "needs",
@@ -228,7 +235,16 @@ fn needs(snapshot: &Snapshot) -> Html {
         }
         html.raw("</ul>");
     }
-    if snapshot.station.releasers == 0 && !snapshot.station.starting {
+    // While a print runs the headline is of the print.
+    let busy = snapshot.not_ready() == Some(NotReady::Busy);
+    if let Some(barred) = snapshot.printer.barred.as_ref().filter(|_| busy) {
+        html.raw("<ul class=\"findings\">");
+        parts::finding(&mut html, barred);
+        html.raw("</ul>");
+    }
+    // Without a store nobody knows who may.
+    let known = |name: &str| !snapshot.station.attention.iter().any(|f| f.name == name);
+    if snapshot.station.releasers == 0 && !snapshot.station.starting && known("no_store") {
         html.raw("<div class=\"card\"><p>Nobody may release a print yet. On the station\u{2019}s console, type <code>calvaria operator add NAME</code>.</p></div>");
     }
     if snapshot.printer.state == PrinterState::Halted {
@@ -351,6 +367,7 @@ fn print_acts(html: &mut Html) {
     html.raw("<form id=\"print-acts\" class=\"acts\" hidden>");
     parts::who(html);
     html.raw("<button type=\"button\" data-act=\"pause\">Pause</button><button type=\"button\" data-act=\"resume\" hidden>Resume</button><p class=\"answer\" role=\"status\"></p><span class=\"far\"></span><button type=\"button\" class=\"danger\" data-open=\"cancel\">Cancel print\u{2026}</button></form>");
+    parts::asks(html);
     parts::recover(html);
     parts::bed_clear(html);
 }
@@ -451,3 +468,6 @@ fn titled(title: &'static str, html: Html) -> Html {
     whole.element("h2", "section", title).add(&html);
     whole
 }
+
+#[cfg(test)]
+mod tests;

@@ -256,6 +256,13 @@ pub(super) fn who(into: &mut Html) {
     into.raw("<label>PIN<input name=\"pin\" type=\"password\" inputmode=\"numeric\" autocomplete=\"current-password\" required maxlength=\"64\"></label>");
 }
 
+/// The answer to what the printer asks; the script fills in question and choices, and shows it while one is open.
+pub(super) fn asks(into: &mut Html) {
+    into.raw("<form id=\"asks\" class=\"acts\" hidden><p class=\"question\"></p>");
+    who(into);
+    into.raw("<span class=\"choices\"></span><p class=\"answer\" role=\"status\"></p></form>");
+}
+
 /// The way back from a halt; the script shows it while the printer is halted.
 pub(super) fn recover(into: &mut Html) {
     into.raw("<form id=\"recover\" class=\"acts\" hidden>");
@@ -285,10 +292,14 @@ pub(super) fn facts(snapshot: &Snapshot, job: Option<&JobView>) -> serde_json::V
         "now": snapshot.station.now,
         "printer": printer,
         "on_bed": snapshot.printer.on_bed,
+        "asks": snapshot.printer.question(),
         "printing": printing.map(|j| serde_json::json!({
             "code": j.code, "state": j.state,
             "spent": duration::words(snapshot.printer.spent_s), "left": duration::words(snapshot.printer.left_s),
         })),
-        "job": job.map(|j| serde_json::json!({ "code": j.code, "state": j.state, "sha256": j.gcode_sha256 })),
+        "job": job.map(|j| serde_json::json!({
+            "code": j.code, "state": j.state, "sha256": j.gcode_sha256,
+            "reentry": j.reentry.as_ref().map_or(0, |r| if r.refused.is_empty() { r.layer } else { 0 }),
+        })),
     })
 }

@@ -16,24 +16,49 @@ pub(super) fn form(html: &mut Html, job: &JobView) {
         html.raw("<p class=\"finding refuse\">This design can not be released: see the findings marked Stop.</p></form></section>");
         return;
     }
-    html.raw("<ol><li><h3>Look</h3><p id=\"loaded\" class=\"quiet\">The pictures are loading\u{2026}</p>");
-    for (n, finding) in job
-        .findings
-        .iter()
-        .filter(|f| f.severity == Severity::Warn)
-        .enumerate()
-    {
+    super::reentry::chosen(html, job);
+    html.raw("<ol><li><h3>Look</h3>");
+    look(html, job);
+    html.raw("</li><li><h3>Who are you?</h3><div class=\"pair\">");
+    parts::who(html);
+    html.raw("</div>");
+    second(html, job);
+    html.raw("</li><li><h3>Who is it?</h3><p class=\"quiet\">Compare with the order on paper.</p><button type=\"button\" data-identity>Show the patient</button><dl class=\"identity\" hidden></dl></li><li>");
+    side(html);
+    html.raw("</li><li><h3>Which spool is loaded?</h3>");
+    spool(html, job);
+    html.raw(match job.reentry {
+        None => "</li><li><h3>Is the bed empty?</h3><label class=\"tick\"><input type=\"checkbox\" name=\"bed_clear\" required><span>I have looked: the bed is empty.</span></label></li></ol>",
+        Some(_) => "</li><li><h3>Does the part hold?</h3><label class=\"tick\"><input type=\"checkbox\" name=\"part_holds\" required><span>I have looked: the part is on the bed and holds, and nothing else lies there.</span></label></li></ol>",
+    });
+    if !job.weights.is_empty() {
+        html.raw("<p class=\"quiet\">Designed with ")
+            .text(&job.weights)
+            .raw(".</p>");
+    }
+    html.raw("<p class=\"answer\" role=\"alert\"></p><button class=\"print-now\" disabled>Print ")
+        .text(&job.code)
+        .raw(" now</button>");
+    html.raw("<p class=\"quiet hash\">G-code ")
+        .text(sha256.get(..12).unwrap_or(sha256))
+        .raw("\u{2026}</p></form></section>");
+}
+
+/// The pictures must have been there, and each warning is ticked.
+fn look(html: &mut Html, job: &JobView) {
+    html.raw("<p id=\"loaded\" class=\"quiet\">The pictures are loading\u{2026}</p>");
+    let warnings = job.findings.iter().filter(|f| f.severity == Severity::Warn);
+    for (n, finding) in warnings.enumerate() {
         html.raw("<label class=\"tick\"><input type=\"checkbox\" required name=\"seen-")
             .text(n)
             .raw("\"><span>Seen: ");
         html.text(&finding.text).raw("</span></label>");
     }
-    html.raw("</li><li><h3>Who are you?</h3><div class=\"pair\">");
-    parts::who(html);
-    html.raw("</div>");
-    second(html, job);
-    html.raw("</li><li><h3>Who is it?</h3><p class=\"quiet\">Compare with the order on paper.</p><button type=\"button\" data-identity>Show the patient</button><dl class=\"identity\" hidden></dl></li>");
-    html.raw("<li><fieldset><legend><h3>Which side does the order say?</h3></legend>");
+}
+
+/// As the order says it, not as the design does.
+fn side(html: &mut Html) {
+    html.raw("<fieldset><legend><h3>Which side does the order say?</h3></legend>");
     for (value, words) in [
         ("left", "Patient\u{2019}s left"),
         ("right", "Patient\u{2019}s right"),
@@ -45,7 +70,11 @@ pub(super) fn form(html: &mut Html, job: &JobView) {
             .raw(words)
             .raw("</span></label>");
     }
-    html.raw("</fieldset></li><li><h3>Which spool is loaded?</h3>");
+    html.raw("</fieldset>");
+}
+
+/// What stands on the spool, and how much of it is needed.
+fn spool(html: &mut Html, job: &JobView) {
     if !job.material.is_empty() {
         html.raw("<p class=\"quiet\">Sliced for <b>")
             .text(job.material.to_uppercase())
@@ -59,18 +88,6 @@ pub(super) fn form(html: &mut Html, job: &JobView) {
             .text(words::number((grams * 1.1).ceil(), "g"))
             .raw(" must be left on it.</p>");
     }
-    html.raw("</li><li><h3>Is the bed empty?</h3><label class=\"tick\"><input type=\"checkbox\" name=\"bed_clear\" required><span>I have looked: the bed is empty.</span></label></li></ol>");
-    if !job.weights.is_empty() {
-        html.raw("<p class=\"quiet\">Designed with ")
-            .text(&job.weights)
-            .raw(".</p>");
-    }
-    html.raw("<p class=\"answer\" role=\"alert\"></p><button class=\"print-now\" disabled>Print ")
-        .text(&job.code)
-        .raw(" now</button>");
-    html.raw("<p class=\"quiet hash\">G-code ")
-        .text(sha256.get(..12).unwrap_or(sha256))
-        .raw("\u{2026}</p></form></section>");
 }
 
 /// Another person, where one is needed or may be.

@@ -12,7 +12,7 @@ browse(async (browser) => {
   const told = async () => (await answer(page)).includes("NOT taken");
   await until(told, "the stop is told as not taken");
   check((await answer(page)).includes("Use the switch at the printer"), "and what to do");
-  await until(() => page.isVisible("#stale"), "the band is shown", 25_000);
+  await until(() => page.isVisible("#stale"), "the band is shown", 45_000);
   const band = await page.textContent("#stale");
   check(!band.includes("still works"), "no promise that a dead station can not keep");
   check(band.includes("Use the switch at the printer"), "the band says what to do");

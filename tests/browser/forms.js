@@ -27,6 +27,45 @@ async function printing(page) {
   await until(() => shown(page, "#recover"), "recover after a halt");
 }
 
+// What the printer asks is answered by its own words; a stop leaves nothing to answer.
+async function asked(page) {
+  await desk("state asks");
+  await page.goto(`${url}/`);
+  await until(() => shown(page, "#asks"), "what the printer asks is shown");
+  check((await page.textContent("h1")).includes("The printer asks"), "the headline says so");
+  check((await page.textContent("#asks .question")) === "Filament runout T0 <b>", "in its words, as text");
+  const words = await page.$$eval("#asks .choices button", (all) => all.map((e) => e.textContent));
+  check(words.join("|") === "Purge More|Continue", `its choices: ${words}`);
+  await page.fill("#asks [name=operator]", "S. Haus");
+  await page.fill("#asks [name=pin]", "481516");
+  await page.click("#asks .choices button:nth-child(2)");
+  await until(async () => /Answer \{.*choice: 1/.test(await desk("asked")), "the answer is sent");
+  await desk("state asks-stopped");
+  await until(async () => !(await shown(page, "#asks")), "nothing is asked after a stop");
+  check((await page.textContent(".top .state")).includes("Emergency stop"), "the stop is the headline");
+}
+
+// Who the patient of a refused case is: to the signed-in alone.
+async function refused(browser) {
+  await desk("state refused");
+  const page = await browser.newPage();
+  await page.goto(`${url}/jobs/K7-2043`);
+  const body = () => page.textContent("body");
+  check((await body()).includes("No hole was found"), "why it was refused");
+  check(!(await body()).includes("DOE^JANE"), "no patient to whoever walks past");
+  await page.click("details:has([data-identity]) summary");
+  const form = "form:has([data-identity])";
+  await page.fill(`${form} [name=operator]`, "A. Weber");
+  await page.fill(`${form} [name=pin]`, "000000");
+  await page.click(`${form} [data-identity]`);
+  await until(async () => (await body()).includes("Name or PIN is wrong"), "a wrong PIN is told");
+  check(!(await body()).includes("DOE^JANE"), "and shows nobody");
+  await page.fill(`${form} [name=pin]`, "481516");
+  await page.click(`${form} [data-identity]`);
+  await until(async () => (await body()).includes("DOE^JANE"), "the patient is shown to the signed-in");
+  await page.close();
+}
+
 // The station did it, and the answer is lost on the way: asked again by the same id, so that it is done once.
 async function lost(page) {
   const ids = [];
@@ -108,7 +147,9 @@ async function prefix(browser) {
 browse(async (browser) => {
   const page = await browser.newPage();
   await printing(page);
+  await asked(page);
   await page.close();
+  await refused(browser);
   await release(browser);
   await prefix(browser);
 });

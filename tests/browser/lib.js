@@ -19,8 +19,8 @@ function check(holds, text) {
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
-/** Waits until `look` is true. */
-async function until(look, text, ms = 8000) {
+/** Waits until `look` is true. The patience is for a machine whose cores are all busy with other tests. */
+async function until(look, text, ms = 30_000) {
   const end = Date.now() + ms;
   let seen;
   while (Date.now() < end) {

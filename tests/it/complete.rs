@@ -61,9 +61,9 @@ fn a_complete_skull_answered_in_either_frame_becomes_the_missing_bone() {
         let probability = frame.back(&answer).unwrap();
         let rules = Rules::default();
         // Taken for missing bone as it is, the answer is refused.
-        assert!(implant::missing(&probability, &defective, &rules).is_err());
+        assert!(implant::missing(&probability, &defective, &rules, None).is_err());
         let left = implant::subtract(&probability, &defective, &rules).unwrap();
-        let missing = implant::missing(&left, &defective, &rules).unwrap();
+        let missing = implant::missing(&left, &defective, &rules, None).unwrap();
         let score = dice(&missing.mask, &removed);
         println!("{name}: DSC {score:.3}");
         assert_eq!(missing.bodies.len(), 1, "{name}");

@@ -42,7 +42,7 @@ fn running(temporary: &Path, command: &str) -> Option<i32> {
 }
 
 fn ends_and_leaves_nothing(mut demo: Child, temporary: &Path, what: &str) {
-    let ended = wait(what, Duration::from_secs(60), || demo.try_wait().unwrap());
+    let ended = wait(what, Duration::from_secs(180), || demo.try_wait().unwrap());
     assert!(!ended.success(), "{what}");
     let (processes, entries) = left(temporary);
     assert!(
@@ -61,10 +61,11 @@ fn ctrl_c_and_term_leave_no_process_and_no_folder() {
         (Signal::INT, "virtual-printer"),
         (Signal::TERM, "serve"),
         (Signal::HUP, "phantom"),
+        (Signal::QUIT, "printer"),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let demo = demo(dir.path());
-        wait(until, Duration::from_secs(60), || {
+        wait(until, Duration::from_secs(180), || {
             running(dir.path(), until)
         });
         signal(i32::try_from(demo.id()).unwrap(), by);
@@ -77,10 +78,10 @@ fn a_child_of_the_demo_that_is_killed_ends_it_whole() {
     for child in ["printer", "serve"] {
         let dir = tempfile::tempdir().unwrap();
         let demo = demo(dir.path());
-        wait("virtual printer", Duration::from_secs(60), || {
+        wait("virtual printer", Duration::from_secs(180), || {
             running(dir.path(), "virtual-printer")
         });
-        let pid = wait(child, Duration::from_secs(60), || {
+        let pid = wait(child, Duration::from_secs(180), || {
             running(dir.path(), child)
         });
         signal(pid, Signal::KILL);

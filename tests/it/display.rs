@@ -2,8 +2,8 @@
 
 use calvaria::display::{Canvas, Picture, Screen, draw, png_of, screen_of};
 use calvaria::status::{
-    Finding, Heater, JobState, JobView, PrinterState, PrinterView, Progress, Side, Snapshot, Stage,
-    StationView,
+    Finding, Heater, JobState, JobView, PrinterState, PrinterView, Progress, Prompt, Reentry, Side,
+    Snapshot, Stage, StationView,
 };
 use std::path::{Path, PathBuf};
 
@@ -224,6 +224,31 @@ fn states() -> Vec<(&'static str, Screen, Snapshot)> {
     add("attention-note", Screen::Attention, &|s| {
         s.station.attention.push(waits())
     });
+    let offer = Reentry {
+        layer: 62,
+        layers: 110,
+        height_mm: 12.2,
+        minutes_left: 14.0,
+        ..Reentry::default()
+    };
+    let stopped = |s: &mut Snapshot, reentry: &Reentry| {
+        let mut job = job("K7-2043", JobState::Stopped);
+        job.reason = "The print was stopped: the printer was reset in mid-print.".into();
+        job.next = "Look at the printer and clear the bed; then print again or leave it.".into();
+        job.reentry = Some(reentry.clone());
+        job.on_bed = true;
+        s.printer.on_bed = Some(job.code.clone());
+        s.jobs.push(job);
+    };
+    add("attention-goes-on", Screen::Attention, &|s| {
+        stopped(s, &offer)
+    });
+    add("awaiting-release-rest", Screen::AwaitingRelease, &|s| {
+        s.jobs[0].reentry = Some(offer.clone());
+    });
+    add("awaiting-release-bed", Screen::AwaitingRelease, &|s| {
+        s.printer.on_bed = Some("K7-2041".into());
+    });
     add("in-work-notice", Screen::InWork, &|s| {
         s.station.attention.push(waits())
     });
@@ -403,6 +428,39 @@ fn what_somebody_has_to_do_goes_before_what_is_worth_knowing() {
     let before = frame(&s);
     s.jobs.push(job("A1-0003", JobState::AwaitingRelease));
     assert!(frame(&s) != before);
+}
+
+/// What the printer asks is told, and a stop goes before it, whatever the link still says of the question.
+#[test]
+fn a_question_of_the_printer_never_stands_before_a_stop() {
+    let frame = |s: &Snapshot| {
+        let mut canvas = Canvas::new(800, 480);
+        draw(&mut canvas, s, None, true);
+        decode(&png_of(&canvas).unwrap()).2
+    };
+    let ask = |s: &mut Snapshot| {
+        s.printer.prompt = Some(Prompt {
+            text: "Filament runout T0".into(),
+            choices: vec!["Continue".into()],
+        });
+    };
+    let mut s = snapshot(Screen::Printing);
+    let prints = frame(&s);
+    ask(&mut s);
+    assert_eq!(screen_of(&s), Screen::Attention);
+    assert!(frame(&s) != prints);
+    let stops = ["stop_sent", "emergency_stop", "stop_unanswered"];
+    for (fault, state) in stops
+        .into_iter()
+        .flat_map(|f| [PrinterState::Halted, PrinterState::Printing].map(|s| (f, s)))
+    {
+        let mut s = snapshot(Screen::Printing);
+        s.printer.fault = Some(Finding::refuse(fault, "Emergency stop. Look at it."));
+        s.printer.state = state;
+        let stopped = frame(&s);
+        ask(&mut s);
+        assert!(frame(&s) == stopped, "{fault} {state:?}");
+    }
 }
 
 #[test]

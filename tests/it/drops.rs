@@ -1,14 +1,12 @@
-//! The drop folder with real processes: a copy that stalls, uploads of two people, rights of a group, names that are
-//! not kept.
+//! The drop folder with real processes: a copy that stalls, uploads of two people, names that are not kept.
 
-use crate::room::{Room, calvaria, phantom, wait};
+use crate::room::{Room, phantom, wait};
 use calvaria::intake::{self, Limits};
 use dicom_core::{DataElement, VR};
 use dicom_dictionary_std::tags;
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(60);
@@ -19,14 +17,14 @@ fn room(dir: tempfile::TempDir) -> Room {
     Room::new(dir, 600.0, &log, None)
 }
 
-fn slices(series: &Path) -> Vec<PathBuf> {
+pub(crate) fn slices(series: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(series).unwrap();
     let mut files: Vec<PathBuf> = entries.map(|e| e.unwrap().path()).collect();
     files.sort();
     files
 }
 
-fn copy(files: &[PathBuf], to: &Path) {
+pub(crate) fn copy(files: &[PathBuf], to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for file in files {
         std::fs::copy(file, to.join(file.file_name().unwrap())).unwrap();
@@ -76,6 +74,35 @@ fn a_copy_that_stalls_is_one_case_and_is_designed_anew_whole() {
     let case = std::fs::read(room.data().join("cases").join(&code).join("case.json")).unwrap();
     let case: Value = serde_json::from_slice(&case).unwrap();
     assert_eq!(case["inputs"].as_array().unwrap().len(), files.len());
+}
+
+/// A designer that finds no hole in anything.
+fn refuses(room: &mut Room) {
+    let program = room.dir.path().join("designer.sh");
+    let script = "#!/bin/sh\n[ \"$2\" = --look ] && exit 0\necho '{\"outcome\":{\"refused\":{\"text\":\"No hole.\",\"do\":\"Look.\"}}}'\nexit 3\n";
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    room.program = Some(program);
+}
+
+/// What lay there before the station, and what no event tells of: the folder is another one than the one that is
+/// watched, as on a share. The scan is the truth.
+#[test]
+fn what_no_event_tells_of_is_taken_all_the_same() {
+    let mut room = room(tempfile::tempdir().unwrap());
+    refuses(&mut room);
+    let drop = room.data().join("drop");
+    std::fs::create_dir_all(&drop).unwrap();
+    std::fs::write(drop.join("before.nii.gz"), b"before").unwrap();
+    room.start_station(None);
+    let taken = |room: &Room, n: usize| {
+        wait("taken", SOON, || (room.jobs()?.len() == n).then_some(()));
+    };
+    taken(&room, 1);
+    std::fs::remove_dir_all(&drop).unwrap();
+    std::fs::create_dir(&drop).unwrap();
+    std::fs::write(drop.join("after.nii.gz"), b"after").unwrap();
+    taken(&room, 2);
 }
 
 /// Pieces that overlap, one file of them cut as a copy leaves it; ends that are missing; texts of the scanner that tell
@@ -208,152 +235,4 @@ fn uploads_are_never_put_together_and_names_are_not_kept() {
             assert!(!named, "{:?}", entry.file_name());
         }
     }
-}
-
-/// A user of this machine in a test; nobody real.
-const STATION: &str = "61234";
-const TECHNICIAN: &str = "61235";
-const GROUP: &str = "61236";
-
-/// A command as another user in the group of technicians.
-fn as_user(user: &str) -> Command {
-    let mut command = Command::new("setpriv");
-    command
-        .args(["--reuid", user, "--regid", GROUP, "--clear-groups", "--"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"));
-    command
-}
-
-fn sh(user: &str, script: &str) -> bool {
-    let run = as_user(user)
-        .args(["sh", "-c", script])
-        .stderr(Stdio::null())
-        .status();
-    run.unwrap().success()
-}
-
-struct Serve(Child, String);
-
-impl Drop for Serve {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Serve {
-    fn start(config: &Path, address: &str) -> Self {
-        let program = calvaria().get_program().to_owned();
-        let mut serve = as_user(STATION);
-        serve
-            .arg(program)
-            .args(["serve", "--no-link", "--config"])
-            .arg(config);
-        let child = serve.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let serve = Self(child.unwrap(), format!("http://{address}"));
-        wait("the page", SOON, || serve.get("/healthz"));
-        serve
-    }
-
-    fn get(&self, path: &str) -> Option<Value> {
-        let mut answer = ureq::get(&format!("{}{path}", self.1)).call().ok()?;
-        serde_json::from_str(&answer.body_mut().read_to_string().ok()?).ok()
-    }
-
-    fn jobs(&self) -> usize {
-        self.get("/api/v1/jobs")
-            .map_or(0, |jobs| jobs.as_array().unwrap().len())
-    }
-
-    fn attention(&self, name: &str) -> bool {
-        self.get("/api/v1/station")
-            .is_some_and(|s| s.to_string().contains(name))
-    }
-}
-
-/// A station of a user of its own, and technicians who share a group with it: they may drop and see nothing else; what
-/// the station may not read is said; what it may not move it copies, once.
-#[test]
-fn technicians_drop_and_see_nothing_else() {
-    let is_root = rustix::process::geteuid().is_root();
-    if !is_root || Command::new("setpriv").arg("--version").output().is_err() {
-        println!("skipped: only root may be several users, by setpriv");
-        return;
-    }
-    let dir = tempfile::tempdir().unwrap();
-    let rights = |path: &Path, mode| {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
-    };
-    rights(dir.path(), 0o755);
-    let file = slices(&phantom(dir.path(), 5, "dicom")).remove(0);
-    let scan = dir.path().join("scan");
-    copy(&[file], &scan);
-    let station = dir.path().join("station");
-    std::fs::create_dir(&station).unwrap();
-    rights(&station, 0o755);
-    std::os::unix::fs::chown(&station, Some(STATION.parse().unwrap()), None).unwrap();
-    if !sh(
-        STATION,
-        &format!("test -x {}", calvaria().get_program().display()),
-    ) {
-        println!("skipped: the program lies where other users may not go");
-        return;
-    }
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let listen = free.local_addr().unwrap().to_string();
-    drop(free);
-    let data = station.join("data");
-    let config = dir.path().join("calvaria.toml");
-    let text = format!(
-        "data = {data:?}\n[drop]\ngroup = {GROUP:?}\nquiet_s = 0.5\nrescan_s = 0.5\n[web]\nlisten = {listen:?}\n"
-    );
-    std::fs::write(&config, text).unwrap();
-
-    let serve = Serve::start(&config, &listen);
-    let drop_folder = data.join("drop");
-    let (d, s) = (data.display(), scan.display());
-    for closed in [
-        "ls",
-        "cat store.db #",
-        "ls done #",
-        "ls cases #",
-        "cat pepper #",
-        "ls run #",
-        "ls printer #",
-    ] {
-        assert!(!sh(TECHNICIAN, &format!("cd {d} && {closed}")), "{closed}");
-    }
-    assert!(!serve.attention("drop_group"));
-    // As copies are made with a closed umask: nobody else may read it.
-    assert!(sh(
-        TECHNICIAN,
-        &format!("umask 077; cp -r {s} {d}/drop/DOE")
-    ));
-    wait("that it is said", SOON, || {
-        serve.attention("drop_unreadable").then_some(())
-    });
-    assert_eq!(serve.jobs(), 0);
-    assert!(sh(TECHNICIAN, &format!("chmod -R g+rX {d}/drop/DOE")));
-    wait("the case", SOON, || (serve.jobs() == 1).then_some(()));
-    assert!(!serve.attention("drop_unreadable"));
-    // The station may not move another's folder: it is a copy, and no second case after a restart.
-    assert!(drop_folder.join("DOE").exists());
-    drop(serve);
-    let serve = Serve::start(&config, &listen);
-    assert!(sh(
-        TECHNICIAN,
-        &format!("umask 002; cp -r {s} {d}/drop/MINE; chmod -R g+w {d}/drop/MINE")
-    ));
-    wait("the second is taken", SOON, || {
-        (!drop_folder.join("MINE").exists()).then_some(())
-    });
-    wait("over", SOON, || {
-        let jobs = serve.get("/api/v1/jobs")?;
-        let all = jobs.as_array()?;
-        all.iter()
-            .all(|job| job["state"] == "refused")
-            .then_some(())
-    });
-    // The same series of the same person: the same case.
-    assert_eq!(serve.jobs(), 1);
 }

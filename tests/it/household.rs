@@ -275,3 +275,26 @@ fn a_disk_that_takes_nothing_is_a_page_that_says_so() {
     kill_process(Pid::from_child(&serve), Signal::TERM).unwrap();
     serve.wait().unwrap();
 }
+
+/// Each act has a thread of its own and hashes a PIN in 19 MiB: they are given back.
+#[test]
+fn what_a_pin_is_hashed_in_is_given_back() {
+    let mut room = room();
+    room.start_station(None);
+    wait("a link", SOON, || room.printer());
+    let before = room.station_mib();
+    std::thread::scope(|threads| {
+        for n in 0..24 {
+            let room = &room;
+            threads.spawn(move || {
+                let body = json!({ "operator": format!("nobody {n}"), "pin": "000000" });
+                room.post("/api/v1/printer/recover", &body).unwrap_err();
+            });
+        }
+    });
+    let after = room.station_mib();
+    assert!(
+        after < before + 19,
+        "{before} MiB before, {after} MiB after"
+    );
+}

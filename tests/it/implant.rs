@@ -59,7 +59,7 @@ fn mask(path: &Path) -> Volume<bool> {
 }
 
 fn stl(folder: &Path) -> Mesh<Lps> {
-    file::load(&folder.join("implant.stl")).unwrap()
+    file::load(&folder.join("implant.stl"), None).unwrap().mesh
 }
 
 /// A hole on each side: two bodies, two closed shells, both on the bed; and not a bit depends on the threads.

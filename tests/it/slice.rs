@@ -137,3 +137,91 @@ fn only_a_regular_file_is_replaced() {
     assert!(again.status.success());
     assert!(std::fs::read_to_string(path("old.gcode")).unwrap().len() > 1000);
 }
+
+#[test]
+fn the_mesh_itself_is_never_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    block(Path::new(&path("block.stl")));
+    let before = std::fs::read(path("block.stl")).unwrap();
+    std::fs::hard_link(path("block.stl"), path("other.gcode")).unwrap();
+    for out in ["block.stl", "./block.stl", "other.gcode"] {
+        let refused = calvaria(&["slice", &path("block.stl"), "-o", &path(out)]);
+        assert_eq!(refused.status.code(), Some(2), "{out}");
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(said.contains("the mesh itself"), "{out}: {said}");
+    }
+    assert_eq!(std::fs::read(path("block.stl")).unwrap(), before);
+}
+
+#[test]
+fn files_are_readable_as_the_umask_says() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    block(&path("block.stl"));
+    // What this process may create is what its child may.
+    std::fs::write(path("made"), "").unwrap();
+    let mode = |name: &str| std::fs::metadata(path(name)).unwrap().permissions().mode();
+    let [mesh, out] = ["block.stl", "out.gcode"].map(|n| path(n).to_str().unwrap().to_owned());
+    let done = calvaria(&["slice", &mesh, "--draft", "-o", &out]);
+    assert!(done.status.success());
+    for name in ["out.gcode", "out.plan.json"] {
+        assert_eq!(mode(name), mode("made"), "{name}");
+    }
+}
+
+#[test]
+fn a_unit_is_taken_when_it_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    block(Path::new(&path("block.stl")));
+    let side = |unit: &str| {
+        let done = calvaria(&[
+            "slice",
+            &path("block.stl"),
+            "--as-is",
+            "--draft",
+            "--unit",
+            unit,
+            "-o",
+            &path("out.gcode"),
+        ]);
+        let plan = std::fs::read(path("out.plan.json")).ok()?;
+        let plan: serde_json::Value = serde_json::from_slice(&plan).unwrap();
+        let part = &plan["parts"][0];
+        let far = part["high_mm"][0].as_f64()? - part["low_mm"][0].as_f64()?;
+        done.status.success().then_some(far)
+    };
+    assert!((side("mm").unwrap() - 20.0).abs() < 1e-6);
+    // 20 inches are no part.
+    assert_eq!(side("in"), None);
+}
+
+#[test]
+fn a_file_that_was_not_made_here_is_judged_by_its_commands_when_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    block(Path::new(&path("block.stl")));
+    let done = calvaria(&[
+        "slice",
+        &path("block.stl"),
+        "--draft",
+        "-o",
+        &path("ours.gcode"),
+    ]);
+    assert!(done.status.success());
+    let ours = std::fs::read_to_string(path("ours.gcode")).unwrap();
+    let body = ours.split("; end of calvaria").next().unwrap();
+    std::fs::write(path("other.gcode"), body.replacen("calvaria", "another", 1)).unwrap();
+    let refused = calvaria(&["check", &path("other.gcode")]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(3));
+    assert!(
+        said.contains("no_seal") && said.contains("--unsealed"),
+        "{said}"
+    );
+    let judged = calvaria(&["check", &path("other.gcode"), "--unsealed"]);
+    assert!(judged.status.success());
+    assert!(String::from_utf8_lossy(&judged.stdout).contains("its commands alone"));
+}

@@ -3,8 +3,8 @@
 use calvaria::station::link::{Link, LinkJob, LinkStatus, Order, Phase, Report};
 use calvaria::station::{Config, Event, Handle, Mailbox, Settings, Store, start};
 use calvaria::status::{
-    Act, ActId, JobState, JobView, Pin, PrinterState, Reason, ReleaseAct, Reply, Request, Role,
-    Side, Terms,
+    Act, ActId, JobState, JobView, Pin, PrinterState, Reason, Refused, ReleaseAct, Reply, Request,
+    Role, Side, Terms,
 };
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -15,16 +15,36 @@ use tempfile::TempDir;
 pub(crate) const PIN: &str = "481516";
 const HASH: &str = "8a1a5a0d51b4d8cd2f0d3ff2c5a7d0c8b1a9b5f7a2a9bcd1d0ffb5c1c1a0c0de";
 
+/// What a played link says to an order that is no print.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Says {
+    Taken,
+    No(Refused),
+    Nothing,
+}
+
 /// A link that writes down its orders and answers what the test tells it to.
 pub(crate) struct Played {
     orders: Mutex<Vec<Order>>,
+    says: Mutex<Says>,
+    /// What it said last of itself.
+    last: Mutex<LinkStatus>,
     stops: Mutex<u32>,
     pub(crate) mailbox: Mailbox,
 }
 
 impl Link for Played {
     fn order(&self, order: Order) {
-        self.orders.lock().unwrap().push(order);
+        self.orders.lock().unwrap().push(order.clone());
+        if matches!(order, Order::Print { .. }) {
+            return;
+        }
+        let answer = match self.says.lock().unwrap().clone() {
+            Says::Taken => Ok(self.last.lock().unwrap().clone()),
+            Says::No(refused) => Err(refused),
+            Says::Nothing => return,
+        };
+        self.mailbox.link(Report::Answer(order, answer));
     }
     fn emergency_stop(&self) -> Reply {
         *self.stops.lock().unwrap() += 1;
@@ -37,7 +57,14 @@ impl Played {
         self.orders.lock().unwrap().clone()
     }
     pub(crate) fn status(&self, state: PrinterState, job: Option<(&str, &str, Phase)>) {
-        self.mailbox.link(Report::Status(status(state, job)));
+        self.tells(status(state, job));
+    }
+    pub(crate) fn tells(&self, status: LinkStatus) {
+        *self.last.lock().unwrap() = status.clone();
+        self.mailbox.link(Report::Status(status));
+    }
+    pub(crate) fn says(&self, says: Says) {
+        *self.says.lock().unwrap() = says;
     }
     pub(crate) fn takes(&self, code: &str, hash: &str) {
         let order = self.orders.lock().unwrap().last().cloned().unwrap();
@@ -48,6 +75,7 @@ impl Played {
             PrinterState::Printing,
             Some((code, hash, Phase::Working(""))),
         );
+        *self.last.lock().unwrap() = status.clone();
         self.mailbox.link(Report::Answer(order, Ok(status)));
     }
 }
@@ -172,6 +200,7 @@ impl Bench {
             spool: "PLA 22-117".into(),
             side: Side::Left,
             bed_clear: true,
+            part_holds: false,
         };
         change(&mut r);
         self.handle
@@ -222,6 +251,8 @@ fn open_as(dir: &Path, designer: &str, change: impl FnOnce(&mut Config)) -> (Han
     let handle = start(config, settings, |mailbox| {
         let link = Arc::new(Played {
             orders: Mutex::default(),
+            says: Mutex::new(Says::Taken),
+            last: Mutex::default(),
             stops: Mutex::default(),
             mailbox,
         });
@@ -302,6 +333,8 @@ fn a_release_needs_every_field_right() {
         .join("implant.gcode");
     std::fs::write(&gcode, "G28 ; changed").unwrap();
     assert_eq!(b.release(&code, |_| {}), Err("gcode_changed".into()));
+    std::fs::remove_file(&gcode).unwrap();
+    assert_eq!(b.release(&code, |_| {}), Err("files_missing".into()));
     assert!(b.link.orders.lock().unwrap().is_empty());
     std::fs::write(&gcode, "G28").unwrap();
     b.release(&code, |_| {}).unwrap();
@@ -476,6 +509,87 @@ fn emergency_stop_needs_nothing_and_stops_the_job() {
     b.handle.emergency_stop().unwrap();
     let job = b.wait_for(&code, JobState::Stopped);
     assert!(job.reason.contains("Emergency stop"));
+}
+
+/// Whoever holds the button down, or a script that does, keeps no act from being heard.
+#[test]
+fn a_thousand_presses_of_stop_starve_no_act() {
+    let b = Bench::new(DESIGNS);
+    let (code, _) = b.designed();
+    let handle = b.handle.clone();
+    let on = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let pressed = on.clone();
+    let press = std::thread::spawn(move || {
+        let mut count = 0;
+        while pressed.load(std::sync::atomic::Ordering::Relaxed) || count < 1000 {
+            handle.emergency_stop().unwrap();
+            count += 1;
+        }
+        count
+    });
+    let begun = Instant::now();
+    b.handle
+        .ask(Request::SignIn(b.act(&code)), Terms::default())
+        .unwrap();
+    assert!(
+        begun.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        begun.elapsed()
+    );
+    on.store(false, std::sync::atomic::Ordering::Relaxed);
+    let count = press.join().unwrap();
+    assert_eq!(
+        *b.link.stops.lock().unwrap(),
+        count,
+        "each goes to the link"
+    );
+    // The record has them all, in a few lines.
+    let lines = || -> Vec<u64> {
+        let store = Store::open(&b.dir.path().join("data"), 7).unwrap();
+        let entries = store.entries("").unwrap();
+        let stops = entries.iter().filter(|e| e.kind == "emergency_stop");
+        stops.map(|e| e.body["presses"].as_u64().unwrap()).collect()
+    };
+    let by = Instant::now() + Duration::from_secs(10);
+    while lines().iter().sum::<u64>() < u64::from(count) && Instant::now() < by {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(lines().iter().sum::<u64>(), u64::from(count));
+    assert!(
+        lines().len() <= 2 + begun.elapsed().as_secs() as usize,
+        "{:?}",
+        lines()
+    );
+}
+
+/// The disk is full: what was answered as not done is not done when there is room again and the same act comes again.
+#[test]
+fn an_act_that_was_refused_on_a_full_disk_stays_refused() {
+    let b = Bench::new(DESIGNS);
+    let (code, _) = b.designed();
+    let db = rusqlite::Connection::open(b.dir.path().join("data/store.db")).unwrap();
+    db.busy_timeout(Duration::from_secs(5)).unwrap();
+    db.execute_batch(
+        "CREATE TRIGGER full_act BEFORE INSERT ON act BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END;
+         CREATE TRIGGER full_event BEFORE INSERT ON event BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END;",
+    )
+    .unwrap();
+    let reject = || {
+        let terms = Terms {
+            id: ActId::new("once"),
+            ..Terms::default()
+        };
+        let request = Request::Reject {
+            act: b.act(&code),
+            reason: "wrong side".into(),
+        };
+        b.handle.ask(request, terms).unwrap_err().code
+    };
+    assert_eq!(reject(), "store");
+    db.execute_batch("DROP TRIGGER full_act; DROP TRIGGER full_event;")
+        .unwrap();
+    assert_eq!(reject(), "store");
+    b.wait_for(&code, JobState::AwaitingRelease);
 }
 
 #[test]

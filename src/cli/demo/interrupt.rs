@@ -1,4 +1,4 @@
-//! Interrupt: Ctrl-C, TERM and a terminal that is closed become a word that every wait of the demo looks for, so that
+//! Interrupt: Ctrl-C, Ctrl-\, TERM and a terminal that is closed become a word that every wait of the demo looks for, so that
 //! its processes are ended and its folder is removed on the usual way out.
 
 use super::super::Failure;
@@ -15,16 +15,22 @@ pub(super) fn watch() -> Result<(), Failure> {
         .build()
         .map_err(Failure::failed)?;
     let watched = runtime.block_on(async {
-        let term = signal(SignalKind::terminate())?;
-        let int = signal(SignalKind::interrupt())?;
-        std::io::Result::Ok((term, int, signal(SignalKind::hangup())?))
+        let kinds = [
+            SignalKind::terminate(),
+            SignalKind::interrupt(),
+            SignalKind::quit(),
+            SignalKind::hangup(),
+        ];
+        let [term, int, quit, hangup] = kinds.map(signal);
+        std::io::Result::Ok((term?, int?, quit?, hangup?))
     });
-    let (mut term, mut int, mut hangup) = watched.map_err(Failure::failed)?;
+    let (mut term, mut int, mut quit, mut hangup) = watched.map_err(Failure::failed)?;
     let wait = move || {
         runtime.block_on(async {
             tokio::select! {
                 _ = term.recv() => {}
                 _ = int.recv() => {}
+                _ = quit.recv() => {}
                 _ = hangup.recv() => {}
             }
         });

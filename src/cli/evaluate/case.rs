@@ -4,7 +4,7 @@ use super::folder::Case;
 use crate::cli::Failure;
 use crate::evaluate::{self, Grid, Method, Row, Scores, mirror};
 use crate::head;
-use crate::intake::{self, Limits};
+use crate::intake::{self, Limits, Orientation, Refusal};
 use crate::skull::{Frame, FrameSpec};
 use crate::volume::Volume;
 use crate::volume::axes::Canonical;
@@ -34,14 +34,19 @@ impl Spent {
 ///
 /// # Errors
 /// A mask that can not be read or lies on another grid: a sentence with the case and the file.
-pub(super) fn rows(case: &Case) -> Result<(Vec<Row>, Spent), Failure> {
+pub(super) fn rows(case: &Case, given: Option<Orientation>) -> Result<(Vec<Row>, Spent), Failure> {
     let mut spent = Spent::default();
     let mut last = Instant::now();
     let mut lap = || std::mem::replace(&mut last, Instant::now()).elapsed();
 
     let (truth, (prediction, skull)) = rayon::join(
-        || mask(&case.truth),
-        || rayon::join(|| mask(&case.prediction), || mask(&case.defective)),
+        || mask(&case.truth, given),
+        || {
+            rayon::join(
+                || mask(&case.prediction, given),
+                || mask(&case.defective, given),
+            )
+        },
     );
     let truth = truth?;
     let prediction = in_order_of(&truth, prediction?);
@@ -122,9 +127,24 @@ fn score(
     })
 }
 
-fn mask(path: &Path) -> Result<Volume<bool>, Failure> {
-    intake::read_mask(path, &Limits::default())
-        .map_err(|e| Failure::refused(format!("{} is no mask to score: {e}", path.display())))
+/// A mask; `given` is for a file that does not say where its axes lead. A case often has both: what was predicted says.
+fn mask(path: &Path, given: Option<Orientation>) -> Result<Volume<bool>, Failure> {
+    let limits = Limits::default();
+    let said = intake::read_mask(path, &limits);
+    let read = match (said, given) {
+        (Err(Refusal::NoOrientation { .. }), Some(_)) => {
+            let orientation = given;
+            intake::read_mask(
+                path,
+                &Limits {
+                    orientation,
+                    ..limits
+                },
+            )
+        }
+        (said, _) => said,
+    };
+    read.map_err(|e| Failure::refused(format!("{} is no mask to score: {e}", path.display())))
 }
 
 /// The mask with its axes permuted and flipped to the order of `like`: NRRD and NIfTI of one scan often differ.

@@ -10,8 +10,8 @@ use super::adopted::{Adopted, Wanted};
 use crate::printer::client::Client;
 use crate::printer::wire::{self, Command, Message};
 use crate::station::Mailbox;
-use crate::station::link::{Link, LinkJob, LinkStatus, Order, Phase, Prompt, Report};
-use crate::status::{PrinterView, Reason, Refused, Reply};
+use crate::station::link::{Link, LinkJob, LinkStatus, Order, Phase, Report};
+use crate::status::{PrinterView, Prompt, Reason, Refused, Reply};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -247,10 +247,12 @@ impl Link for SocketLink {
                 code,
                 gcode,
                 sha256,
+                released,
             } => Command::Print {
                 job: code,
                 path: gcode,
                 sha256,
+                released,
             },
             Order::Pause => Command::Pause,
             Order::Resume => Command::Resume,
@@ -328,6 +330,10 @@ pub(super) fn view(status: &wire::Status) -> PrinterView {
         layer: current.map_or(0, |j| j.layer),
         layers: current.map_or(0, |j| j.layers),
         fault: status.fault.clone(),
+        prompt: status.prompt.as_ref().map(|p| Prompt {
+            text: p.text.clone(),
+            choices: p.choices.clone(),
+        }),
         port: status.port.clone(),
         ..PrinterView::default()
     }
@@ -336,10 +342,6 @@ pub(super) fn view(status: &wire::Status) -> PrinterView {
 fn translate(status: &wire::Status) -> LinkStatus {
     LinkStatus {
         view: view(status),
-        prompt: status.prompt.as_ref().map(|p| Prompt {
-            text: p.text.clone(),
-            choices: p.choices.clone(),
-        }),
         job: status.job.as_ref().map(|j| LinkJob {
             code: j.job.clone(),
             sha256: j.sha256.clone(),
@@ -364,7 +366,7 @@ fn why_stopped(job: &wire::JobStatus) -> Reason {
         .map_or("The print was ended.", |f| f.text.as_str());
     Reason::new(
         text,
-        "Look at the printer and clear the bed; then print again or leave it.",
+        "Look at the printer and at the case: it may say that the print can go on. If not, clear the bed; then print again or leave it.",
     )
 }
 

@@ -64,6 +64,7 @@ pub(super) fn watch(handle: &Handle, quiet: Duration, rescan: Duration) {
             stuck: stuck.count(handle.folders().drop_folder(), quiet),
             unreadable: arrivals.unreadable(),
             waiting: arrivals.waiting(),
+            arriving: arrivals.folder().arriving(now_ms),
         });
         // What was seen once has to be seen again after the quiet time, whether or not somebody wakes us.
         match woken.recv_timeout(quiet.min(rescan)) {

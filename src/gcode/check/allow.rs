@@ -3,9 +3,12 @@
 
 use crate::gcode::{Command, Printer};
 
-/// Least share of the profile's speeds and accelerations that a file may ask for. Slower, and a print takes for ever
+/// Least share of the profile's accelerations that a file may ask for. Slower, and a print takes for ever
 /// with its heaters on.
 const SLOWEST_SHARE: f64 = 0.05;
+
+/// Least share of the profile's speeds that M203 may leave: it holds for the rest of the file and for what comes after.
+const SLOWEST_FEED_SHARE: f64 = 0.5;
 
 /// What a word's number must be.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +62,7 @@ fn rules(command: &Command, printer: &Printer) -> Option<Vec<Rule>> {
         ('M', 106) => vec![('S', Within(0.0, 255.0))],
         ('M', 117) => vec![],
         ('M', 201) => axes(&limits.accel_mm_s2, SLOWEST_SHARE),
-        ('M', 203) => axes(&limits.feed_mm_s, SLOWEST_SHARE),
+        ('M', 203) => axes(&limits.feed_mm_s, SLOWEST_FEED_SHARE),
         ('M', 204) => vec![
             ('P', accel(limits.print_accel_mm_s2)),
             ('R', accel(limits.retract_accel_mm_s2)),

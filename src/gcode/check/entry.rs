@@ -53,6 +53,7 @@ impl<'a> Checker<'a> {
         match Header::read(text) {
             Some(header) if header.layer == entry.layer => {
                 self.printed_nm = (header.printed_mm * 1e6).round() as i64;
+                (self.before_nm, self.layer_nm) = (self.printed_nm, self.printed_nm);
                 entry.header = Some(header);
             }
             found => {

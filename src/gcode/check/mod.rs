@@ -4,22 +4,28 @@
 //! Out:   [`Checked`] with the extremes that were reached, or [`Violation`]s with line, limit and what to do.
 //! Holds: no move of an accepted file leaves the volume, touches the bed, moves before homing, goes faster,
 //!        hotter or melts more than the profile allows, pushes cold filament, drives or homes into what is printed,
-//!        moves an axis whose motor was released, heaps filament in one spot, crawls or waits for days, or leaves a
-//!        heater on; no line is longer than the firmware's buffer; no command is off the allow-list.
+//!        moves an axis whose motor was released, lays plastic into the air or where there is no room for it, heaps or
+//!        grinds filament in one spot, crawls, waits on the part or for days, stays on the part at the end, or leaves a
+//!        heater on; no line is longer than the firmware's buffer; no command is off the allow-list. A file of ours
+//!        besides does what the facts under its seal say: layers, widths, filament, temperatures, time.
 //! Never: trusts the slicer. The link runs the same function on the released file before the first line.
-//! Cost:  one pass, memory independent of the file's length.
+//! Cost:  one pass, memory that of the bed and of the layers, whatever the number of lines.
 
 use crate::gcode::Printer;
 use crate::gcode::dialect::HeaterName;
-use crate::gcode::grammar::{Command, parse, strip};
+use crate::gcode::facts::Facts;
+use crate::gcode::grammar::{Command, parse, strip, text_of};
 use crate::gcode::motion::{Effect, Machine, MotionError};
 use crate::gcode::seal::{Seal, Verdict};
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, Read};
 
 mod allow;
+mod bed;
 mod entry;
+mod held;
 mod moves;
+mod plastic;
 mod still;
 pub use entry::check_from_layer;
 
@@ -69,6 +75,9 @@ pub struct Checked {
     pub moves: usize,
     /// `true`: made here and whole, by its seal. `false`: made by another slicer, judged by its commands alone.
     pub sealed: bool,
+    /// `true`: held against the facts that the slicer sealed; files of earlier versions and re-entries have none.
+    #[serde(default)]
+    pub held: bool,
     /// Lowest corner of all extrusion, bed mm.
     pub low_mm: [f64; 3],
     /// Highest corner of all extrusion, bed mm.
@@ -94,13 +103,7 @@ pub struct Checked {
 /// # Errors
 /// The first [`VIOLATIONS_MAX`] violations, in the file's order.
 pub fn check(bytes: &[u8], printer: &Printer) -> Result<Checked, Vec<Violation>> {
-    let mut checker = Checker::new(printer);
-    for line in bytes.split_inclusive(|&b| b == b'\n') {
-        if !checker.line(line) {
-            break;
-        }
-    }
-    checker.finish()
+    Checker::new(printer).of(bytes)
 }
 
 /// Proves a file while it is read, in bounded memory.
@@ -136,13 +139,35 @@ pub struct Checker<'a> {
     heaped_mm: f64,
     /// Seconds waited since the head last moved.
     waited_s: f64,
-    /// Least seconds that all moves and waits take.
+    /// Least seconds that all moves and waits take; since it was last told, and from the beginning.
     spent_s: f64,
+    all_s: f64,
     /// Cold extrusion is told once per heater command: what follows is the same fault.
     cold_told: bool,
     stopped: bool,
+    /// What is known only with a seal is a reason to refuse.
+    wants_seal: bool,
     /// Set for a re-entry.
     entry: Option<entry::Entry>,
+    /// The slicer's facts while the head of the file is read.
+    facts: Option<Facts>,
+    /// And from its first command on.
+    held: Option<held::Held>,
+    /// What lies on the bed.
+    bed: bed::Bed,
+    /// Z of the layer that is drawn and of the one below, nm.
+    layer_nm: i64,
+    below_nm: i64,
+    /// Highest Z of plastic before this line, nm.
+    before_nm: i64,
+    /// Axes that stand where homing left them: that place is the printer's, not the file's.
+    at_home: [bool; 3],
+    /// Plastic was laid; since then it was homed, in that line.
+    drawn: bool,
+    homed_line: Option<usize>,
+    /// Seconds waited on the part, and pulls at one spot.
+    on_part_s: f64,
+    grinds: still::Grinds,
 }
 
 impl<'a> Checker<'a> {
@@ -167,10 +192,43 @@ impl<'a> Checker<'a> {
             heaped_mm: 0.0,
             waited_s: 0.0,
             spent_s: 0.0,
+            all_s: 0.0,
             cold_told: false,
             stopped: false,
+            wants_seal: false,
             entry: None,
+            facts: None,
+            held: None,
+            bed: bed::Bed::new(printer),
+            layer_nm: 0,
+            below_nm: 0,
+            before_nm: 0,
+            at_home: [false; 3],
+            drawn: false,
+            homed_line: None,
+            on_part_s: 0.0,
+            grinds: still::Grinds::default(),
         }
+    }
+
+    /// Refuses a file without a seal: what it should do is not known, so that not all of it can be judged.
+    #[must_use]
+    pub fn sealed_only(mut self) -> Self {
+        self.wants_seal = true;
+        self
+    }
+
+    /// Takes a whole file and says the verdict.
+    ///
+    /// # Errors
+    /// As [`check`].
+    pub fn of(mut self, bytes: &[u8]) -> Result<Checked, Vec<Violation>> {
+        for line in bytes.split_inclusive(|&b| b == b'\n') {
+            if !self.line(line) {
+                break;
+            }
+        }
+        self.finish()
     }
 
     /// Takes a whole file while it is read, in bounded memory, and says the verdict.
@@ -209,17 +267,19 @@ impl<'a> Checker<'a> {
             self.stopped = true;
             return false;
         }
-        // Comments may hold any bytes, they stay here; the code itself is ASCII or refused by the grammar.
-        let text = String::from_utf8_lossy(bytes);
-        self.entry_line(&text);
-        match parse(&text) {
+        match text_of(bytes).and_then(|text| Ok((text, parse(text)?))) {
             Err(error) => self.violate(
                 "grammar",
                 format!("the line {error}"),
                 "The file is damaged or not for this printer; slice the part again.",
             ),
-            Ok(None) => {}
-            Ok(Some(command)) => self.command(&command, strip(&text).len()),
+            Ok((text, command)) => {
+                self.entry_line(text);
+                self.fact_line(text, command.is_some());
+                if let Some(command) = command {
+                    self.command(&command, strip(text).len());
+                }
+            }
         }
         self.stopped = self.violations.len() >= VIOLATIONS_MAX;
         !self.stopped
@@ -256,6 +316,10 @@ impl<'a> Checker<'a> {
             Ok(Effect::Home(axes)) => {
                 self.entry_homes(axes);
                 self.homes(axes, from_nm[2]);
+                self.at_home = [0, 1, 2].map(|a| self.at_home[a] || axes[a]);
+                if self.drawn {
+                    self.homed_line = self.homed_line.or(Some(self.checked.lines));
+                }
             }
             Ok(Effect::Dwell(seconds)) => self.waits(seconds),
             Ok(Effect::None) => {}
@@ -296,12 +360,18 @@ impl<'a> Checker<'a> {
         }
         self.checked.hotend_c = self.checked.hotend_c.max(self.hotend_target_c);
         self.checked.bed_c = self.checked.bed_c.max(self.bed_target_c);
+        self.held_heat();
     }
 
     fn violate(&mut self, limit: &str, text: String, next: &str) {
+        self.violate_at(self.checked.lines, limit, text, next);
+    }
+
+    /// Tells a fault of an earlier line.
+    fn violate_at(&mut self, line: usize, limit: &str, text: String, next: &str) {
         if self.violations.len() < VIOLATIONS_MAX {
             self.violations.push(Violation {
-                line: self.checked.lines,
+                line,
                 limit: limit.into(),
                 text,
                 next: next.into(),
@@ -320,6 +390,7 @@ impl<'a> Checker<'a> {
         if self.violations.is_empty() {
             Ok(self.checked)
         } else {
+            self.violations.sort_by_key(|v| v.line);
             Err(self.violations)
         }
     }
@@ -342,8 +413,18 @@ impl<'a> Checker<'a> {
             );
         }
         self.judge_entry();
+        self.parked();
+        self.held_end(self.printer);
+        self.checked.held = self.held.is_some();
         match self.seal.verdict() {
             Verdict::Whole => self.checked.sealed = true,
+            Verdict::Foreign if self.wants_seal => self.violate(
+                "no_seal",
+                "the file was not made here: whether it makes all layers at their places, with as much plastic and as \
+                 hot as the part and the material want, can not be judged"
+                    .into(),
+                "Slice the part with `calvaria slice`; `calvaria check --unsealed` judges the rest alone, and no machine is given such a file.",
+            ),
             Verdict::Foreign => {}
             Verdict::Cut => self.violate(
                 "cut_file",

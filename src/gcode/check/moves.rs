@@ -21,7 +21,7 @@ const VOLUME_SLACK_MM3: f64 = 0.0005;
 const JUMP: f64 = 20.0;
 
 /// Area of the filament's cross-section, mm2.
-fn filament_mm2(printer: &Printer) -> f64 {
+pub(super) fn filament_mm2(printer: &Printer) -> f64 {
     std::f64::consts::PI * printer.filament_mm * printer.filament_mm / 4.0
 }
 
@@ -39,6 +39,8 @@ impl Checker<'_> {
     pub(super) fn moved(&mut self, one: &Move) {
         self.checked.moves += 1;
         self.place(one);
+        self.known_place(one);
+        self.ploughs(one);
         self.speed(one);
         self.passes(one);
         let pushed_nm = one.to_nm[3] - one.from_nm[3];
@@ -172,6 +174,7 @@ impl Checker<'_> {
         let length = one.length_mm();
         let volume = fresh_nm as f64 * 1e-6 * filament_mm2(self.printer);
         if length == 0.0 {
+            self.grinds(one, pushed_mm);
             self.heaped_mm += fresh_nm as f64 * 1e-6;
             if self.heaped_mm > STANDING_E_MAX_MM {
                 let heaped_mm = std::mem::take(&mut self.heaped_mm);
@@ -185,6 +188,7 @@ impl Checker<'_> {
             }
             if fresh_nm > 0 {
                 self.flow(one.feed_mm_s * filament_mm2(self.printer));
+                self.held_filament(fresh_nm as f64 * 1e-6);
             }
             return;
         }
@@ -211,6 +215,8 @@ impl Checker<'_> {
             }
             self.flow(one.feed_mm_s * pushed_mm * filament_mm2(self.printer) / length);
             self.extruded(one);
+            self.laid(one, volume);
+            self.held_filament(fresh_nm as f64 * 1e-6);
         }
     }
 

@@ -107,7 +107,7 @@ fn each_limit_speaks_for_itself() {
 
 /// A file that prints a wall up to Z 10 in steps of 0.3 mm and then does `last`, which begins in line 76.
 fn tall(last: &str) -> String {
-    let mut body = format!("{MAKER} 0\nG28\nM109 S210\nG90\nM83\nG1 X50 Y50 F6000\n");
+    let mut body = format!("{MAKER} 0\nG28\nM109 S210\nG1 Z5 F600\nM83\nG1 X50 Y50 F6000\n");
     for layer in 1..=34 {
         let x = if layer % 2 == 0 { 50 } else { 60 };
         body += &format!(
@@ -160,14 +160,11 @@ fn a_released_motor_has_to_be_homed_again() {
 fn pushes_while_standing_add_up_until_as_much_is_drawn() {
     let heap = |between: &str| {
         let pushes = format!("G1 E7 F120\n{between}").repeat(3);
-        resealed(
-            "M82\n",
-            &format!("M83\nG1 X50 Y50 Z0.2 F600\n{pushes}M82\n"),
-        )
+        resealed("M82\n", &format!("M83\nG1 Z0.2 F600\n{pushes}M82\n"))
     };
     refused(&heap(""), "e_jump", 10);
     refused(&heap("G1 X60 F6000\nG1 X50\n"), "e_jump", 12);
-    let drawn = heap("G1 X150 E3.5 F1200\nG1 X50 E3.5\n");
+    let drawn = heap("G1 X150 Y30 E3.5 F1200\nG1 X50 Y50 E3.5\n");
     assert_eq!(check(drawn.as_bytes(), &printer()).err(), None);
 }
 
@@ -177,7 +174,7 @@ fn a_file_can_not_take_for_ever() {
         ("M82\n", "G4 S600\n".repeat(7), "too_long", 13),
         (
             "M82\n",
-            "G1 X9 F600\nG1 X8\nG4 S600\n".repeat(1009),
+            "G1 Z9 F600\nG1 Z8\nG4 S600\n".repeat(1009),
             "too_long",
             3030,
         ),

@@ -279,7 +279,8 @@ fn preamble(
     for setting in &state.settings {
         line(format_args!("{setting}"));
     }
-    line(format_args!("M107\nM190 S{}\nM104 S{standby}", state.bed_c));
+    // A cold nozzle is stuck to the part: it is warmed before it goes up.
+    line(format_args!("M107\nM190 S{}\nM109 S{standby}", state.bed_c));
     line(format_args!("G90\nM83\nG92 Z{:.3}", plan.head_z_mm));
     line(format_args!("G1 Z{safe:.3} F{up}\nG28 X Y"));
     line(format_args!(

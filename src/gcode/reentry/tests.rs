@@ -74,7 +74,7 @@ fn the_state_of_the_file_is_there_again() {
         &format!("; re-entry of {} at layer 4 above 0.600 mm", hash()),
         "M204 P1000",
         "M190 S55",
-        "M104 S150",
+        "M109 S150",
         "G92 Z0.600",
         "G28 X Y",
         "M109 S210",

@@ -5,7 +5,7 @@
 //! the dictionary says it is (implicit little endian, PS3.5 6.2.2).
 
 use super::character_set::CharacterSet;
-use super::walk::{self, Encoding};
+use super::walk::{self, Encoding, Within};
 use crate::intake::limits::Limits;
 use crate::intake::refusal::FileFault;
 use dicom_core::Tag;
@@ -32,7 +32,7 @@ impl<'a> Elements<'a> {
     ) -> Result<Self, FileFault> {
         let (nesting, most) = (limits.nesting, limits.elements);
         let mut elements = Gathered::new(most);
-        walk::root(header, encoding, nesting, |_, element, _| {
+        walk::elements(header, encoding, Within::Root, nesting, |_, element, _| {
             elements.take(element)
         })?;
         elements.done(nesting)
@@ -40,9 +40,13 @@ impl<'a> Elements<'a> {
 
     fn item(&self, encoding: Encoding, bytes: &'a [u8]) -> Result<Self, FileFault> {
         let mut elements = Gathered::new(self.most);
-        walk::item(bytes, encoding, self.nesting, |_, element, _| {
-            elements.take(element)
-        })?;
+        walk::elements(
+            bytes,
+            encoding,
+            Within::Item,
+            self.nesting,
+            |_, element, _| elements.take(element),
+        )?;
         elements.done(self.nesting)
     }
 

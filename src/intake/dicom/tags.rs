@@ -7,7 +7,7 @@
 //!        process, which no `catch_unwind` stops. Deflated, 1.9 MB unpack to 2 GB in it; 674 bytes with a UN of
 //!        undefined length take 3.7 GB. So it reads no untrusted file here.
 
-use super::walk::{self, Encoding, Head, ITEM, PIXEL_DATA, SEQUENCE_END};
+use super::walk::{self, Encoding, Head, ITEM, PIXEL_DATA, SEQUENCE_END, Within};
 use crate::intake::limits::Limits;
 use crate::intake::refusal::FileFault;
 use dicom_core::Tag;
@@ -163,7 +163,7 @@ fn inflate(packed: &[u8], limits: &Limits) -> Result<Vec<u8>, FileFault> {
 /// Where PixelData is at the root of a data set.
 fn pixels(data: &[u8], encoding: Encoding, nesting: usize) -> Result<Option<Pixels>, FileFault> {
     let mut found = None;
-    walk::root(data, encoding, nesting, |head, _, at| {
+    walk::elements(data, encoding, Within::Root, nesting, |head, _, at| {
         if head.tag == PIXEL_DATA {
             found = Some(Pixels {
                 element: at,

@@ -141,32 +141,33 @@ pub(super) struct Element<'a> {
 
 /// Where elements stand.
 #[derive(Clone, Copy, PartialEq)]
-enum Within {
+pub(super) enum Within {
     /// At the root of the data set.
     Root,
     /// In an item, which its delimiter or the last of its bytes ends.
     Item,
 }
 
-/// Walks a data set's root to its end, or until `each` breaks.
+/// Walks the elements of a data set to its end, or until `each` breaks.
 ///
 /// # Errors
 /// [`FileFault`]: it ends within an element, or nests too deep.
-pub(super) fn root<'a>(
+pub(super) fn elements<'a>(
     data: &'a [u8],
     encoding: Encoding,
+    within: Within,
     nesting: usize,
     mut each: impl FnMut(&Head, Element<'a>, usize) -> ControlFlow<()>,
 ) -> Result<(), FileFault> {
     let walk = Walk { data, nesting };
-    walk.elements(0, data.len(), encoding, Within::Root, 0, &mut each)?;
+    walk.elements(0, data.len(), encoding, within, 0, &mut each)?;
     Ok(())
 }
 
-/// The items of a sequence that [`root`] or this function gave: the encoding and the bytes of each.
+/// The items of a sequence that [`elements`] gave: the encoding and the bytes of each.
 ///
 /// # Errors
-/// As [`root`].
+/// As [`elements`].
 pub(super) fn items<'a>(
     sequence: &Element<'a>,
     nesting: usize,
@@ -182,21 +183,6 @@ pub(super) fn items<'a>(
         found.push((encoding, &sequence.value[from..to]));
     })?;
     Ok(found)
-}
-
-/// The elements of an item: `each` sees them as [`root`]'s does.
-///
-/// # Errors
-/// As [`root`].
-pub(super) fn item<'a>(
-    data: &'a [u8],
-    encoding: Encoding,
-    nesting: usize,
-    mut each: impl FnMut(&Head, Element<'a>, usize) -> ControlFlow<()>,
-) -> Result<(), FileFault> {
-    let walk = Walk { data, nesting };
-    walk.elements(0, data.len(), encoding, Within::Item, 0, &mut each)?;
-    Ok(())
 }
 
 /// How elements within a value of this VR are written.

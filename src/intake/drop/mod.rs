@@ -78,6 +78,12 @@ impl DropFolder {
         Ok(ready)
     }
 
+    /// How many entries are being copied, or are held because more of them must be coming, as far as the last scan saw.
+    pub fn arriving(&self, now_ms: u64) -> usize {
+        let is_arriving = |seen: &&watch::Seen| seen.is_arriving(now_ms);
+        self.memory.values().filter(is_arriving).count()
+    }
+
     /// Keeps `entry` in the folder although it is quiet: something of it is missing. It is reported again when it
     /// changed, or after a longer wait.
     pub fn hold(&mut self, entry: &Path, missing: Missing) {

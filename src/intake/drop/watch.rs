@@ -10,6 +10,9 @@ use std::path::PathBuf;
 /// that a program left behind does not hold the drop for ever.
 pub(super) const UNFINISHED_FACTOR: u64 = 30;
 
+/// An entry that keeps changing for longer than this (half an hour) is no copy of a scan.
+const ARRIVING_MAX_MS: u64 = 30 * 60 * 1000;
+
 /// One entry of the drop folder as a scan saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Observed {
@@ -33,12 +36,21 @@ pub(super) struct Seen {
     reported: Option<u64>,
     /// Somebody looked at this print and found that more must be coming: so many quiet times are waited for it.
     held: u64,
+    /// When the entry was first seen, monotonic ms.
+    begun_ms: u64,
+    /// It holds files, and its present state was not reported yet.
+    open: bool,
 }
 
 impl Seen {
     /// Waits for more, `factor` quiet times since the last change, then reports the entry once more.
     pub(super) fn hold(&mut self, factor: u64) {
-        (self.held, self.reported) = (factor, None);
+        (self.held, self.reported, self.open) = (factor, None, true);
+    }
+
+    /// It is being copied, or more of it is waited for. What has not come to rest for so long never will.
+    pub(super) fn is_arriving(&self, now_ms: u64) -> bool {
+        self.open && now_ms.saturating_sub(self.begun_ms) < ARRIVING_MAX_MS
     }
 }
 
@@ -78,6 +90,8 @@ pub(super) fn step(
                 since_ms: now_ms,
                 reported: before.and_then(|seen| seen.reported),
                 held: 1,
+                begun_ms: before.map_or(now_ms, |seen| seen.begun_ms),
+                open: false,
             },
         };
         let factor = if entry.unfinished > 0 {
@@ -97,6 +111,7 @@ pub(super) fn step(
             });
             seen.reported = Some(entry.print);
         }
+        seen.open = entry.files > 0 && seen.reported != Some(entry.print);
         next.insert(entry.path.clone(), seen);
     }
     (next, ready)
@@ -175,6 +190,27 @@ mod tests {
         let (memory, _) = step(grown, &[entry(2, 0)], 15, 10);
         let (_, ready) = step(memory, &[entry(2, 0)], 25, 10);
         assert!(!ready[0].waited);
+    }
+
+    #[test]
+    fn an_entry_arrives_until_it_is_reported_and_no_longer_than_a_copy_may_take() {
+        let is_arriving = |memory: &Memory, now| memory.values().any(|seen| seen.is_arriving(now));
+        let (memory, _) = step(Memory::new(), &[entry(1, 0)], 0, 10);
+        assert!(is_arriving(&memory, 0));
+        let (memory, _) = step(memory, &[entry(1, 0)], 10, 10);
+        assert!(!is_arriving(&memory, 10), "it is at rest");
+        let (mut memory, _) = step(memory, &[entry(2, 0)], 15, 10);
+        assert!(is_arriving(&memory, 15), "more of it came");
+        for print in 3..100 {
+            (memory, _) = step(memory, &[entry(print, 0)], print * 30_000, 60_000);
+        }
+        assert!(!is_arriving(&memory, 99 * 30_000), "it never rests");
+        let empty = Observed {
+            files: 0,
+            ..entry(1, 0)
+        };
+        let (memory, _) = step(Memory::new(), &[empty], 0, 10);
+        assert!(!is_arriving(&memory, 0));
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! NIfTI-1, both ways.
+//! NIfTI-1, both ways, and NIfTI-2 in.
 //!
 //! In:    `.nii` or `.nii.gz`, told apart by content; either byte order; sform or qform, which agree; mm, m or um.
 //! Out:   a [`Volume`] in patient LPS mm. Files are RAS: this room is the only place where the two meet, and all it
 //!        does is negate the first two rows of the affine.
 //! Holds: writing then reading gives the same values and, to f32, the same affine. The same volume gives the same
 //!        bytes (gzip without time or name). A file is read to its last byte: checksums fit, nothing follows.
-//! Never: guesses an orientation, or chooses between two. NIfTI-2, `.hdr`/`.img` pairs, complex and RGB types are refused by name.
+//! Never: guesses an orientation, or chooses between two. `.hdr`/`.img` pairs, complex and RGB types are refused by name.
 
 mod header;
 mod orientation;
@@ -27,7 +27,7 @@ use std::path::Path;
 /// A CT in HU, rounded, clamped to -2048..=32767; NaN becomes air.
 ///
 /// # Errors
-/// [`Refusal`]: not NIfTI-1, no orientation, not three-dimensional, too large, cut short.
+/// [`Refusal`]: not NIfTI, no orientation, not three-dimensional, too large, cut short.
 pub fn read_hu(path: &Path, limits: &Limits) -> Result<Volume<Hu>, Refusal> {
     hu(open(path)?, limits)
 }
@@ -101,9 +101,12 @@ fn values<T>(
 ) -> Result<Volume<T>, Refusal> {
     let header = Header::read(&mut from)?;
     let shape = header.shape()?;
-    let voxels: usize = shape.iter().product();
-    files::bound("voxels in one volume", voxels as u64, limits.voxels as u64)?;
-    let map = orientation::to_lps(&header, shape)?;
+    let voxels = shape
+        .iter()
+        .fold(1u64, |n, &axis| n.saturating_mul(axis as u64));
+    files::bound("voxels in one volume", voxels, limits.voxels as u64)?;
+    let voxels = voxels as usize;
+    let map = orientation::to_lps(&header, shape, limits.orientation)?;
     let number = header.number()?;
     skip(&mut from, header.skip()?)?;
     let (slope, shift) = header.scaling();

@@ -11,6 +11,7 @@
 
 use super::header::Header;
 use super::refused;
+use crate::intake::orientation::Orientation;
 use crate::intake::refusal::Refusal;
 use crate::space::{Ijk, Lps, Map, Point};
 
@@ -19,13 +20,26 @@ use crate::space::{Ijk, Lps, Map, Point};
 /// less of spacing, a shift or a mirror is further off.
 const AGREE_MM: f64 = 1.0;
 
-/// Voxel index to patient LPS mm.
+/// Voxel index to patient LPS mm. `given` by a person is for a header that has neither form.
 ///
 /// # Errors
-/// [`Refusal::NoOrientation`], [`Refusal::TemplateSpace`], [`Refusal::TwoOrientations`], [`Refusal::TwoSizes`];
+/// [`Refusal::NoOrientation`], [`Refusal::TemplateSpace`], [`Refusal::TwoOrientations`], [`Refusal::TwoSizes`], [`Refusal::OrientationSaid`];
 /// [`Refusal::Format`] for an affine that spans nothing.
-pub(super) fn to_lps(header: &Header, shape: [usize; 3]) -> Result<Map<Ijk, Lps>, Refusal> {
+pub(super) fn to_lps(
+    header: &Header,
+    shape: [usize; 3],
+    given: Option<Orientation>,
+) -> Result<Map<Ijk, Lps>, Refusal> {
     let codes = header.codes();
+    match given {
+        Some(given) if codes.iter().all(|&code| code <= 0) => {
+            let spacing = header.pixdim().map(|size| size * header.unit_mm());
+            return (given.to_lps(spacing))
+                .ok_or_else(|| refused("it does not say how large its voxels are"));
+        }
+        Some(_) => return Err(Refusal::OrientationSaid { format: "NIfTI" }),
+        None => {}
+    }
     let map = match codes.map(|code| matches!(code, 1 | 2)) {
         [true, true] => {
             let sform = lps(header.sform(), header)?;

@@ -280,7 +280,6 @@ fn weights_that_fp16_does_not_have_are_named_and_activations_that_overflow_are_c
 }
 
 #[test]
-#[ignore = "about a minute of two cores: the committed weights at their own size"]
 fn masks_of_trained_weights_are_those_of_the_cpu() {
     let size = [120, 100, 120];
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/v3.safetensors");

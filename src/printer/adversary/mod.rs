@@ -7,8 +7,8 @@
 //! Counted apart: days on which a damaged line passed the firmware's own check (its 8-bit sum, or none where it asks for
 //! none). Nothing on the host's side can know of those.
 //!
-//! `cargo test --lib adversary` runs some thousand days. More: `SEEDS=100000 cargo test --lib adversary_long -- --ignored
-//! --nocapture`; with `TALLY=file.json` the sum is kept there and goes on where it ended.
+//! `cargo test --lib adversary` runs some hundred days. More: `CALVARIA_DAYS=0..100000 cargo test --lib
+//! adversary_campaign -- --ignored --nocapture`; with `TALLY=file.json` the sum is kept there and goes on where it ended.
 
 use super::conductor::{Action, Conductor, Setup};
 use super::program::Program;
@@ -27,6 +27,8 @@ const ENDLESS_S: f64 = 4.0 * 3600.0;
 const CONNECT_S: f64 = 1200.0;
 /// So long after a stop the heaters may still be on.
 const COOL_S: f64 = 600.0;
+/// A person comes so long after a print was held, s: later than any heater may be on in a hold.
+const PERSON_S: f64 = 4_500.0;
 /// The link is asked to begin so often.
 const ASK_S: f64 = 0.25;
 /// Most lines of a print.
@@ -105,13 +107,25 @@ struct Siege {
     fault: String,
     /// Damaged lines that the firmware took for good.
     passed: u64,
+    /// What happens is printed.
+    told: bool,
 }
 
 /// Runs one seeded day.
 pub(super) fn day(seed: u64) -> Day {
+    run(seed, false)
+}
+
+/// The same, with every line and every change of state on the standard output.
+pub(super) fn told(seed: u64) -> Day {
+    run(seed, true)
+}
+
+fn run(seed: u64, told: bool) -> Day {
     let dialect = Dialect::ALL[(seed % 8) as usize];
     let lines = 25 + (seed / 8 * 7) % (LINES_MAX - 24);
     let mut siege = Siege::new(seed, dialect, lines);
+    siege.told = told;
     let outcome = siege.judge();
     Day {
         dialect,
@@ -203,9 +217,16 @@ impl Siege {
             phase: Phase::Checking,
             fault: String::new(),
             passed: 0,
+            told: false,
         };
         siege.conductor.opened(0);
         siege
+    }
+
+    fn tell(&self, who: &str, what: &str) {
+        if self.told {
+            println!("{:10.3} {who} {what}", self.now);
+        }
     }
 
     fn ms(&self) -> u64 {
@@ -240,7 +261,21 @@ impl Siege {
         if !refusal.is_empty() {
             return Outcome::Refused(refusal);
         }
-        let over = self.until(ENDLESS_S, |s| s.is_over());
+        let mut held = None;
+        let mut hot: Option<String> = None;
+        let over = self.until(ENDLESS_S, |s| {
+            if s.phase != Phase::Paused {
+                held = None;
+            } else if s.now >= *held.get_or_insert(s.now) + PERSON_S {
+                hot = hot.take().or_else(|| s.hot_in_hold());
+                // Somebody looks at it, and gives it up.
+                let _ = s.conductor.cancel(s.ms());
+            }
+            s.is_over()
+        });
+        if let Some(hot) = hot {
+            return Outcome::Hot(hot);
+        }
         let (phase, fault) = (self.phase, self.fault.clone());
         if !over {
             return Outcome::Endless(format!("{phase:?} {fault}"));
@@ -257,6 +292,13 @@ impl Siege {
             return Outcome::Stopped(fault);
         }
         Outcome::Hot(format!("{fault} {:?}", self.board.firmware().targets_c()))
+    }
+
+    /// A hold bounds its heat, also when nobody comes.
+    fn hot_in_hold(&self) -> Option<String> {
+        let firmware = self.board.firmware();
+        let off = firmware.targets_c() == [0.0, 0.0] || !firmware.hears();
+        (!off).then(|| format!("held {:?}", firmware.targets_c()))
     }
 
     /// Called printed: was it?
@@ -333,7 +375,9 @@ impl Siege {
                     Action::Write(bytes) => self.write(&bytes),
                     Action::SetBaud(baud) => self.heard = baud == self.printer.link.baud,
                     Action::ResetBoard => {
-                        self.board.reset("External Reset");
+                        if self.resets {
+                            self.board.reset("External Reset");
+                        }
                         self.conductor.opened(self.ms());
                     }
                     Action::Load { .. } => {
@@ -341,10 +385,16 @@ impl Siege {
                         self.conductor.loaded(self.ms(), program);
                     }
                     Action::Event(Event::Status(status)) => {
+                        let fault = status.fault.map_or(String::new(), |f| f.text);
+                        let job = status.job.as_ref().map(|j| j.phase);
+                        self.tell("state", &format!("{:?} {job:?} {fault}", status.state));
                         if let Some(job) = status.job {
                             self.phase = job.phase;
                             self.fault = job.fault.map_or(String::new(), |f| f.name);
                         }
+                    }
+                    Action::Journal(record) if record.goes_ahead() => {
+                        self.conductor.kept(self.ms());
                     }
                     _ => {}
                 }
@@ -353,6 +403,7 @@ impl Siege {
     }
 
     fn write(&mut self, bytes: &[u8]) {
+        self.tell(">", String::from_utf8_lossy(bytes).trim_end());
         for line in String::from_utf8_lossy(bytes).lines() {
             if let Some((number, text)) = numbered(line) {
                 self.sent.entry(number).or_default().push(text);
@@ -369,6 +420,7 @@ impl Siege {
         let next = self.board.next_event().min(wake);
         self.now = next.clamp(self.now + 5e-4, self.now + 1.0);
         let bytes = self.board.to_host(self.now);
+        self.tell_lines("<", &bytes);
         self.records();
         match (self.board.gone_until().is_some(), self.gone) {
             (true, false) => {
@@ -392,9 +444,18 @@ impl Siege {
         }
     }
 
+    fn tell_lines(&self, who: &str, bytes: &[u8]) {
+        for line in String::from_utf8_lossy(bytes).lines() {
+            self.tell(who, line);
+        }
+    }
+
     /// What was executed, and what of it had been damaged.
     fn records(&mut self) {
         for record in self.board.records() {
+            if let Record::Line { .. } | Record::Note { .. } | Record::Block { .. } = &record {
+                self.tell("board", &format!("{record:?}"));
+            }
             match record {
                 Record::Block { to, .. } => {
                     self.executed.push(to.map(|v| (v * 1e4).round() as i64));

@@ -11,6 +11,8 @@ const BAD_MAX: usize = 5_000;
 /// The sum.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Tally {
+    /// The first seed.
+    first: u64,
     /// The next seed.
     pub(super) next: u64,
     /// Days by firmware and outcome.
@@ -24,11 +26,21 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// As it was left in the file that `TALLY` names, or empty.
-    pub(super) fn resumed() -> Self {
+    /// Begins at that seed.
+    pub(super) fn from(next: u64) -> Self {
+        Self {
+            first: next,
+            next,
+            ..Self::default()
+        }
+    }
+
+    /// As it was left in the file that `TALLY` names, if it began at that seed; else empty.
+    pub(super) fn resumed(first: u64) -> Self {
         let text = file().and_then(|path| std::fs::read_to_string(path).ok());
-        text.and_then(|t| serde_json::from_str(&t).ok())
-            .unwrap_or_default()
+        let kept: Option<Self> = text.and_then(|t| serde_json::from_str(&t).ok());
+        kept.filter(|tally| tally.first == first)
+            .unwrap_or_else(|| Self::from(first))
     }
 
     pub(super) fn add(&mut self, seed: u64, day: &Day) {
@@ -52,7 +64,10 @@ impl Tally {
     }
 
     pub(super) fn print(&self) {
-        println!("{} days, {:.0} virtual hours", self.next, self.hours);
+        println!(
+            "days {} to {}, {:.0} virtual hours",
+            self.first, self.next, self.hours
+        );
         for (name, days) in &self.outcomes {
             println!("{days:>9}  {name}");
         }

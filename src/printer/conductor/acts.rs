@@ -1,7 +1,10 @@
 //! Acts: what people ask for.
 
 use super::job::{Job, Stage};
-use super::{Action, Conductor, Millis, Port, Record, Taken, faults, introduction, park, refused};
+use super::{
+    Action, Conductor, GONE_MAX_MS, Millis, Port, Record, Taken, faults, introduction, park,
+    refused,
+};
 use std::path::PathBuf;
 
 impl Conductor {
@@ -10,6 +13,20 @@ impl Conductor {
     /// # Errors
     /// When there is a job, or the printer can not take one.
     pub fn print(&mut self, now: Millis, job: String, path: PathBuf, sha256: String) -> Taken {
+        self.print_from(now, job, (path, sha256), None)
+    }
+
+    /// The same; `released`: the file is a re-entry into that one.
+    ///
+    /// # Errors
+    /// As [`Conductor::print`].
+    pub fn print_from(
+        &mut self,
+        now: Millis,
+        job: String,
+        (path, sha256): (PathBuf, String),
+        released: Option<PathBuf>,
+    ) -> Taken {
         if let Some(running) = &self.job {
             return Err(refused(
                 "busy",
@@ -38,20 +55,37 @@ impl Conductor {
                 "Look at both; let it recover if this one is meant.",
             ));
         }
-        if self.port != Port::Ready || self.ending || !self.script.is_empty() {
+        // Own orders that are on their way, e.g. to switch off, go before the file's lines. A printer that was ready
+        // a moment ago is being asked anew: the print waits for it, for as long as one in mid-print would.
+        let waits = self.is_coming_back(now);
+        if !(self.port == Port::Ready || waits) || self.ending {
             return Err(refused(
                 "not_ready",
                 "The printer is not ready.",
                 "Look at cable and power, and try again in a few seconds.",
             ));
         }
-        self.fault = None;
-        self.last = None;
+        (self.fault, self.last, self.unsafe_since) = (None, None, None);
         let printer = self.identity.as_ref().map(introduction::name_of);
         self.job = Some(Job::new(job, sha256.clone(), now, printer));
-        self.actions.push(Action::Load { path, sha256 });
+        self.away_since = waits.then_some(now);
+        self.trail.begin();
+        self.actions.push(Action::Load {
+            path,
+            sha256,
+            released,
+        });
         self.settle(now);
         Ok(())
+    }
+
+    /// The port is open, nobody has to look at it, and it was ready so lately that whoever orders a print still saw it so.
+    fn is_coming_back(&self, now: Millis) -> bool {
+        let greeted = matches!(
+            self.port,
+            Port::Booting { .. } | Port::Asking | Port::Greeting
+        );
+        greeted && (self.ready_ms).is_some_and(|ready| now < ready + GONE_MAX_MS)
     }
 
     /// Hold at a safe point.
@@ -111,8 +145,7 @@ impl Conductor {
         let script = self.spoken(script);
         self.script.extend(script);
         self.fault = None;
-        self.actions
-            .push(Action::Journal(Record::Resumed { at_printer }));
+        self.write_ahead(now, Record::Resumed { at_printer });
         self.settle(now);
         Ok(())
     }
@@ -138,6 +171,7 @@ impl Conductor {
             | Stage::Resuming
             | Stage::Finishing => {
                 job.stage = Stage::Cancelling;
+                self.parks(now);
                 let (at, hot) = (self.tracker.at(), self.is_hot());
                 self.make_safe(now, park::give_up(&at, hot, &self.setup.printer));
                 self.unsafe_since = Some((now, faults::cancelled()));
@@ -160,6 +194,7 @@ impl Conductor {
         if self.port == Port::Ready {
             let at = self.tracker.at();
             let printing = self.job.is_some();
+            self.parks(now);
             self.end_job(now, Some(faults::link_ended()));
             let script = if printing {
                 park::make_safe(&at, &self.setup.printer)
@@ -167,6 +202,7 @@ impl Conductor {
                 park::heat_off()
             };
             self.script = self.spoken(script).collect();
+            self.must_cool(now, now);
         } else {
             self.end_job(now, Some(faults::link_ended()));
         }
@@ -175,7 +211,10 @@ impl Conductor {
 
     /// After [`Conductor::terminate`]: nothing is left to do.
     pub fn is_finished(&self) -> bool {
-        let idle = self.script.is_empty() && self.transport.is_drained();
+        let idle = self.script.is_empty()
+            && self.transport.is_drained()
+            && self.cooling.is_none()
+            && !self.trail.is_asking();
         self.ending && (self.port != Port::Ready || idle)
     }
 

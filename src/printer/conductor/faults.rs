@@ -164,7 +164,7 @@ pub(super) fn trouble_idle(text: &str) -> Finding {
 pub(super) fn stopped_at_printer() -> Finding {
     Finding::refuse(
         "stopped_at_printer",
-        "The print was stopped at the printer: a person pressed Stop at its own panel. Parked, heaters off. Clear the bed and print again.",
+        "The print was stopped at the printer: a person pressed Stop at its own panel. Parked, heaters off.",
     )
 }
 
@@ -176,6 +176,21 @@ pub(super) fn not_warmer(heater: &str, now_c: f64, target_c: f64) -> Finding {
             "The {heater} gets no warmer: {now_c:.0} of {target_c:.0} C. If this stays so for some minutes, the print is stopped. Look at the heater and its cover."
         ),
     )
+}
+
+/// No print runs, and the printer has not said yet that its heaters are off; `why`: what else is to be said.
+pub(super) fn may_be_hot(why: Option<Finding>) -> Finding {
+    let words = "It has not said yet that its heaters are off: it may still be hot.";
+    match why {
+        Some(why) => Finding {
+            text: format!("{} {words}", why.text),
+            ..why
+        },
+        None => Finding::warn(
+            "may_be_hot",
+            format!("The printer was told to switch off. {words}"),
+        ),
+    }
 }
 
 /// The same, given up.
@@ -240,7 +255,7 @@ pub(super) fn not_heard(why: &Finding) -> Finding {
 pub(super) fn was_reset() -> Finding {
     Finding::refuse(
         "printer_reset",
-        "The print was stopped: the printer was reset in mid-print and has lost its position. Look at power and cable; clear the bed.",
+        "The print was stopped: the printer was reset in mid-print and has lost its position. Look at power and cable.",
     )
 }
 
@@ -252,10 +267,35 @@ pub(super) fn gone() -> Finding {
     .value(super::GONE_MAX_MS as f64 / 1e3, "s")
 }
 
+/// A print waited for a printer that had been ready, and nothing of it was sent.
+pub(super) fn not_back() -> Finding {
+    Finding::refuse(
+        "printer_gone",
+        "The print was not begun: the printer was being greeted anew and did not get ready in time. Look at cable and power, then release it again.",
+    )
+    .value(super::GONE_MAX_MS as f64 / 1e3, "s")
+}
+
 pub(super) fn cold_extrusion() -> Finding {
     Finding::refuse(
         "cold_extrusion",
         "The print was stopped: the printer refused to extrude because the nozzle is too cold. Look at the hotend.",
+    )
+}
+
+/// A re-entry, and the head is not where the cut print left it.
+pub(super) fn head_moved() -> Finding {
+    Finding::refuse(
+        "head_moved",
+        "The print can not be gone on with: the head does not stand where the print left it, or the printer does not say where. Nothing was moved. Clear the bed and print it from the start.",
+    )
+}
+
+/// A re-entry, and another printer than that of the cut print.
+pub(super) fn other_bed() -> Finding {
+    Finding::refuse(
+        "other_printer",
+        "The print can not be gone on with: this is not the printer that has the part on its bed. Nothing was sent to it.",
     )
 }
 
@@ -265,6 +305,14 @@ pub(super) fn nozzle_cold(now_c: f64, least_c: f64) -> Finding {
         "The print was stopped: the nozzle is at {now_c:.0} C, too cold to push filament (at least {least_c:.0} C). Look at the hotend."
     );
     Finding::refuse("cold_extrusion", text)
+}
+
+/// Whether the nozzle was warm to the end could not be learnt.
+pub(super) fn warmth_unsaid() -> Finding {
+    Finding::refuse(
+        "cold_extrusion",
+        "The print was stopped near its end: the printer does not say any more how warm its nozzle is, so that nobody knows whether the last strokes have filament. Look at hotend and cable.",
+    )
 }
 
 /// The firmware's own words; thermal faults by the name of their heater.
@@ -344,7 +392,7 @@ pub(super) fn stop_confirmed(why: Option<Finding>) -> Finding {
 pub(super) fn restarted_and_off() -> Finding {
     Finding::refuse(
         crate::printer::journal::LINK_RESTARTED,
-        "The print was stopped: the link ended in mid-print (power, crash or kill). The printer answers again and its heaters were switched off. Clear the bed and print again.",
+        "The print was stopped: the link ended in mid-print (power, crash or kill). The printer answers again and its heaters were switched off.",
     )
 }
 
@@ -365,7 +413,7 @@ pub(super) fn cancelled() -> Finding {
 pub(super) fn link_ended() -> Finding {
     Finding::refuse(
         "link_stopped",
-        "The print was stopped because the link was told to end; it was told to lift the head and to switch its heaters off. Clear the bed and print again.",
+        "The print was stopped because the link was told to end; it was told to lift the head and to switch its heaters off.",
     )
 }
 

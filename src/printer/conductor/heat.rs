@@ -1,16 +1,28 @@
 //! Heat: a heating wait ends. What counts is that the heater comes nearer to its target, not that it is talked about.
 
 use super::super::reply::{Reading, Temperatures};
-use super::job::Stage;
-use super::{Conductor, Millis, faults, park};
+use super::job::{Stage, WarmProof};
+use super::{Class, Conductor, Millis, faults, park};
+use crate::gcode::dialect::HeaterName;
+use crate::gcode::parse;
+use crate::status::Heater;
 
 /// Nearer by so much is progress, C.
 const NEARER_C: f64 = 0.5;
+/// So near a wait for heat is over, C.
+const NEAR_C: f64 = 3.0;
 /// Without progress for so long it is said; then the print ends.
 const WARN_MS: Millis = 120_000;
 const END_MS: Millis = 300_000;
 /// Reports in a row of a nozzle that is too cold to push filament: one may be damaged.
 const COLD_MAX: u32 = 2;
+/// Answers that say that it was warm to the end, each to a question of its own.
+const WARM_MIN: u32 = 2;
+/// Questions for it, and time between two, ms.
+const WARM_ASKED_MAX: u32 = 40;
+const WARM_ASK_MS: Millis = 1_000;
+/// The same after an answer: the wire may double it.
+const WARM_APART_MS: Millis = 100;
 
 /// Watches a heating wait.
 #[derive(Debug, Default)]
@@ -66,12 +78,67 @@ impl Conductor {
             (job.was_warm, job.cold) = (false, 0);
         } else if now_c >= least_c {
             (job.was_warm, job.cold) = (true, 0);
+            if std::mem::take(&mut job.warm.open) {
+                job.warm.agreed += 1;
+                job.warm.next = now + WARM_APART_MS;
+            }
         } else if job.was_warm && !self.transport.is_waiting_for_heat() {
             job.cold += 1;
             if job.cold >= COLD_MAX {
                 self.stop_safe(now, faults::nozzle_cold(now_c, least_c));
             }
         }
+    }
+
+    /// `text` is the next line of the file, `None` its end. Before the nozzle is let cool it has to be proved that it was
+    /// warm to the last stroke: a heater that dies near the end cools in silence where the words of the firmware got
+    /// lost. The answer comes when every move before it is planned, and a move is refused as cold when it is planned.
+    /// `true`: not proved yet, nothing else may go.
+    pub(super) fn must_prove_warm(&mut self, now: Millis, text: Option<&str>) -> bool {
+        let least_c = self.setup.printer.limits.extrude_min_c;
+        let ordered = parse(text.unwrap_or("M104 S0")).ok().flatten();
+        let ordered = ordered.and_then(|command| self.dialect.heat_order(&command));
+        let cools = ordered.is_some_and(|order| {
+            order.heater == HeaterName::Hotend && order.target_c.is_some_and(|c| c < least_c)
+        });
+        let Some(job) = &mut self.job else {
+            return false;
+        };
+        if !(cools && job.was_warm) {
+            return false;
+        }
+        if job.warm.agreed >= WARM_MIN {
+            job.warm = WarmProof::default();
+            // Until it is warm again.
+            job.was_warm = false;
+            return false;
+        }
+        if !self.transport.is_drained() || now < job.warm.next {
+            return true;
+        }
+        if job.warm.asked >= WARM_ASKED_MAX {
+            self.stop_safe(now, faults::warmth_unsaid());
+            return true;
+        }
+        job.warm.open = true;
+        job.warm.asked += 1;
+        job.warm.next = now + WARM_ASK_MS;
+        self.own("M105", Class::Setting);
+        self.work(now);
+        true
+    }
+
+    /// May the firmware be waiting for a temperature? Credit may err and run ahead of the wait, so that a heater which was
+    /// not seen near its target counts, too.
+    pub(super) fn may_wait_for_heat(&self) -> bool {
+        let far = |(heater, ordered_c): (Option<Heater>, f64)| {
+            ordered_c > 0.0 && heater.is_none_or(|h| h.now_c < ordered_c - NEAR_C)
+        };
+        let ordered = self.tracker.targets_c;
+        let below = [(self.hotend, ordered[0]), (self.bed, ordered[1])]
+            .into_iter()
+            .any(far);
+        below || self.transport.is_waiting_for_heat()
     }
 
     /// How far a heater is from what was ordered, C.

@@ -122,18 +122,16 @@ impl Conductor {
         let Some((since, why)) = &self.unsafe_since else {
             return;
         };
-        if self.port == Port::Halted
-            || (self.port == Port::Ready && self.script.is_empty() && self.transport.is_drained())
-        {
+        if self.port == Port::Halted {
             self.unsafe_since = None;
             return;
         }
         // A person at the panel is waited for as long as a hold lasts.
         let there = match self.port {
-            Port::Ready => true,
-            // Busy with something else since the line was given up: it may hear the stop.
-            Port::Asking => self.is_heard(),
-            _ => false,
+            Port::Ready | Port::Greeting => true,
+            // Busy with something else, or mute: it may hear the stop.
+            Port::Asking => true,
+            Port::Absent | Port::Booting { .. } | Port::Stranger | Port::Halted => false,
         };
         if there && self.waits.is_none() && now >= since + UNSAFE_MS {
             let why = faults::not_heard(why);

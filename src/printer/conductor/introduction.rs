@@ -3,7 +3,8 @@
 //! In:    bytes and replies while [`Port::Asking`].
 //! Out:   the printer that was there before: lines go on. Another one, or a firmware that the profile is not made for:
 //!        nothing is sent to it. Nobody: the usual baud rates are tried, and what was found is said.
-//! Holds: an answer carries no checksum, so one that is new or strange counts when it comes twice.
+//! Holds: an answer carries no checksum: one that is new counts when it comes twice, another printer than before when it
+//!        comes four times in a row.
 
 use super::super::journal::LINK_RESTARTED;
 use super::super::wire::PrinterName;
@@ -26,6 +27,11 @@ const BAUDS: [u32; 8] = [
 ];
 /// Answers so far apart belong to two questions: the wire may double a line.
 const APART_MS: Millis = 200;
+/// Another printer than before says so so often in a row: a damaged answer of the same one does not, and taking it for
+/// another one would leave it hot.
+const OTHER_TIMES: u32 = 4;
+/// So many answers more than anybody else make a printer that was not known.
+const LEAD: u32 = 2;
 /// Answers kept to compare.
 const ANSWERS_MAX: usize = 8;
 /// So many bytes that are no text, and so large a share of all, are a wrong rate.
@@ -40,8 +46,10 @@ pub(super) struct Introduction {
     asked: u32,
     /// Rate in use, by its place in [`Introduction::bauds`].
     rate: usize,
-    /// Who answered, and when first.
-    answers: Vec<(Identity, Millis)>,
+    /// Who answered, how often, and when last.
+    answers: Vec<(Identity, u32, Millis)>,
+    /// Who said last that it is another one, how often in a row, and when.
+    other: Option<(Identity, u32, Millis)>,
     /// It said something that can be read.
     speaks: bool,
     busy: bool,
@@ -60,6 +68,40 @@ impl Introduction {
         self.bytes += bytes.len() as u64;
         let text = |b: &u8| matches!(b, b' '..=b'~' | b'\r' | b'\n' | b'\t');
         self.garbage += bytes.iter().filter(|b| !text(b)).count() as u64;
+    }
+
+    /// Answers carry no checksum, and damage may make the same of two: who is believed has been heard twice, and twice
+    /// more than anybody else.
+    fn is_believed(&mut self, identity: &Identity, now: Millis) -> bool {
+        let answers = &mut self.answers;
+        match answers.iter_mut().find(|(other, ..)| other == identity) {
+            Some((_, times, at)) if now >= *at + APART_MS => (*times, *at) = (*times + 1, now),
+            Some(_) => {}
+            None => {
+                if answers.len() == ANSWERS_MAX {
+                    answers.remove(0);
+                }
+                answers.push((identity.clone(), 1, now));
+            }
+        }
+        let times = |own: bool| {
+            let of = answers
+                .iter()
+                .filter(move |(other, ..)| (other == identity) == own);
+            of.map(|(_, times, _)| *times).max().unwrap_or(0)
+        };
+        times(true) >= times(false) + LEAD
+    }
+
+    /// Counts answers of one and the same other printer, in a row.
+    fn says_again(&mut self, identity: &Identity, now: Millis) -> u32 {
+        let (times, at) = match &self.other {
+            Some((last, times, at)) if last == identity && now >= at + APART_MS => (times + 1, now),
+            Some((last, times, at)) if last == identity => (*times, *at),
+            _ => (1, now),
+        };
+        self.other = Some((identity.clone(), times, at));
+        times
     }
 
     fn is_garbled(&self) -> bool {
@@ -85,11 +127,6 @@ pub(super) fn interrupted(last: Option<&JobStatus>) -> Option<Identity> {
         machine: name.machine.clone(),
         uuid: name.uuid.clone(),
     })
-}
-
-fn first_is_apart(answers: &[(Identity, Millis)], identity: &Identity, now: Millis) -> bool {
-    let first = answers.iter().find(|(other, _)| other == identity);
-    first.is_some_and(|(_, at)| now >= at + APART_MS)
 }
 
 /// The configured rate first.
@@ -122,11 +159,6 @@ impl Conductor {
         {
             self.actions.push(Action::SetBaud(*baud));
         }
-    }
-
-    /// It said something that could be read, and is there.
-    pub(super) fn is_heard(&self) -> bool {
-        self.introduction.speaks
     }
 
     fn ask(&mut self, now: Millis) {
@@ -202,31 +234,33 @@ impl Conductor {
         if self.identity.as_ref() == Some(identity) {
             return self.is_known(now);
         }
-        let answers = &mut self.introduction.answers;
-        let is_new = answers.iter().all(|(other, _)| other != identity);
-        if is_new {
-            if answers.len() == ANSWERS_MAX {
-                answers.remove(0);
-            }
-            answers.push((identity.clone(), now));
+        if let Some(before) = self.identity.clone() {
+            return self.is_other(now, identity, &before);
         }
-        if !first_is_apart(&self.introduction.answers, identity, now) {
+        if !self.introduction.is_believed(identity, now) {
             // Asked again, once this answer is over.
             self.introduction.next = now + APART_MS;
             return;
         }
         self.name.clone_from(&identity.firmware);
-        if let Some(before) = &self.identity {
-            let finding =
-                faults::other_printer(&identity.firmware, &before.firmware, self.job.is_some());
-            self.transport.silence();
-            self.port = Port::Stranger;
-            self.end_job(now, Some(finding.clone()));
-            self.fault = Some(finding);
-            return;
-        }
         self.identity = Some(identity.clone());
         self.is_known(now);
+    }
+
+    /// An answer that is not that of the printer before.
+    fn is_other(&mut self, now: Millis, identity: &Identity, before: &Identity) {
+        let times = self.introduction.says_again(identity, now);
+        if times < OTHER_TIMES {
+            self.introduction.next = now + APART_MS;
+            return;
+        }
+        self.name.clone_from(&identity.firmware);
+        let finding =
+            faults::other_printer(&identity.firmware, &before.firmware, self.job.is_some());
+        self.transport.silence();
+        self.port = Port::Stranger;
+        self.end_job(now, Some(finding.clone()));
+        self.fault = Some(finding);
     }
 
     /// The printer that is meant, as far as it can say so.

@@ -2,6 +2,7 @@
 
 use super::super::journal::Record;
 use super::super::program::Program;
+use super::super::reentry::{AHEAD_MAX, surely};
 use super::super::transport::Millis;
 use super::super::wire::{JobStatus, Phase, PrinterName};
 use super::tracker::Tracker;
@@ -63,11 +64,26 @@ pub(super) struct Job {
     pub(super) agreed: u32,
     began: Millis,
     marked: (Millis, u32),
+    /// The layer in which the nozzle surely was at the last mark.
+    sure: u32,
     /// Temperature reports in a row with a target that is off.
     pub(super) targets_off: u32,
     /// The nozzle was warm enough to push filament; reports in a row since then that say it is not.
     pub(super) was_warm: bool,
     pub(super) cold: u32,
+    /// Before the nozzle is let cool: was it warm to the last stroke?
+    pub(super) warm: WarmProof,
+}
+
+/// Questions how warm the nozzle is, behind the last stroke that was planned with it.
+#[derive(Debug, Default)]
+pub(super) struct WarmProof {
+    /// A question is on its way; so many were asked, and so many answers said warm.
+    pub(super) open: bool,
+    pub(super) asked: u32,
+    pub(super) agreed: u32,
+    /// When the next one is due.
+    pub(super) next: Millis,
 }
 
 impl Job {
@@ -100,9 +116,11 @@ impl Job {
             agreed: 0,
             began: now,
             marked: (now, 0),
+            sure: 0,
             targets_off: 0,
             was_warm: false,
             cold: 0,
+            warm: WarmProof::default(),
         }
     }
 
@@ -119,15 +137,25 @@ impl Job {
         }
     }
 
+    /// Something of it was sent.
+    pub(super) fn has_begun(&self) -> bool {
+        self.next > 0 || !matches!(self.stage, Stage::Checking | Stage::Streaming)
+    }
+
     /// Lines up to `tag` (from 1) have credit; a mark for the journal at a new layer or after a while.
     pub(super) fn accepted(&mut self, now: Millis, tag: u64, tracker: &Tracker) -> Option<Record> {
         let tag = usize::try_from(tag).unwrap_or(usize::MAX);
         self.done = self.done.max(tag.min(self.program.lines.len()));
         let layer = self.layer();
-        if layer == self.marked.1 && now < self.marked.0 + super::MARK_MS {
+        let lines = &self.program.lines;
+        // Of the last stroke that was surely made: on its way up to a layer the head is on none.
+        let sure = lines[..surely(lines, self.done)].iter().rev();
+        let sure = sure.take(AHEAD_MAX).find(|line| line.drawn_mm > 0.0);
+        let sure = sure.map_or(self.sure, |line| line.layer);
+        if (layer, sure) == (self.marked.1, self.sure) && now < self.marked.0 + super::MARK_MS {
             return None;
         }
-        self.marked = (now, layer);
+        (self.marked, self.sure) = ((now, layer), sure);
         let at = tracker.at().map(|v| v.is_finite().then_some(v));
         Some(Record::Mark {
             line: self.done,

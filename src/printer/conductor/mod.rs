@@ -25,6 +25,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 
 mod acts;
+mod cool;
 mod faults;
 mod heat;
 mod hold;
@@ -32,6 +33,7 @@ mod introduction;
 mod job;
 mod panel;
 mod park;
+mod reentry;
 mod shown;
 mod stages;
 mod stop;
@@ -71,6 +73,8 @@ pub enum Action {
         path: PathBuf,
         /// Released hash.
         sha256: String,
+        /// The file that it goes on with, when it is a re-entry.
+        released: Option<PathBuf>,
     },
     /// Tell those who watch.
     Event(Event),
@@ -120,6 +124,8 @@ pub struct Conductor {
     /// Own commands, before any line of the file.
     script: VecDeque<(String, Class)>,
     tracker: Tracker,
+    /// What a later re-entry needs, and what one waits for.
+    trail: reentry::Trail,
     name: String,
     /// Who answered when the port was opened.
     identity: Option<Identity>,
@@ -127,6 +133,8 @@ pub struct Conductor {
     introduction: introduction::Introduction,
     /// Since when the port is away in a print.
     away_since: Option<Millis>,
+    /// When lines might flow last.
+    ready_ms: Option<Millis>,
     /// Why nothing may be printed on what is connected.
     unfit: Option<Finding>,
     /// Lines of a file wait until then: a board may boot twice.
@@ -134,8 +142,8 @@ pub struct Conductor {
     /// As last reported; `None` when nothing is known of it now.
     hotend: Option<Heater>,
     bed: Option<Heater>,
-    /// Heaters were ordered off after connecting, and the answer is due.
-    cooling: bool,
+    /// The heaters are to be off, and that is not proved yet.
+    cooling: Option<cool::Cooling>,
     fault: Option<Finding>,
     /// Why the printer is not connected, or how it was found; shown when there is nothing else.
     connect_fault: Option<Finding>,
@@ -153,6 +161,10 @@ pub struct Conductor {
     stop: Option<(Millis, usize)>,
     /// Why, when it was not a person.
     stop_why: Option<Finding>,
+    /// What the journal has of a halt.
+    halt: Option<Finding>,
+    /// A stop of the link before this one is to be sent again once the port is open.
+    stop_lost: bool,
     /// Told to end: heaters off, then [`Conductor::is_finished`].
     ending: bool,
     shown: Option<Status>,
@@ -172,6 +184,7 @@ impl Conductor {
         };
         Self {
             name: setup.port.clone(),
+            trail: reentry::Trail::after(last.as_ref()),
             fault: last.as_ref().and_then(|job| job.fault.clone()),
             setup,
             transport: Transport::new(rules),
@@ -185,6 +198,7 @@ impl Conductor {
             dialect,
             introduction: introduction::Introduction::default(),
             away_since: None,
+            ready_ms: None,
             unfit: None,
             lines_from: 0,
             connect_fault: None,
@@ -196,9 +210,11 @@ impl Conductor {
             said: troubles::Said::default(),
             hotend: None,
             bed: None,
-            cooling: false,
+            cooling: None,
             stop: None,
             stop_why: None,
+            halt: None,
+            stop_lost: false,
             ending: false,
             shown: None,
             shown_ms: 0,
@@ -215,7 +231,7 @@ impl Conductor {
     pub fn opened(&mut self, now: Millis) {
         self.scanner.clear();
         if self.port == Port::Halted {
-            return;
+            return self.stop_again(now);
         }
         self.keep_rate();
         let boot_ms = if self.is_in_print() {
@@ -235,7 +251,7 @@ impl Conductor {
 
     /// A print whose lines are on their way: what connects now is the board that has them, or another one.
     fn is_in_print(&self) -> bool {
-        self.job.is_some() && self.transport.is_up()
+        self.job.as_ref().is_some_and(Job::has_begun) && self.transport.is_up()
     }
 
     /// The port could not be opened, or is gone.
@@ -258,6 +274,7 @@ impl Conductor {
         }
         let mut replies = Vec::new();
         self.scanner.feed(bytes, |reply| replies.push(reply));
+        self.transport.hears_what_was_written();
         for reply in replies {
             self.reply(now, reply);
             self.work(now);
@@ -295,7 +312,7 @@ impl Conductor {
         let away = (self.away_since.filter(|_| self.job.is_some())).map(|t| t + GONE_MAX_MS);
         let lines = (self.job.is_some() && now < self.lines_from).then_some(self.lines_from);
         // The slow watches (hold, heat, orders) are content with the second.
-        [port, stop, shown, lines, away]
+        [port, stop, shown, lines, away, self.question_ms(now)]
             .into_iter()
             .flatten()
             .min()
@@ -318,6 +335,8 @@ impl Conductor {
                 "PROMPT_SUPPORT" => self.has_prompts = *yes,
                 _ => {}
             },
+            // What a stop says about itself stays: a printer that still speaks of its panel has not confirmed it.
+            Reply::PausedForUser | Reply::Busy | Reply::Action(_) if self.is_stopped() => {}
             Reply::PausedForUser => self.waits_for_person(now),
             Reply::Busy => self.goes_on(),
             Reply::Action(action) => self.firmware_asks(now, action),
@@ -333,7 +352,20 @@ impl Conductor {
         let away = |since: Millis| now >= since + GONE_MAX_MS;
         if self.away_since.is_some_and(away) && self.job.is_some() && self.port != Port::Halted {
             self.transport.silence();
-            self.end_job(now, Some(faults::gone()));
+            let begun = self.job.as_ref().is_some_and(Job::has_begun);
+            let why = if begun {
+                faults::gone()
+            } else {
+                faults::not_back()
+            };
+            self.end_job(now, Some(why.clone()));
+            self.unsafe_since = Some((now, why));
+            if self.port != Port::Absent {
+                // It is there, and took no line: it is greeted anew, and told to switch off.
+                self.port = Port::Booting {
+                    until: now + BOOT_QUIET_MS,
+                };
+            }
         }
     }
 
@@ -355,13 +387,17 @@ impl Conductor {
 
     fn settle(&mut self, now: Millis) {
         self.work(now);
+        if self.port == Port::Ready {
+            self.ready_ms = Some(now);
+        }
+        self.keep_halt();
         self.show(now);
     }
 
     fn output(&mut self, now: Millis, output: Output) {
         match output {
             Output::Write(bytes) => self.actions.push(Action::Write(bytes)),
-            Output::Connected => self.connected(),
+            Output::Connected => self.connected(now),
             Output::Accepted(tag) => {
                 self.away_since = None;
                 self.progress(now);
@@ -385,10 +421,12 @@ impl Conductor {
                 self.hotend = heater(self.hotend, t.hotend);
                 self.bed = heater(self.bed, t.bed);
                 self.heat_reported(now, &t);
+                self.heaters_said(now, &t);
             }
             Output::Counted => self.counted(now),
             Output::Resent => self.count_resend(now),
             Output::Position(said) => {
+                self.trail.says(said);
                 if let Some(job) = &mut self.job {
                     job.position = Some(said);
                 }
@@ -399,12 +437,13 @@ impl Conductor {
 
     /// The first orders to a printer that was found: nothing may be hot without a job, and no report comes that
     /// nobody asked for.
-    fn connected(&mut self) {
+    fn connected(&mut self, now: Millis) {
         self.port = Port::Ready;
         self.tracker = Tracker::default();
+        self.find_head();
         self.script.extend(park::heat_off());
-        self.cooling = true;
-        self.unsafe_since = None;
+        let since = self.cooling.as_ref().map_or(now, cool::Cooling::since);
+        self.must_cool(now, since);
         if self.facts().has_m155 {
             self.own("M155 S0", Class::Setting);
         }
@@ -420,7 +459,7 @@ impl Conductor {
         self.dialect.facts()
     }
 
-    /// A host that dies leaves the heaters on for ever; with M85 the board ends it by itself (4.13).
+    /// A host that dies leaves the heaters on for ever; with M85 the board ends it by itself.
     fn guard(&mut self) {
         if self.facts().has_m85 {
             self.own("M85 S900", Class::Setting);
@@ -430,7 +469,6 @@ impl Conductor {
     /// What was last reported says nothing about now.
     fn forget_heaters(&mut self) {
         (self.hotend, self.bed) = (None, None);
-        self.cooling = false;
     }
 
     fn own(&mut self, text: &str, class: Class) {
@@ -454,6 +492,11 @@ impl Conductor {
         }
         let in_print = self.job.is_some();
         let finding = faults::of_line(fault, in_print);
+        let deaf = matches!(fault, LineFault::Silent { .. } | LineFault::Stuck { .. });
+        if in_print && deaf && self.may_wait_for_heat() {
+            // An order to switch off would stand behind the wait, and one question more could fill its queue.
+            return self.emergency_stop_because(now, finding);
+        }
         self.script.clear();
         self.forget_heaters();
         if in_print {
@@ -488,6 +531,7 @@ impl Conductor {
         }
         match program {
             Err(finding) => self.end_job(now, Some(finding)),
+            Ok(program) if program.entry.is_some() => self.find_entry(program),
             Ok(program) => {
                 let record = job.begin(now, program);
                 self.actions.push(Action::Journal(record));

@@ -1,4 +1,4 @@
-//! Panel: what a person does at the printer's own panel, and what it asks (`//action:..`, 4.14).
+//! Panel: what a person does at the printer's own panel, and what it asks (`//action:..`).
 
 use super::super::wire::Prompt;
 use super::job::Stage;

@@ -36,7 +36,10 @@ impl Conductor {
                 .as_ref()
                 .map(|job| job.status(now))
                 .or_else(|| self.last.clone()),
-            fault: self.fault.clone().or_else(|| self.connect_fault.clone()),
+            fault: self.with_heat(
+                now,
+                self.fault.clone().or_else(|| self.connect_fault.clone()),
+            ),
             prompt: self.prompt(),
             line: LineFigures {
                 sent: figures.sent,

@@ -1,5 +1,6 @@
 //! Stages: which line goes next, how a job moves on, what the firmware asks for, and how a job ends.
 
+use super::super::transport::is_at;
 use super::job::Stage;
 use super::{Action, Class, Conductor, Event, Finding, JobStatus, Millis, Phase, Port, Record};
 use super::{faults, park, tracker::Tracker};
@@ -11,18 +12,21 @@ const PAUSE_LINES: usize = 400;
 const PAUSE_MS: Millis = 5_000;
 /// Questions for the end position.
 const ASKED_MAX: u32 = 8;
-/// M114 prints two decimals.
-const POSITION_MM: f64 = 0.0075;
 /// Reports in a row with heaters off that nobody switched off.
 const TARGETS_OFF_MAX: u32 = 3;
 
 impl Conductor {
     /// Sends one line if there is one and it may go; `true` when it did.
     pub(super) fn send_next(&mut self, now: Millis) -> bool {
-        if self.port != Port::Ready || !self.transport.has_room() {
+        if self.port != Port::Ready || !self.transport.has_room() || self.waits_for_disk(now) {
             return false;
         }
         let tag = self.job.as_ref().map_or(0, |job| job.next as u64);
+        if let Some(class) = self.script.front().map(|(_, class)| *class)
+            && !self.may_wait_behind(now, class)
+        {
+            return false;
+        }
         if let Some((text, class)) = self.script.pop_front() {
             return self.put(now, &text, class, tag);
         }
@@ -44,19 +48,45 @@ impl Conductor {
                 || job.next >= from + PAUSE_LINES
                 || now >= job.pause_ms + PAUSE_MS;
             if here {
-                self.hold();
+                self.hold(now);
                 return true;
             }
         }
-        let Some(line) = line else {
+        let line = line.map(|line| (line.text.clone(), line.class, line.layer));
+        if line.as_ref().is_some_and(|line| self.trail.bars(line.2)) {
+            return false;
+        }
+        let text = line.as_ref().map(|line| &*line.0);
+        if text.is_none_or(|text| text.starts_with('M')) && self.must_prove_warm(now, text) {
+            return false;
+        }
+        let Some(job) = &mut self.job else {
+            return false;
+        };
+        let Some((text, class, _)) = line else {
             job.stage = Stage::Finishing;
             self.own("M400", Class::Drain);
             return true;
         };
-        let (text, class) = (line.text.clone(), line.class);
+        if !self.may_wait_behind(now, class) {
+            return false;
+        }
+        let Some(job) = &mut self.job else {
+            return false;
+        };
         job.next += 1;
         let tag = job.next as u64;
         self.put(now, &text, class, tag)
+    }
+
+    /// A line that waits for heat or for a person goes only when all before it is proved: then what is on its way is
+    /// known while the printer is deaf for everything else.
+    fn may_wait_behind(&mut self, now: Millis, class: Class) -> bool {
+        let goes = !matches!(class, Class::Heat | Class::Person) || self.transport.is_certain();
+        if !goes {
+            self.transport.make_certain(now);
+        }
+        goes
     }
 
     fn put(&mut self, now: Millis, text: &str, class: Class, tag: u64) -> bool {
@@ -75,7 +105,8 @@ impl Conductor {
         true
     }
 
-    fn hold(&mut self) {
+    fn hold(&mut self, now: Millis) {
+        self.parks(now);
         let (at, hot) = (self.tracker.at(), self.is_hot());
         let held = self.tracker.clone();
         let Some(job) = &mut self.job else {
@@ -97,14 +128,19 @@ impl Conductor {
         if !self.transport.is_drained() {
             return;
         }
-        if std::mem::take(&mut self.cooling) {
-            self.heaters_are_off();
-        }
+        let at = self.tracker.at();
         let Some(job) = &mut self.job else {
+            if !self.ask_heaters(now) {
+                self.ask_head(now);
+            }
             return;
         };
         match job.stage {
             Stage::Pausing => {
+                let line = job.next;
+                let at_mm = [at[0], at[1], at[2]];
+                self.actions
+                    .push(Action::Journal(Record::Held { line, at_mm }));
                 job.stage = Stage::Paused;
                 job.held_ms = now;
                 let resume = std::mem::take(&mut job.resume_asked);
@@ -120,18 +156,8 @@ impl Conductor {
             }
             Stage::Cancelling => self.end_job(now, Some(faults::cancelled())),
             Stage::Finishing => self.finish(now),
-            Stage::Checking | Stage::Streaming | Stage::Paused => {}
-        }
-    }
-
-    /// The printer has taken the order to switch its heaters off: now it may be said of an interrupted print.
-    fn heaters_are_off(&mut self) {
-        let interrupted = |f: &Finding| f.name == crate::printer::journal::LINK_RESTARTED;
-        let of_job = self.last.as_mut().and_then(|job| job.fault.as_mut());
-        for fault in of_job.into_iter().chain(self.fault.as_mut()) {
-            if interrupted(fault) {
-                *fault = faults::restarted_and_off();
-            }
+            Stage::Checking => self.ask_entry(now),
+            Stage::Streaming | Stage::Paused => {}
         }
     }
 
@@ -148,16 +174,7 @@ impl Conductor {
         // A position that came before it was asked for answered another question.
         let said = job.position.take().filter(|_| job.asked > 0);
         if let Some(said) = said {
-            let same = plan
-                .iter()
-                .zip(&said)
-                .enumerate()
-                .all(|(axis, (plan, said))| {
-                    // Marlin sums E in single precision.
-                    let drift = if axis == 3 { plan.abs() * 2e-5 } else { 0.0 };
-                    plan.is_nan() || (plan - said).abs() <= POSITION_MM + drift
-                });
-            if same {
+            if is_at(&said, &plan) {
                 job.agreed += 1;
             } else {
                 job.differed += 1;
@@ -185,7 +202,7 @@ impl Conductor {
         }
     }
 
-    /// Heaters that went off without our doing: the board was reset or stopped itself (pitfall 10).
+    /// Heaters that went off without our doing: the board was reset or stopped itself.
     fn watch_targets(&mut self, now: Millis) {
         let wanted = self.tracker.targets_c;
         let off = |wanted: f64, heater: Option<Heater>| {
@@ -221,13 +238,14 @@ impl Conductor {
         }
     }
 
-    /// A boot banner: everything the board knew is gone (pitfall 10).
+    /// A boot banner: everything the board knew is gone: position, heat, line number.
     pub(super) fn booted(&mut self, now: Millis) {
         self.transport.silence();
         self.script.clear();
         self.forget_heaters();
         self.unsafe_since = None;
-        self.away_since = None;
+        // A print that has not begun waits for the board, but not for ever.
+        self.away_since = self.job.is_some().then_some(now);
         self.waits = None;
         self.prompt = None;
         if self.stop.take().is_some() {
@@ -242,10 +260,7 @@ impl Conductor {
             };
         }
         // A board may boot twice after the port was opened: a file of which no line was sent just begins later.
-        let begun = |job: &super::Job| {
-            job.next > 0 || !matches!(job.stage, Stage::Checking | Stage::Streaming)
-        };
-        if self.job.as_ref().is_some_and(begun) {
+        if self.job.as_ref().is_some_and(super::Job::has_begun) {
             self.end_job(now, Some(faults::was_reset()));
         }
     }
@@ -256,6 +271,7 @@ impl Conductor {
             return;
         }
         let at = self.tracker.at();
+        self.parks(now);
         self.end_job(now, Some(finding));
         self.make_safe(now, park::make_safe(&at, &self.setup.printer));
     }
@@ -289,6 +305,11 @@ impl Conductor {
             fault,
         }));
         self.last = Some(last);
+        if job.stage != Stage::Checking {
+            self.must_cool(now, now);
+        }
+        self.trail
+            .ended(phase == Phase::Stopped && job.next > 0, job.next);
         if phase == Phase::Printed && self.facts().has_m85 {
             self.own("M85 S0", Class::Setting);
         }

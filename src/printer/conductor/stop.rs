@@ -2,13 +2,23 @@
 //!
 //! Holds: nothing is said to be off before the firmware has said that it halted.
 
-use super::{Action, Conductor, Finding, Millis, Port, Taken, faults, refused};
+use super::{Action, Conductor, Finding, Millis, Port, Record, Taken, faults, refused};
+use crate::gcode::dialect::AtConnect;
 
-/// M112 is sent again after so long, until the answer comes: a single one can be wiped out (4.5, pitfall 16).
+/// M112 is sent again after so long, until the answer comes: a half line in front of it makes the firmware empty
+/// its ring, and the M112 with it.
 const STOP_MS: [Millis; 8] = [50, 150, 300, 600, 900, 1_200, 1_600, 2_000];
+/// After those it is sent on at this pace: a printer that was deaf for a while stops as soon as it hears.
+const STOP_ON_MS: Millis = 10_000;
+
+/// Every so many-th of those the board is reset, too, where opening the port can do that.
+const STOP_RESET: usize = 6;
+
 /// When the emergency stop is repeated, or found unanswered.
 pub(super) fn next_stop_ms((since, times): (Millis, usize)) -> Millis {
-    since + STOP_MS.get(times).copied().unwrap_or(Millis::MAX / 2)
+    let last = STOP_MS.len() - 1;
+    let beyond = STOP_ON_MS * times.saturating_sub(last) as Millis;
+    since + STOP_MS[times.min(last)] + beyond
 }
 
 impl Conductor {
@@ -50,6 +60,55 @@ impl Conductor {
         self.settle(now);
     }
 
+    /// A halt that the journal has: the link before this one ended in it, and no person has looked since.
+    pub fn still_halted(&mut self, fault: Finding) {
+        let sent = faults::stop_sent().name;
+        // It was on its way when the link ended. Whether the printer heard it nobody knows.
+        self.stop_lost = fault.name == sent;
+        self.port = Port::Halted;
+        self.halt = Some(fault.clone());
+        self.fault = Some(if self.stop_lost {
+            faults::stop_unanswered()
+        } else {
+            fault
+        });
+    }
+
+    /// A halted printer is told nothing, unless the stop itself may have been lost with the link before.
+    pub(super) fn stop_again(&mut self, now: Millis) {
+        if std::mem::take(&mut self.stop_lost) {
+            self.actions.push(Action::Write(b"\nM112\n".to_vec()));
+            self.stop = Some((now, 0));
+            self.settle(now);
+        }
+    }
+
+    /// A stop is on its way or was made, and no person has looked since.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.port == Port::Halted || self.stop.is_some() || self.has_open_stop()
+    }
+
+    /// Nobody knows whether the printer heard the stop.
+    fn has_open_stop(&self) -> bool {
+        let open = [faults::stop_sent().name, faults::stop_unanswered().name];
+        self.fault.as_ref().is_some_and(|f| open.contains(&f.name))
+    }
+
+    /// A halt outlives the link: the next one begins with what the journal has of it.
+    pub(super) fn keep_halt(&mut self) {
+        let halted =
+            self.port == Port::Halted || (self.port != Port::Ready && self.has_open_stop());
+        let halt = self.fault.clone().filter(|_| halted);
+        if halt == self.halt {
+            return;
+        }
+        let record = halt
+            .clone()
+            .map_or(Record::Recovered, |fault| Record::Halted { fault });
+        self.actions.push(Action::Journal(record));
+        self.halt = halt;
+    }
+
     /// What the firmware confirmed before, while nothing has brought it back: a halted firmware answers no further
     /// M112, so that a second press, which is sent all the same, does not make it unconfirmed.
     fn confirmed_stop(&self) -> Option<Finding> {
@@ -64,15 +123,23 @@ impl Conductor {
         if now < next_stop_ms((since, times)) {
             return;
         }
-        if times + 1 == STOP_MS.len() {
+        self.stop = Some((since, times + 1));
+        let halted_before = self.confirmed_stop().is_some();
+        // So often it was found unanswered.
+        let open = (times + 2).saturating_sub(STOP_MS.len());
+        if open == 1 && !halted_before {
+            self.fault = Some(faults::stop_unanswered());
+        }
+        if open > 0 && (self.port != Port::Halted || halted_before) {
+            // Nobody was there, or it had halted before: nothing more is said.
             self.stop = None;
-            if self.confirmed_stop().is_none() {
-                self.fault = Some(faults::stop_unanswered());
-            }
             return;
         }
-        self.stop = Some((since, times + 1));
-        self.actions.push(Action::Write(b"M112\n".to_vec()));
+        if open % STOP_RESET == 1 && self.facts().at_connect != AtConnect::Stays {
+            // Deaf with a full queue: where opening the port resets the board, that is left.
+            self.actions.push(Action::ResetBoard);
+        }
+        self.actions.push(Action::Write(b"\nM112\n".to_vec()));
     }
 
     /// After a halt: reset the board and greet it anew. After a stop that no printer was there for: it was looked at.
@@ -101,8 +168,8 @@ impl Conductor {
                 "Look at the state.",
             ));
         }
-        self.stop = None;
-        self.fault = None;
+        (self.stop, self.fault, self.stop_lost) = (None, None, false);
+        (self.waits, self.prompt) = (None, None);
         self.port = Port::Absent;
         self.actions.push(Action::ResetBoard);
         self.settle(now);

@@ -105,7 +105,7 @@ impl Conductor {
 
     /// An error with which the firmware lives on: so do its heaters, unless they are switched off.
     pub(super) fn trouble(&mut self, now: Millis, text: &str) {
-        if matches!(self.port, Port::Halted | Port::Stranger) {
+        if self.is_stopped() || self.port == Port::Stranger {
             return;
         }
         if self.job.is_some() {

@@ -12,8 +12,9 @@
 
 use super::conductor::{Action, Conductor, Setup};
 use super::journal::{Journal, Record};
-use super::port::{Port, PortError, is_metal};
-use super::program::{self, Program};
+use super::port::{Port, PortError, is_metal, is_pseudo_terminal};
+use super::program::{self, Foreign, Program};
+use super::reentry;
 use super::started::Started;
 use super::wire::{Command, Event, Message, Request};
 use crate::gcode::Printer;
@@ -22,7 +23,7 @@ use clients::Clients;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::FlockOperation;
 use std::fs::File;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -92,6 +93,8 @@ pub enum LinkError {
 #[derive(Debug)]
 enum Note {
     Loaded(Result<Program, Finding>),
+    /// A record that goes ahead of its lines is on the disk.
+    Kept,
     Terminate,
 }
 
@@ -100,6 +103,8 @@ struct Link {
     conductor: Conductor,
     port: Option<Port>,
     listener: UnixListener,
+    /// Which file the socket is: another link may have put its own in that place since.
+    socket_file: Option<(u64, u64)>,
     clients: Clients,
     notes: Receiver<Note>,
     tell: Sender<Note>,
@@ -145,11 +150,14 @@ impl Link {
         let (journal, last) = Journal::open(&config.data).map_err(file_error(&config.data))?;
         let socket = config.data.join(super::client::SOCKET);
         let listener = listen(&socket).map_err(file_error(&socket))?;
+        let socket_file = file_at(&socket);
         let (wake, waker) = UnixStream::pair().map_err(file_error(&socket))?;
         for end in [&wake, &waker] {
             end.set_nonblocking(true).map_err(file_error(&socket))?;
         }
         let (tell, notes) = channel();
+        let told = teller(tell.clone(), waker.try_clone());
+        let kept = move || told(Note::Kept);
         let (port, is_virtual) = match &config.port {
             PortConfig::Path { path, .. } => {
                 (path.clone(), config.printer.is_virtual && !is_metal(path))
@@ -168,16 +176,22 @@ impl Link {
             port,
             is_virtual,
         };
+        let mut conductor = Conductor::new(setup, last);
+        if let Some(fault) = journal.halt() {
+            tracing::warn!(fault = fault.name, "the printer is still halted");
+            conductor.still_halted(fault.clone());
+        }
         let link = Self {
-            conductor: Conductor::new(setup, last),
+            conductor,
             port: None,
             listener,
+            socket_file,
             clients: Clients::default(),
             notes,
             tell,
             wake,
             waker,
-            journal: keep_journal(journal),
+            journal: keep_journal(journal, kept),
             started: Instant::now(),
             reopen_at: Instant::now(),
             told: String::new(),
@@ -193,15 +207,7 @@ impl Link {
 
     /// A way for another thread to say something and wake the loop.
     fn teller(&self) -> impl Fn(Note) + Send + 'static {
-        let tell = self.tell.clone();
-        let waker = self.waker.try_clone();
-        move |note| {
-            // A loop that is gone needs no note; a full pipe wakes it as well.
-            let _ = tell.send(note);
-            if let Ok(waker) = &waker {
-                let _ = rustix::io::write(waker, b"!");
-            }
-        }
+        teller(self.tell.clone(), self.waker.try_clone())
     }
 
     fn now_ms(&self) -> u64 {
@@ -266,6 +272,7 @@ impl Link {
             let now = self.now_ms();
             match note {
                 Note::Loaded(program) => self.conductor.loaded(now, program),
+                Note::Kept => self.conductor.kept(now),
                 Note::Terminate => {
                     tracing::info!("told to end: making the printer safe");
                     self.terminate(now);
@@ -324,7 +331,12 @@ impl Link {
                     .send(client, &Message::Event(Event::Status(status)));
                 Ok(())
             }
-            Command::Print { job, path, sha256 } => self.conductor.print(now, job, path, sha256),
+            Command::Print {
+                job,
+                path,
+                sha256,
+                released,
+            } => (self.conductor).print_from(now, job, (path, sha256), released),
             Command::Pause => self.conductor.pause(now),
             Command::Resume => self.conductor.resume(now),
             Command::Cancel => self.conductor.cancel(now),
@@ -449,24 +461,45 @@ impl Link {
                 self.port = None;
                 self.reopen_at = Instant::now() + REOPEN;
             }
-            Action::Load { path, sha256 } => self.load(path, sha256),
+            Action::Load {
+                path,
+                sha256,
+                released,
+            } => self.load(path, sha256, released),
             Action::Event(event) => self.clients.tell(&event),
             Action::Journal(record) => self.write_journal(record),
         }
     }
 
-    fn load(&self, path: PathBuf, sha256: String) {
+    fn load(&self, path: PathBuf, sha256: String, released: Option<PathBuf>) {
         let (tell, printer) = (self.teller(), self.config.printer.clone());
+        let data = self.config.data.clone();
+        let foreign = match &self.config.port {
+            PortConfig::Path { path, .. } if !is_pseudo_terminal(path) => Foreign::Refused,
+            _ => Foreign::Judged,
+        };
         std::thread::spawn(move || {
-            tell(Note::Loaded(program::load(&path, &sha256, &printer)));
+            let loaded = match released {
+                None => program::load(&path, &sha256, &printer, foreign),
+                Some(released) => {
+                    let now_s = jiff::Timestamp::now().as_millisecond() as f64 / 1e3;
+                    reentry::load((&path, &sha256), &released, &data, &printer, now_s)
+                }
+            };
+            tell(Note::Loaded(loaded));
         });
     }
 
     /// A beginning is on the disk before its first line is on the wire; everything else is written behind.
     fn write_journal(&self, record: Record) {
         let wait = matches!(record, Record::Began { .. });
+        let ahead = record.goes_ahead();
         let (done, is_done) = channel();
-        if self.journal.send((record, done)).is_ok() && wait {
+        let sent = self.journal.send((record, done)).is_ok();
+        if !sent && ahead {
+            self.teller()(Note::Kept);
+        }
+        if sent && wait {
             // A journal that can not be written has said so; the print goes on without.
             let _ = is_done.recv_timeout(Duration::from_secs(10));
         }
@@ -484,9 +517,18 @@ impl Link {
             drop(self.port.take());
             stand_in.end(self.child.take());
         }
-        let _ = std::fs::remove_file(self.config.data.join(super::client::SOCKET));
+        let socket = self.config.data.join(super::client::SOCKET);
+        if file_at(&socket) == self.socket_file {
+            let _ = std::fs::remove_file(socket);
+        }
         tracing::info!("printer link ended");
     }
+}
+
+/// Device and inode of a file.
+fn file_at(path: &Path) -> Option<(u64, u64)> {
+    let found = std::fs::symlink_metadata(path).ok()?;
+    Some((found.dev(), found.ino()))
 }
 
 /// The socket, for our own user alone.
@@ -506,13 +548,32 @@ fn listen(path: &Path) -> std::io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// The thread that writes and syncs the journal.
-fn keep_journal(mut journal: Journal) -> Sender<(Record, Sender<()>)> {
+fn teller(
+    tell: Sender<Note>,
+    waker: std::io::Result<UnixStream>,
+) -> impl Fn(Note) + Send + 'static {
+    move |note| {
+        // A loop that is gone needs no note; a full pipe wakes it as well.
+        let _ = tell.send(note);
+        if let Ok(waker) = &waker {
+            let _ = rustix::io::write(waker, b"!");
+        }
+    }
+}
+
+/// The thread that writes and syncs the journal. `kept` is called for each record that goes ahead of its lines.
+fn keep_journal(
+    mut journal: Journal,
+    kept: impl Fn() + Send + 'static,
+) -> Sender<(Record, Sender<()>)> {
     let (send, records) = channel::<(Record, Sender<()>)>();
     std::thread::spawn(move || {
         for (record, done) in records {
             if let Err(error) = journal.write(&record) {
                 tracing::error!(%error, "the printer's journal can not be written");
+            }
+            if record.goes_ahead() {
+                kept();
             }
             let _ = done.send(());
         }

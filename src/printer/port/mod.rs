@@ -1,4 +1,4 @@
-//! Port: a serial line or a pty, opened so that nothing resets and nobody else speaks (printing.md 4.11).
+//! Port: a serial line or a pty, opened so that nothing resets and nobody else speaks.
 //!
 //! In:    a path and a baud rate.
 //! Out:   non-blocking bytes both ways, readiness for `poll`.
@@ -195,6 +195,11 @@ impl Port {
 pub fn is_metal(path: &str) -> bool {
     std::fs::canonicalize(path)
         .is_ok_and(|path| path.starts_with("/dev") && !path.starts_with("/dev/pts"))
+}
+
+/// Is there a program behind it, and no metal for sure? A port that is away is none.
+pub fn is_pseudo_terminal(path: &str) -> bool {
+    std::fs::canonicalize(path).is_ok_and(|path| path.starts_with("/dev/pts"))
 }
 
 /// Did opening fail because of somebody else's lock?

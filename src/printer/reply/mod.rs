@@ -2,7 +2,7 @@
 //!
 //! In:    bytes as they come, in any pieces.
 //! Out:   one [`Reply`] a line.
-//! Holds: a line that can not be recognised is [`Reply::Noise`]: never an `ok`, never a fault (pitfall 14). Memory is
+//! Holds: a line that can not be recognised is [`Reply::Noise`]: never an `ok`, never a fault: the wire cuts, merges and damages lines. Memory is
 //!        bounded by [`LINE_BYTES_MAX`]. Texts are printable ASCII, so that they may go to a log.
 //! Never: waits, answers, decides.
 

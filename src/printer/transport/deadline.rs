@@ -1,4 +1,4 @@
-//! Deadline: how long an answer may take, and what is done when none comes (4.9 rule 4, 4.10).
+//! Deadline: how long an answer may take, and what is done when none comes.
 //!
 //! Three bounds on the oldest line on its way, of which only a line that is taken moves the last two for good:
 //! when it is *due* (then a fence asks), when silence means that the printer is *gone*, and when a printer that says
@@ -7,6 +7,7 @@
 
 use super::super::reply::{Reply, Temperatures};
 use super::{LineFault, Millis, Transport};
+use crate::gcode::dialect::EmergencyParser;
 
 /// Doubt begins so long after an answer was due.
 const DOUBT_MS: Millis = 400;
@@ -75,6 +76,11 @@ impl Watch {
 
     pub(super) fn answered(&mut self) {
         self.probes = 0;
+    }
+
+    /// The oldest line was asked about, and nothing came yet.
+    pub(super) fn is_probing(&self) -> bool {
+        self.probes > 0
     }
 
     pub(super) fn planned(&mut self, class: Class) {
@@ -244,7 +250,7 @@ impl Transport {
         self.watch.person.is_some_and(|t| now < t + LIFE_MS)
     }
 
-    /// Probes with the next line, never with a repeat: Marlin 2.1 swallows those in silence (pitfall 2).
+    /// Probes with the next line, never with a repeat: Marlin 2.1 swallows those in silence.
     pub(super) fn watch_silence(&mut self, now: Millis) {
         if self.flown == self.acked || self.waits_for_person(now) {
             return;
@@ -265,9 +271,23 @@ impl Transport {
                 silent_s: now.saturating_sub(self.heard_ms) as f64 / 1e3,
             });
         }
-        if self.watch.probes < PROBES_MAX {
+        if self.heats() && self.flown - self.proved.min(self.acked) >= self.awake_max() {
+            // As if it had been asked: one more line would make it deaf.
+            self.watch.probes += 1;
+            self.fence_ms = now;
+        } else if self.watch.probes < PROBES_MAX {
             self.probe(now);
         }
+    }
+
+    /// Lines that may lie with a firmware that waits for heat, so that it goes on reading and sees an `M108` and an
+    /// `M112` behind them.
+    fn awake_max(&self) -> u64 {
+        let facts = self.rules.facts;
+        if self.emergency_parser || facts.emergency.parser == EmergencyParser::AtLineStart {
+            return u64::from(PROBES_MAX);
+        }
+        (facts.window_max as u64).saturating_sub(1).max(1)
     }
 
     /// When [`Transport::watch_silence`] has something to do.

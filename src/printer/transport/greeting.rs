@@ -22,7 +22,7 @@ impl Transport {
         (self.next, self.acked, self.proved, self.flown) = (1, 0, 0, 0);
         self.doubt();
         self.mode = Mode::Greeting { since: now, tries };
-        // The first LF ends a half line of whoever spoke before. `N0 M110 N0*125`: a bad copy is refused (4.2 point 8).
+        // The first LF ends a half line of whoever spoke before. `N0 M110 N0*125`: a bad copy is refused.
         let sum = checksum(b"N0 M110 N0");
         self.figures.sent += 1;
         self.out
@@ -39,7 +39,7 @@ impl Transport {
 
     pub(super) fn in_proving(&mut self, now: Millis, reply: &Reply, tries: u32) {
         match reply {
-            Reply::OkTemperatures(_) | Reply::Position(_) => {
+            Reply::OkTemperatures(_) | Reply::Position(_) if self.flown < self.heard_to => {
                 self.round_trips.push(now.saturating_sub(self.fence_ms));
                 (self.acked, self.proved) = (self.flown, self.flown);
                 if self.round_trips.len() < ROUND_TRIPS {

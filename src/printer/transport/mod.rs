@@ -6,7 +6,7 @@
 //!        asked for it, so that nothing can be executed twice; at most `window` lines are on their way, and one probe.
 //! Never: reads a clock, opens a port, counts `ok`s.
 //!
-//! Why not count: an `ok` carries no number, some get lost, some belong to lines that never counted (4.9). So an
+//! Why not count: an `ok` carries no number, some get lost, some belong to lines that never counted. So an
 //! `ok` only gives credit, and what is certain is said by *fences*: numbered `M105`, whose `ok T:` can not be
 //! mistaken and proves every line before it.
 //!
@@ -42,6 +42,7 @@ mod tests;
 
 pub use deadline::Class;
 pub use output::{Figures, LineFault, Output, Rules};
+pub use position::{POSITION_MM, is_at};
 
 /// Milliseconds on a monotonic clock.
 pub type Millis = u64;
@@ -135,6 +136,8 @@ pub struct Transport {
     /// Last number written since the last resync.
     flown: u64,
     window: u64,
+    /// Lines from here on were written after what is being read had come: it is not their answer.
+    heard_to: u64,
     /// No fence has proved the line since the last doubt.
     doubtful: bool,
     /// `ok`s that are due for lines that do not count.
@@ -145,6 +148,8 @@ pub struct Transport {
     contradiction: Option<resync::Contradiction>,
     /// Questions what is wanted since a fence came through.
     questions: u32,
+    /// Answers in a row with another position than the plan's.
+    elsewhere: u32,
     /// The firmware's BUFSIZE, where it announces its free places (ADVANCED_OK).
     buffer: Option<u64>,
     emergency_parser: bool,
@@ -175,12 +180,14 @@ impl Transport {
             acked: 0,
             proved: 0,
             flown: 0,
+            heard_to: u64::MAX,
             window: 1,
             doubtful: true,
             phantoms: 0,
             error_last: None,
             contradiction: None,
             questions: 0,
+            elsewhere: 0,
             buffer: None,
             emergency_parser: false,
             reported_ms: None,
@@ -247,7 +254,28 @@ impl Transport {
             && self.flown + 1 == self.next
             && self.next - 1 - self.acked < self.window
             && !self.fence_is_due_first()
+            && !self.is_held_up()
             && self.ring_has_room()
+    }
+
+    /// A line that waits for heat or for a person is on its way. Nothing follows it: a queue that fills up behind it
+    /// makes the printer deaf for `M112`.
+    fn is_held_up(&self) -> bool {
+        let waits = |sent: &Sent| matches!(sent.class, Class::Heat | Class::Person);
+        self.in_flight().any(waits)
+    }
+
+    /// Is every line that was sent proved?
+    pub fn is_certain(&self) -> bool {
+        self.is_drained() && self.proved + 1 == self.next
+    }
+
+    /// A fence goes before the next line, unless one is on its way.
+    pub fn make_certain(&mut self, now: Millis) {
+        if !self.in_flight().any(|sent| sent.fence.is_some()) {
+            self.since_fence = self.since_fence.max(FENCE_LINES);
+            self.pump(now);
+        }
     }
 
     /// Most unacknowledged lines: the profile's, or what the firmware announces and its ring holds besides. Without an
@@ -296,6 +324,11 @@ impl Transport {
         });
         self.put(now, command.to_owned(), frame, class, fence, tag, after);
         Ok(())
+    }
+
+    /// What is read next has come before anything else is written: a doubled answer is no answer to what follows.
+    pub fn hears_what_was_written(&mut self) {
+        self.heard_to = self.next;
     }
 
     /// One line of the firmware.
@@ -354,11 +387,11 @@ impl Transport {
                 Some(since + greeting::PATIENCE_MS)
             }
             Mode::Steady if self.acked + 1 == self.next => Some(self.fence_ms + IDLE_MS),
-            Mode::Steady => Some(
-                self.silence_wake_ms(now)
-                    .min(self.fence_ms + FENCE_MS)
-                    .max(now + 1),
-            ),
+            Mode::Steady => {
+                let fence = self.has_fence_room().then_some(self.fence_ms + FENCE_MS);
+                let silence = self.silence_wake_ms(now);
+                Some(fence.map_or(silence, |t| t.min(silence)).max(now + 1))
+            }
             Mode::Quiet(quiet) => Some(quiet.ends_ms(self.figures.round_trip_ms)),
             Mode::Checking(check) => Some(check.ends_ms()),
             Mode::Counting(count) => Some(count.ends_ms(self.figures.round_trip_ms)),
@@ -465,9 +498,7 @@ impl Transport {
             }
             let idle = self.acked + 1 == self.next;
             let old = now >= self.fence_ms + if idle { IDLE_MS } else { FENCE_MS };
-            let fence_flies = self.in_flight().any(|sent| sent.fence.is_some());
-            if room
-                && !fence_flies
+            if self.has_fence_room()
                 && !self.waits_for_person(now)
                 && (self.fence_is_due_first() || old)
             {
@@ -475,6 +506,12 @@ impl Transport {
             }
             return;
         }
+    }
+
+    /// May a fence be sent, if one is due?
+    fn has_fence_room(&self) -> bool {
+        let flies = self.in_flight().any(|sent| sent.fence.is_some());
+        self.flown - self.acked < self.window && !flies && !self.is_held_up()
     }
 
     /// Lines on their way, oldest first.

@@ -94,7 +94,7 @@ pub enum LineFault {
     /// Line numbers began anew: the board was reset.
     #[error("the printer was reset")]
     Reset,
-    /// The firmware stands elsewhere than the plan says (pitfall 7).
+    /// The firmware stands elsewhere than the plan says (a cut line was carried out).
     #[error(
         "the position differs: the printer says X{:.2} Y{:.2} Z{:.2} E{:.2}, the plan X{:.2} Y{:.2} Z{:.2} E{:.2}",
         .said[0], .said[1], .said[2], .said[3], .plan[0], .plan[1], .plan[2], .plan[3]

@@ -1,7 +1,7 @@
-//! Position: after a Resend `M114` asks where the firmware stands, before anything moves (pitfall 7).
+//! Position: after a Resend `M114` asks where the firmware stands, before anything moves.
 //!
 //! A line cut by the flush of its ring may have been carried out as an unnumbered command; this is the only moment at
-//! which every such move shows. The question is the one unnumbered line besides the stops (4.9 rule 6): number n is
+//! which every such move shows. The question is the one unnumbered line besides the stops: number n is
 //! taken by the line that is wanted, and a lost or doubled `M114` moves nothing.
 
 use super::{LineFault, Millis, Mode, Output, Reply, Transport};
@@ -10,8 +10,23 @@ use super::{LineFault, Millis, Mode, Output, Reply, Transport};
 const CHECKS_MAX: u32 = 8;
 /// The question waits behind moves, but not for ever.
 const CHECK_MAX_MS: Millis = 600_000;
-/// M114 prints two decimals: half of the last one, and a little for the sum of E in single precision.
-const POSITION_MM: f64 = 0.0075;
+/// How far an answer to `M114` may lie from the plan, mm: it prints two decimals, so half of the last one, and a little.
+pub const POSITION_MM: f64 = 0.0075;
+
+/// Firmware sums E in single precision: so much of it may be lost on the way.
+const E_DRIFT: f64 = 2e-5;
+
+/// Is `said` the planned place? An axis that the plan does not know is anywhere.
+pub fn is_at(said: &[f64; 4], plan: &[f64; 4]) -> bool {
+    (0..4).all(|axis| {
+        let drift_mm = if axis == 3 {
+            plan[3].abs() * E_DRIFT
+        } else {
+            0.0
+        };
+        plan[axis].is_nan() || (said[axis] - plan[axis]).abs() <= POSITION_MM + drift_mm
+    })
+}
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Check {
@@ -50,7 +65,7 @@ impl Transport {
             check.asked = now;
             check.tries += 1;
             self.figures.sent += 1;
-            // The LF ends what a flush may have left half read (4.9 rule 5).
+            // The LF ends what a flush may have left half read.
             self.out.push(Output::Write(b"\nM114\n".to_vec()));
         }
     }
@@ -61,12 +76,7 @@ impl Transport {
         };
         match reply {
             Reply::Position(said) => {
-                let same = |a: &[f64; 4], b: &[f64; 4]| {
-                    a.iter()
-                        .zip(b)
-                        .all(|(a, b)| b.is_nan() || (a - b).abs() <= POSITION_MM)
-                };
-                if same(said, &check.plan) {
+                if is_at(said, &check.plan) {
                     self.recheck = false;
                     if self.contradiction.is_some() {
                         return self.ask_what_is_wanted(now);
@@ -75,7 +85,7 @@ impl Transport {
                     // The `ok` of the question is still due.
                     self.phantoms += 1;
                     self.watch.restart(now);
-                } else if check.differs.is_some_and(|first| same(said, &first)) {
+                } else if check.differs.is_some_and(|first| is_at(said, &first)) {
                     let (said, plan) = (*said, check.plan);
                     if self.recheck {
                         return self.fail(LineFault::Position { said, plan });

@@ -1,4 +1,4 @@
-//! Resync: the firmware asks for a line again (4.9 rules 3, 5 and 8, pitfalls 3, 4, 5 and 7).
+//! Resync: the firmware asks for a line again.
 //!
 //! Sending stops until the wire is quiet: one bad line brings as many Resends as lines were on their way, each with
 //! an `ok` that belongs to nothing. Then, before anything moves, `position` asks where the firmware stands.

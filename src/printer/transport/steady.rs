@@ -1,7 +1,12 @@
 //! Steady: answers while lines flow. An `ok` gives credit, a fence's own answer is certain.
 
 use super::super::reply::Reply;
+use super::position::is_at;
 use super::{Class, FENCE_LINES, Fence, LineFault, Millis, Output, Transport};
+use crate::gcode::dialect::Resend;
+
+/// Positions in a row that differ from the plan.
+const ELSEWHERE_MAX: u32 = 2;
 
 impl Transport {
     pub(super) fn in_steady(&mut self, now: Millis, reply: &Reply) {
@@ -21,6 +26,9 @@ impl Transport {
                 }
             }
             Reply::Position(at) => {
+                if self.stands_elsewhere(now, at) {
+                    return;
+                }
                 // One that nobody waits for is an old answer, late or doubled.
                 if self.fence_came(now, Fence::Position) {
                     // Its `ok` is still due.
@@ -35,7 +43,7 @@ impl Transport {
                     sent.text == *text || sent.text.split(' ').next() == Some(text)
                 };
                 if !self.in_flight().any(ours) {
-                    // A damaged `N`: its `ok` is for a line that never counted (pitfall 6).
+                    // A damaged `N`: its `ok` is for a line that never counted.
                     self.phantoms += 1;
                     self.doubt_steadily();
                 }
@@ -62,16 +70,51 @@ impl Transport {
             self.phantoms -= 1;
             return;
         }
-        let plain = |sent: &&super::Sent| sent.fence != Some(Fence::Temperatures);
+        if self.watch.is_probing() && self.rules.facts.resend == Resend::DroppedInSilence {
+            // It may be all that is left of the answer to the question behind the line.
+            return;
+        }
+        let plain = |sent: &&super::Sent| {
+            sent.fence != Some(Fence::Temperatures) && sent.number < self.heard_to
+        };
         let oldest = self.in_flight().find(plain).map(|s| s.number);
         if let Some(number) = oldest {
             self.credit(now, number);
         }
     }
 
+    /// Where lines are not counted, a lost move shows in the position alone: each one that is asked for is compared with
+    /// the plan, and believed to differ the second time.
+    fn stands_elsewhere(&mut self, now: Millis, said: &[f64; 4]) -> bool {
+        let asked = |sent: &&super::Sent| {
+            sent.fence == Some(Fence::Position) && sent.number < self.heard_to
+        };
+        let plan = self.in_flight().rfind(asked).map(|sent| sent.after);
+        let Some(plan) = plan.filter(|_| !self.rules.facts.numbering.order_checked) else {
+            return false;
+        };
+        if is_at(said, &plan) {
+            self.elsewhere = 0;
+            return false;
+        }
+        self.elsewhere += 1;
+        if self.elsewhere >= ELSEWHERE_MAX {
+            let said = *said;
+            self.fail(LineFault::Position { said, plan });
+            return true;
+        }
+        // Its `ok` is no answer to a line before it.
+        self.phantoms += 1;
+        self.doubt_steadily();
+        self.send_fence(now);
+        true
+    }
+
     /// The newest fence of this kind on its way is proved, and everything before it; `false` when there is none.
     fn fence_came(&mut self, now: Millis, kind: Fence) -> bool {
-        let newest = self.in_flight().rfind(|sent| sent.fence == Some(kind));
+        let newest = self
+            .in_flight()
+            .rfind(|sent| sent.fence == Some(kind) && sent.number < self.heard_to);
         let Some(number) = newest.map(|sent| sent.number) else {
             return false;
         };

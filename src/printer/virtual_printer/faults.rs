@@ -1,4 +1,4 @@
-//! Faults: what a bad wire and a bad day do, by rate and by schedule, from a seed (printing.md 6.2).
+//! Faults: what a bad wire and a bad day do, by rate and by schedule, from a seed.
 
 use serde::Deserialize;
 use std::path::Path;

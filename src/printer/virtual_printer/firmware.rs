@@ -24,7 +24,7 @@ pub struct Options {
     pub emergency_parser: bool,
     /// ADVANCED_OK.
     pub advanced_ok: bool,
-    /// Send an `ok` after a Resend (pitfall 5: not all do).
+    /// Send an `ok` after a Resend (not all builds do).
     pub resend_ok: bool,
     /// Deaf after a reset, virtual s.
     pub boot_s: f64,
@@ -117,6 +117,10 @@ pub struct Firmware {
     pub(super) bed: Heater,
     /// Bed position and all filament, nm.
     pub(super) at: [i64; 4],
+    /// Where the motors stopped in mid-move.
+    pub(super) frozen: Option<[i64; 4]>,
+    /// True height of the nozzle minus what the board counts, nm.
+    pub(super) raised_nm: i64,
     /// Bed position minus the file's coordinates (G92), nm.
     pub(super) shift: [i64; 4],
     pub(super) relative: [bool; 4],
@@ -171,6 +175,8 @@ impl Firmware {
             hotend: Heater::hotend(),
             bed: Heater::bed(),
             at: [0; 4],
+            frozen: None,
+            raised_nm: 0,
             shift: [0; 4],
             relative: [false; 4],
             mode: Mode::default(),
@@ -207,6 +213,8 @@ impl Firmware {
         self.receiver.reset();
         self.queue.clear();
         self.running = None;
+        self.raised_nm += self.nozzle_nm()[2];
+        self.frozen = None;
         self.planner.clear();
         for heater in [&mut self.hotend, &mut self.bed] {
             heater.set(0.0);
@@ -240,6 +248,22 @@ impl Firmware {
     /// Numbered lines that entered the queue since the board was new.
     pub fn accepted(&self) -> u64 {
         self.accepted
+    }
+
+    /// Where the nozzle truly is at this moment, bed mm.
+    pub fn nozzle_mm(&self) -> [f64; 3] {
+        let at = self.nozzle_nm();
+        [at[0], at[1], at[2] + self.raised_nm].map(|v| v as f64 * 1e-6)
+    }
+
+    /// How much higher the nozzle truly is than the board counts: it forgets at a reset where it stands, mm.
+    pub fn raised_mm(&self) -> f64 {
+        self.raised_nm as f64 * 1e-6
+    }
+
+    pub(super) fn nozzle_nm(&self) -> [i64; 4] {
+        let at = self.frozen.or(self.planner.under_way(self.clock));
+        at.unwrap_or(self.at)
     }
 
     /// Targets of hotend and bed, C.
@@ -514,7 +538,7 @@ impl Firmware {
         self.queue.len() < self.options.bufsize
     }
 
-    /// Fills the queue; reads nothing while it is full (4.2 point 2).
+    /// Fills the queue; reads nothing while it is full, as get_serial_commands() returns at once then.
     fn read(&mut self) {
         while matches!(self.life, Life::Running | Life::Stopped)
             && self.has_place()

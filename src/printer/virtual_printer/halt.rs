@@ -9,6 +9,7 @@ impl Firmware {
     pub(super) fn all_off(&mut self) {
         self.queue.clear();
         self.running = None;
+        self.frozen = Some(self.nozzle_nm());
         self.planner.clear();
         self.hotend.set(0.0);
         self.bed.set(0.0);

@@ -43,7 +43,7 @@ impl Running {
 }
 
 impl Firmware {
-    /// M108, M112 and M410 that began their line with `M`: acted on before they queue (4.2 point 11). Buddy compares
+    /// M108, M112 and M410 that began their line with `M`: acted on before they queue. Buddy compares
     /// the whole line.
     pub(super) fn at_once(&mut self, text: &str) {
         if self.options.dialect == D::Buddy && text.contains(' ') {
@@ -361,6 +361,9 @@ impl Firmware {
         for axis in (0..3).filter(|&a| axes[a]) {
             (self.at[axis], self.shift[axis]) = (0, 0);
             self.homed[axis] = true;
+        }
+        if axes[2] {
+            self.raised_nm = 0;
         }
         let t = self.clock;
         self.log.push(|| Record::Home { t, axes });

@@ -1,4 +1,4 @@
-//! Heater: first-order heating with Marlin's thermal protection (printing.md 6.1).
+//! Heater: first-order heating with Marlin's thermal protection.
 //!
 //! dT/dt = P duty / C - (T - ambient) / tau; constants of a usual 50 W hotend and a 250 W bed.
 

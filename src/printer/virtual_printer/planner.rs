@@ -1,4 +1,5 @@
-//! Planner: a ring of 16 blocks (15 usable) with look-ahead, as in Marlin; formulae of printing.md 2.9.
+//! Planner: a ring of 16 blocks (15 usable) with look-ahead, as in Marlin (`module/planner.cpp`): trapezoids, junction
+//! deviation, one pass back and one forth.
 
 use crate::gcode::{Feeds, Limits};
 use std::collections::VecDeque;
@@ -180,6 +181,17 @@ impl Planner {
             block.started = now;
             block.ends = Some(now + slow * duration_s(block, exit));
         }
+    }
+
+    /// Where the running block has come to, in nm; `None` when nothing runs.
+    pub(super) fn under_way(&self, now: f64) -> Option<[i64; 4]> {
+        let block = self.blocks.front()?;
+        let ends = block.ends?;
+        let part = ((now - block.started) / (ends - block.started).max(1e-9)).clamp(0.0, 1.0);
+        Some(std::array::from_fn(|axis| {
+            let (from, to) = (block.from[axis], block.to[axis]);
+            from + ((to - from) as f64 * part) as i64
+        }))
     }
 
     /// The running block, if it ends by `now`; the next one starts at its end.

@@ -7,7 +7,7 @@ pub(super) struct Words(Vec<(char, Option<f64>)>);
 impl Words {
     pub(super) fn read(text: &str) -> Self {
         let mut found = Vec::new();
-        // The first character decides: `1 M105`, `^1198 G1 X1` are unknown commands (4.4).
+        // The first character decides: `1 M105`, `^1198 G1 X1` are unknown commands.
         if !text.starts_with(['G', 'M', 'T']) {
             return Self(found);
         }

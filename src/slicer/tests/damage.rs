@@ -16,12 +16,12 @@ fn pick(lines: &[String], random: &mut ChaCha8Rng, wanted: impl Fn(&str) -> bool
     found[random.random_range(0..found.len())]
 }
 
-fn draws(line: &str) -> bool {
+pub(crate) fn draws(line: &str) -> bool {
     line.starts_with("G1 X") && line.contains(" E")
 }
 
 /// Replaces the number behind a letter.
-fn put(line: &mut String, letter: char, value: &str) {
+pub(crate) fn put(line: &mut String, letter: char, value: &str) {
     let words: Vec<String> = line
         .split(' ')
         .map(|w| {
@@ -35,7 +35,7 @@ fn put(line: &mut String, letter: char, value: &str) {
     *line = words.join(" ");
 }
 
-fn number(line: &str, letter: char) -> f64 {
+pub(crate) fn number(line: &str, letter: char) -> f64 {
     line.split(' ').find(|w| w.starts_with(letter)).unwrap()[1..]
         .parse()
         .unwrap()

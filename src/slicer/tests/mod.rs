@@ -4,6 +4,7 @@ use super::*;
 use crate::space::{Bed, Map};
 
 mod damage;
+mod mutants;
 mod proof;
 mod raster;
 
@@ -178,9 +179,8 @@ fn plastic_fills_the_mesh_at_full_infill() {
     }
 }
 
-/// The benchmark's size; run it for figures: `cargo test --lib slicer::tests::figures -- --ignored --nocapture`.
+/// The benchmark's size; its figures: `cargo test --lib slicer::tests::figures -- --nocapture`.
 #[test]
-#[ignore = "figures of the 100 mm cap, half a minute"]
 fn figures_of_the_benchmark_cap() {
     for (name, mesh) in [("dome", shapes::cap(100.0)), ("edge", on_edge(100.0))] {
         let settings = Settings {

@@ -57,6 +57,7 @@ fn a_value_that_can_not_be_meant_is_refused_by_key() {
         ("[printer]\nport = 'COM3'", "printer.port"),
         ("[drop]\nquiet_s = 0.0", "drop.quiet_s"),
         ("[design]\nmemory_mib = 1", "design.memory_mib"),
+        ("[retention]\nfree_mib = 2048", "retention.free_mib"),
         ("[design]\ndevice = 'gpu'", "design.device"),
         ("data = ''", "data"),
         ("data = '/'", "data"),

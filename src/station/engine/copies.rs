@@ -6,12 +6,14 @@
 //!
 //! `CALVARIA_COPIES=1000 cargo test --lib copies` runs as many; `CALVARIA_SEED=N` begins with another.
 mod bench;
+mod kept;
 mod ways;
 
 use super::{Engine, Input};
 use crate::phantom::dicom;
 use crate::space::{Map, Point, Vector};
 use crate::station::config::Privacy;
+use crate::station::step::Event;
 use crate::status::JobState;
 use crate::volume::{Hu, Volume};
 use bench::Bench;
@@ -244,6 +246,85 @@ fn a_scan_copied_in_any_way_is_one_case_whole_or_a_refusal_that_names_what_is_mi
     assert!(failed.is_empty(), "seeds {failed:?}");
 }
 
+/// Two people's slices in one folder are refused, and neither of them is shut out by that.
+#[test]
+fn a_folder_of_two_people_is_nobodys_piece_and_each_of_them_is_taken_afterwards() {
+    let dir = tempfile::tempdir().unwrap();
+    let [data, drop] = ["data", "drop"].map(|name| dir.path().join(name));
+    let scans = ["ANNA", "BEA"].map(|name| scan(dir.path(), name));
+    let copy = |folder: &str, of: &[(usize, usize)]| {
+        let folder = drop.join(folder);
+        fs::create_dir_all(&folder).unwrap();
+        for &(person, count) in of {
+            for (name, bytes) in scans[person].iter().take(count) {
+                fs::write(folder.join(format!("{person}-{name}")), bytes).unwrap();
+            }
+        }
+    };
+    fs::create_dir(&drop).unwrap();
+    let mut bench = Bench::open(&data, &drop);
+    let mut now = 0;
+    let mut settle = |bench: &mut Bench| {
+        for _ in 0..20 {
+            now += SCAN_MS;
+            bench.scan(now);
+            bench.work();
+        }
+        let jobs = bench.engine.store.all().unwrap();
+        jobs.iter().map(|j| j.state).collect::<Vec<_>>()
+    };
+    use JobState::{AwaitingRelease, Refused};
+    copy("mixed", &[(0, SLICES), (1, SLICES)]);
+    assert_eq!(settle(&mut bench), [Refused]);
+    copy("anna", &[(0, SLICES)]);
+    copy("bea", &[(1, SLICES)]);
+    assert_eq!(
+        settle(&mut bench),
+        [Refused, AwaitingRelease, AwaitingRelease]
+    );
+    // A slice of each does not join either one's case.
+    copy("again", &[(0, 1), (1, 1)]);
+    let states = settle(&mut bench);
+    assert_eq!(states, [Refused, AwaitingRelease, AwaitingRelease, Refused]);
+    for job in &bench.engine.store.all().unwrap()[1..3] {
+        assert_eq!(bench.designed[&job.code], SLICES);
+    }
+}
+
+/// While something is being copied nobody knows whose it is: it may be the rest of what is to be released.
+#[test]
+fn nothing_is_released_while_a_scan_arrives() {
+    let dir = tempfile::tempdir().unwrap();
+    let [data, drop] = ["data", "drop"].map(|name| dir.path().join(name));
+    let files = scan(dir.path(), "ANNA");
+    let copy = |folder: &str, from: usize, to: usize| {
+        fs::create_dir_all(drop.join(folder)).unwrap();
+        for (name, bytes) in files.iter().take(to).skip(from) {
+            fs::write(drop.join(folder).join(name), bytes).unwrap();
+        }
+    };
+    copy("first", 0, SLICES - 4);
+    let mut bench = Bench::open(&data, &drop);
+    for n in 1..20 {
+        bench.scan(n * SCAN_MS);
+        bench.work();
+    }
+    let code = bench.engine.store.all().unwrap()[0].code.clone();
+    assert_eq!(bench.engine.nothing_more_came(&code), Ok(()));
+    for (n, slice) in (SLICES - 4..SLICES).enumerate() {
+        copy("more", slice, slice + 1);
+        bench.scan((20 + n as u64) * SCAN_MS);
+        let refused = bench.engine.nothing_more_came(&code).unwrap_err();
+        assert_eq!(refused.code, "scan_arriving");
+    }
+    for n in 24..40 {
+        bench.scan(n * SCAN_MS);
+        bench.work();
+    }
+    assert_eq!(bench.engine.nothing_more_came(&code), Ok(()));
+    assert_eq!(bench.designed[&code], SLICES, "it was designed anew");
+}
+
 /// Under strict privacy what was dropped goes when its case is over, and the record says so.
 #[test]
 fn strict_privacy_keeps_no_originals() {
@@ -264,4 +345,67 @@ fn strict_privacy_keeps_no_originals() {
     assert!(!data.join("done").join(&code).exists());
     let kinds = bench.engine.store.entries(&code).unwrap();
     assert!(kinds.iter().any(|e| e.kind == "originals_deleted"));
+}
+
+/// Released, stopped and back at the release it is still what was printed: more of its scan is a case of its own.
+#[test]
+fn what_was_released_once_takes_no_further_piece_and_is_not_designed_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let [data, drop] = ["data", "drop"].map(|name| dir.path().join(name));
+    let files = scan(dir.path(), "ANNA");
+    let copy = |folder: &Path, from: usize, to: usize| {
+        fs::create_dir_all(folder).unwrap();
+        for (name, bytes) in files.iter().skip(from).take(to - from) {
+            fs::write(folder.join(name), bytes).unwrap();
+        }
+    };
+    let mut now = 0;
+    let mut settle = |bench: &mut Bench| {
+        for _ in 0..40 {
+            now += SCAN_MS;
+            bench.scan(now);
+            bench.work();
+        }
+    };
+    copy(&drop.join("first"), 0, SLICES - 6);
+    let mut bench = Bench::open(&data, &drop);
+    settle(&mut bench);
+    let first = bench.engine.store.all().unwrap()[0].clone();
+    assert_eq!(first.state, JobState::AwaitingRelease);
+    let code = first.code.as_str();
+    bench.print_and_stop(code);
+    bench.engine.apply(code, &Event::PrintAgainAsked, "weber");
+
+    copy(&drop.join("rest"), SLICES - 6, SLICES - 2);
+    settle(&mut bench);
+    let jobs = bench.engine.store.all().unwrap();
+    let names = |bench: &Bench, code: &str| -> Vec<String> {
+        let findings = bench.engine.store.findings(code).unwrap();
+        findings.into_iter().map(|f| f.name).collect()
+    };
+    assert_eq!(jobs.len(), 2);
+    assert_eq!(
+        (jobs[0].state, &jobs[0].design),
+        (JobState::AwaitingRelease, &first.design)
+    );
+    assert!(names(&bench, code).contains(&"more_came".into()));
+    assert!(names(&bench, &jobs[1].code).contains(&"follows".into()));
+    assert_eq!(bench.designed[&jobs[1].code], SLICES - 2);
+
+    // What is written on where it lies is said, and who releases it again looks once more.
+    copy(
+        &data.join("done").join(code).join("input"),
+        SLICES - 2,
+        SLICES,
+    );
+    let told = bench.engine.nothing_more_came(code).unwrap_err();
+    assert_eq!(told.code, "changed");
+    assert!(names(&bench, code).contains(&"grew_later".into()));
+    assert_eq!(bench.engine.nothing_more_came(code), Ok(()));
+    settle(&mut bench);
+    let job = bench.engine.store.job(code).unwrap();
+    assert_eq!(
+        (job.state, job.design),
+        (JobState::AwaitingRelease, first.design)
+    );
 }

@@ -1,7 +1,7 @@
 //! Drops: what lies complete in the drop folder becomes a job, or a piece of one; a job's drop lies where its state says.
 //!
-//! Holds: pieces of one series of one person belong to one case. While it is not released they are added to it, and it
-//!        is designed anew; afterwards they become a case of their own that is made of all of them, and both say so.
+//! Holds: pieces of one series of one person belong to one case. Until its first release they are added to it, and it
+//!        is designed anew; afterwards, whatever state it is in, they become a case of their own that is made of all of them, and both say so.
 //! Never: two people's files in one case; a piece that is neither in the drop folder nor in its case.
 
 use super::{Engine, QUEUE_MAX};
@@ -11,9 +11,12 @@ use crate::station::folders::Taken;
 use crate::station::step::{Event, Piece, Place};
 use crate::station::store::{Job, StoreError};
 use crate::status::{Finding, JobState, Reason};
+use std::collections::BTreeSet;
 
 /// A refused or failed case this old is not tried anew by itself when more of its scan comes, hours.
 const JOIN_MAX_H: i64 = 24;
+/// Event and finding: the drop was copied, because it could not be moved.
+const COPIED: &str = "drop_copied";
 
 impl Engine {
     /// Takes a drop out of the drop folder. `false`: it has to wait there.
@@ -25,7 +28,12 @@ impl Engine {
         if full || self.disk.is_some() {
             return false;
         }
-        let series = look.series();
+        // Files of two people are refused when they are read: they are no piece of either one's case, and what comes of
+        // either later is no piece of theirs.
+        let series = match look.is_mixed() {
+            true => BTreeSet::new(),
+            false => look.series(),
+        };
         let piece = Piece {
             series: series.iter().map(|key| self.store.tag(key)).collect(),
             source: self.store.tag(name),
@@ -74,14 +82,7 @@ impl Engine {
         };
         let is_kept = !self.folders.inputs(&job.code).is_empty()
             || !self.store.pending(&job.code)?.is_empty();
-        Ok(open && is_kept && self.store.has_room_for_a_piece(&job.code)?)
-    }
-
-    /// Full hours since a time of the store; 0 when it can not be read.
-    pub(super) fn hours_since(&self, then: &str) -> i64 {
-        let then: Option<jiff::Timestamp> = then.parse().ok();
-        let now = (self.settings.clock)().timestamp().as_second();
-        then.map_or(0, |then| (now - then.as_second()) / 3600)
+        Ok(open && !job.was_released() && is_kept && self.store.has_room_for_a_piece(&job.code)?)
     }
 
     /// A case that is over, or on the printer, is told that `code` holds the same scan.
@@ -150,14 +151,7 @@ impl Engine {
                 }
             };
             if let (Taken::Copied, Some(name)) = (taken, name) {
-                tracing::warn!(
-                    case = code,
-                    "taken as a copy; the drop itself can not be moved"
-                );
-                let print = self.folders.print_in_drop(name);
-                if let Err(error) = self.store.leave(print) {
-                    tracing::error!(case = code, %error, "the store could not be written");
-                }
+                self.left_in_drop(code, n, name);
             }
             if taken == Taken::Gone {
                 tracing::warn!(case = code, "a piece is not in the drop folder any more");
@@ -165,6 +159,31 @@ impl Engine {
             if let Err(error) = self.store.piece_taken(code, n) {
                 tracing::error!(case = code, %error, "the store could not be written");
             }
+        }
+    }
+
+    /// Piece `n` is a copy; the drop itself stays, and is not taken again.
+    fn left_in_drop(&mut self, code: &str, n: u32, name: &str) {
+        tracing::warn!(
+            case = code,
+            "taken as a copy; the drop itself can not be moved"
+        );
+        let print = self.folders.print_in_drop(name);
+        let body = serde_json::json!({ "piece": n });
+        let now = self.now();
+        let kept = (self.store.leave(print))
+            .and_then(|()| self.store.note("station", code, COPIED, &body, &now));
+        if let Err(error) = kept {
+            tracing::error!(case = code, %error, "the store could not be written");
+        }
+    }
+
+    /// What a person has to know of a drop that was copied.
+    fn say_copied(&mut self, code: &str) {
+        let entries = self.store.entries(code).unwrap_or_default();
+        if entries.iter().any(|entry| entry.kind == COPIED) {
+            let text = "What was dropped could not be moved for its rights, so it was copied. It still lies in the drop folder and is not taken again; whoever dropped it may delete it.";
+            self.add_finding(code, &Finding::info(COPIED, text));
         }
     }
 
@@ -181,6 +200,7 @@ impl Engine {
         if let Ok(Some(first)) = self.store.follows(code) {
             self.join_first(&first, code)?;
         }
+        self.say_copied(code);
         let pieces = self.folders.inputs(code).len();
         if pieces > 1 {
             let text = format!("The scan came in {pieces} pieces, which were put together.");

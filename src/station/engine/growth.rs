@@ -2,7 +2,7 @@
 //! moved to, so what was taken is looked at for a while.
 //!
 //! Holds: a design that its files have outgrown is never released: it is looked at before each release, and designed
-//!        anew. After the release it is said.
+//!        anew. After the first release it is said.
 //! Also here: under strict privacy originals go when their case is over.
 
 use super::Engine;
@@ -104,15 +104,13 @@ impl Engine {
         use JobState as S;
         let code = job.code.as_str();
         match job.state {
+            S::AwaitingRelease if job.was_released() => self.grew_after_release(code),
             S::AwaitingRelease | S::Refused | S::Failed => {
                 self.apply(code, &Event::ScanGrew(None), "station");
             }
             // The designer's end is looked at by itself.
             S::Received | S::Reading | S::Designing => {}
-            S::Printing | S::Paused | S::Printed | S::Stopped => {
-                let text = "More of this scan was written after its release; the part was designed without it. Drop the whole scan again as a case of its own.";
-                self.grew_later(code, &Finding::warn("grew_later", text));
-            }
+            S::Printing | S::Paused | S::Printed | S::Stopped => self.grew_after_release(code),
             S::Rejected | S::Cancelled => {
                 let text = "More of this scan was written after it was given up. Drop the whole scan again if it shall be designed.";
                 self.grew_later(code, &Finding::info("grew_later", text));
@@ -120,7 +118,12 @@ impl Engine {
         }
     }
 
-    /// Says once that what is over, or on the printer, has grown.
+    fn grew_after_release(&mut self, code: &str) {
+        let text = "More of this scan was written after its release; the part was designed without it. Drop the whole scan again as a case of its own.";
+        self.grew_later(code, &Finding::warn("grew_later", text));
+    }
+
+    /// Says once that what is over, on the printer, or waits to be printed again, has grown.
     fn grew_later(&mut self, code: &str, finding: &Finding) {
         self.add_finding(code, finding);
         let now = self.now();
@@ -135,14 +138,37 @@ impl Engine {
         self.export(code);
     }
 
+    /// Before a release: nothing is on its way that may belong to the design. Whose it is, nobody knows before it rests.
+    fn nothing_arrives(&self) -> Reply {
+        if self.dropped.arriving == 0 {
+            return Ok(());
+        }
+        Err(Refused::new(
+            "scan_arriving",
+            "A scan is being copied into the drop folder at this moment. It may be more of this one.",
+            "Wait until the copy has come to rest, then look at the case again.",
+        ))
+    }
+
     /// Before a release: the design is of all that is there.
     pub(in crate::station) fn nothing_more_came(&mut self, code: &str) -> Reply {
-        let waits = self
-            .store
-            .job(code)
-            .is_ok_and(|job| job.state == JobState::AwaitingRelease);
-        if !waits || !self.has_grown(code) {
+        let Ok(job) = self.store.job(code) else {
             return Ok(());
+        };
+        if job.state != JobState::AwaitingRelease {
+            return Ok(());
+        }
+        self.nothing_arrives()?;
+        if !self.has_grown(code) {
+            return Ok(());
+        }
+        if job.was_released() {
+            self.grew_after_release(code);
+            return Err(Refused::new(
+                "changed",
+                "More of the scan was written since this was released first: this design is without it.",
+                "Look at it again. The whole scan, dropped again, is a case of its own.",
+            ));
         }
         self.apply(code, &Event::ScanGrew(None), "station");
         Err(Refused::new(

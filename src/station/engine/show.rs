@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const COMING_UP: Duration = Duration::from_secs(3);
 
 impl Engine {
-    pub(super) fn publish(&mut self) {
+    pub(in crate::station) fn publish(&mut self) {
         self.dirty = false;
         self.revision += 1;
         let jobs = match self.store.jobs(JOBS_SHOWN) {
@@ -26,6 +26,7 @@ impl Engine {
         let mut views = Vec::with_capacity(jobs.len());
         for job in &jobs {
             let findings = self.store.findings(&job.code).unwrap_or_default();
+            let reentry = self.reentry_of(job);
             let folders = &self.folders;
             let files = self
                 .files
@@ -46,7 +47,7 @@ impl Engine {
             };
             let (files, persons) = (files.clone(), self.config.release.persons);
             let material = self.config.material.name.as_str();
-            views.push(job_view(
+            let mut view = job_view(
                 job,
                 findings,
                 View {
@@ -55,7 +56,17 @@ impl Engine {
                     persons,
                     material,
                 },
-            ));
+            );
+            if reentry
+                .as_ref()
+                .is_some_and(|offer| offer.refused.is_empty())
+                && job.state == JobState::Stopped
+            {
+                // Whoever cleared the bed now would throw away what can go on.
+                view.next = crate::station::reentry::LEAVE_IT.into();
+            }
+            view.reentry = reentry;
+            views.push(view);
         }
         let mut attention = self.settings.attention.clone();
         attention.extend(self.disk.iter().cloned());

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Renames; where that can not be (another file system, a folder of another owner) copies beside the target, compares,
@@ -62,13 +62,13 @@ pub(super) fn link(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes `left` when it is what `taken` is, as far as rights allow.
-pub(super) fn remove_if_same(left: &Path, taken: &Path) -> io::Result<()> {
+/// Removes `left` when it is what `taken` is. `false`: it is, and rights forbid it.
+pub(super) fn remove_if_same(left: &Path, taken: &Path) -> io::Result<bool> {
     let copied = entries(taken)?;
     if entries(left)? == copied {
-        remove_copied(left, &copied)?;
+        return remove_copied(left, &copied);
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Moves without a rename. A cut before the rename leaves the source as it was; one after it leaves both, and
@@ -171,9 +171,31 @@ pub(super) fn remove_copied(root: &Path, copied: &BTreeMap<PathBuf, Entry>) -> i
 
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
-        Ok(m) if m.is_dir() => fs::remove_dir_all(path),
+        Ok(m) if m.is_dir() => match fs::remove_dir_all(path) {
+            // A folder within that was moved with its rights, as from a CD.
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+                open_folders(path);
+                fs::remove_dir_all(path)
+            }
+            other => other,
+        },
         Ok(_) => fs::remove_file(path),
         Err(_) => Ok(()),
+    }
+}
+
+/// Lets the owner write into every folder of a tree, as far as the folders are ours.
+fn open_folders(root: &Path) {
+    let mut open = vec![root.to_path_buf()];
+    while let Some(folder) = open.pop() {
+        let _ = fs::set_permissions(&folder, fs::Permissions::from_mode(0o700));
+        let inner = fs::read_dir(&folder).into_iter().flatten().flatten();
+        // The entry's own kind: a link is not followed.
+        open.extend(
+            inner
+                .filter(|e| e.file_type().is_ok_and(|kind| kind.is_dir()))
+                .map(|e| e.path()),
+        );
     }
 }
 

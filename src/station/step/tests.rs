@@ -1,7 +1,7 @@
 //! Every pair of state and event, as a table that a person can read.
 
 use super::{Action, DEATHS_MAX, Event, Place, RESTARTS_MAX, Release, step};
-use crate::status::{DesignSummary, JobState, Reason, Side};
+use crate::status::{DesignSummary, JobState, Reason, Reentry, Side};
 
 fn release() -> Release {
     Release {
@@ -11,6 +11,7 @@ fn release() -> Release {
         spool: "PLA 22-117".into(),
         material_by: String::new(),
         side: Side::Left,
+        from_layer: None,
     }
 }
 
@@ -32,6 +33,7 @@ fn events() -> Vec<(&'static str, Event)> {
                 material: String::new(),
                 profile: String::new(),
                 profile_sha256: String::new(),
+                entry: None,
             }),
         ),
         ("rfsd", Event::Refused(why.clone())),
@@ -64,6 +66,7 @@ fn events() -> Vec<(&'static str, Event)> {
         ("grew", Event::ScanGrew(None)),
         ("rtry", Event::RetryAsked),
         ("agin", Event::PrintAgainAsked),
+        ("reen", Event::ReentryAsked(Reentry::default())),
         ("lpau", Event::LinkPaused),
         ("lres", Event::LinkResumed),
         ("lprn", Event::LinkPrinted),
@@ -83,19 +86,19 @@ fn events() -> Vec<(&'static str, Event)> {
 /// actions: S start designer, E end designer, w/d/q place in work, done, quarantine, P print, H hold, G go on,
 /// C cancel print, ! emergency stop, A ask the link.
 const TABLE: &str = "
-state            free      read      dsgn               rfsd      fail     die1     die2     rlse       paus       resu     canc         rjct       away grew        rtry       agin             lpau   lres     lprn    lstp    estp      boot               bot2
-received         reading+S .         .                  .         .        .        .        -          -          -        cancelled+d  -          -    received+w  -          -                .      .        .       .       .         received+w         received+w
-reading          .         designing failed+q           refused+q failed+q received failed+q -          -          -        cancelled+Ed -          -    received+Ew -          -                .      .        .       .       .         received+w         failed+q
-designing        .         .         awaiting_release+d refused+q failed+q received failed+q -          -          -        cancelled+Ed -          -    received+Ew -          -                .      .        .       .       .         received+w         failed+q
-awaiting_release .         .         .                  .         .        .        .        printing+P -          -        cancelled+d  rejected+d -    received+w  -          -                .      .        .       .       .         awaiting_release+d awaiting_release+d
-printing         .         .         .                  .         .        .        .        -          printing+H -        printing+C   -          -    -           -          -                paused .        printed stopped stopped+! printing+A         printing+A
-paused           .         .         .                  .         .        .        .        -          -          paused+G paused+C     -          -    -           -          -                .      printing printed stopped stopped+! paused+A           paused+A
-printed          .         .         .                  .         .        .        .        -          -          -        -            -          .    -           -          -                .      .        .       .       .         .                  .
-refused          .         .         .                  .         .        .        .        -          -          -        -            -          .    received+w  received+w -                .      .        .       .       .         refused+q          refused+q
-failed           .         .         .                  .         .        .        .        -          -          -        -            -          .    received+w  received+w -                .      .        .       .       .         failed+q           failed+q
-rejected         .         .         .                  .         .        .        .        -          -          -        -            -          .    -           -          -                .      .        .       .       .         rejected+d         rejected+d
-cancelled        .         .         .                  .         .        .        .        -          -          -        -            -          .    -           -          -                .      .        .       .       .         cancelled+d        cancelled+d
-stopped          .         .         .                  .         .        .        .        -          -          -        -            -          .    -           -          awaiting_release .      .        .       .       .         .                  .
+state            free      read      dsgn               rfsd      fail     die1     die2     rlse       paus       resu     canc         rjct       away grew        rtry       agin               reen             lpau   lres     lprn    lstp    estp      boot               bot2
+received         reading+S .         .                  .         .        .        .        -          -          -        cancelled+d  -          -    received+w  -          -                  -                .      .        .       .       .         received+w         received+w
+reading          .         designing failed+q           refused+q failed+q received failed+q -          -          -        cancelled+Ed -          -    received+Ew -          -                  -                .      .        .       .       .         received+w         failed+q
+designing        .         .         awaiting_release+d refused+q failed+q received failed+q -          -          -        cancelled+Ed -          -    received+Ew -          -                  -                .      .        .       .       .         received+w         failed+q
+awaiting_release .         .         .                  .         .        .        .        printing+P -          -        cancelled+d  rejected+d -    received+w  -          awaiting_release+d -                .      .        .       .       .         awaiting_release+d awaiting_release+d
+printing         .         .         .                  .         .        .        .        -          printing+H -        printing+C   -          -    -           -          -                  -                paused .        printed stopped stopped+! printing+A         printing+A
+paused           .         .         .                  .         .        .        .        -          -          paused+G paused+C     -          -    -           -          -                  -                .      printing printed stopped stopped+! paused+A           paused+A
+printed          .         .         .                  .         .        .        .        -          -          -        -            -          .    -           -          -                  -                .      .        .       .       .         .                  .
+refused          .         .         .                  .         .        .        .        -          -          -        -            -          .    received+w  received+w -                  -                .      .        .       .       .         refused+q          refused+q
+failed           .         .         .                  .         .        .        .        -          -          -        -            -          .    received+w  received+w -                  -                .      .        .       .       .         failed+q           failed+q
+rejected         .         .         .                  .         .        .        .        -          -          -        -            -          .    -           -          -                  -                .      .        .       .       .         rejected+d         rejected+d
+cancelled        .         .         .                  .         .        .        .        -          -          -        -            -          .    -           -          -                  -                .      .        .       .       .         cancelled+d        cancelled+d
+stopped          .         .         .                  .         .        .        .        -          -          -        -            -          .    -           -          awaiting_release   awaiting_release .      .        .       .       .         .                  .
 ";
 
 fn letter(action: &Action) -> char {

@@ -52,6 +52,8 @@ pub(in crate::station) struct Begin {
     pub(in crate::station) by: Instant,
     /// Whether somebody still waits for it.
     pub(in crate::station) ticket: Ticket,
+    /// What a repeat of its id is told from the commit on: that it was done, or that the link has not answered.
+    pub(in crate::station) first: Reply,
     /// Who vouched for it: name and hash of the PIN as they were checked.
     pub(in crate::station) vouched: Vec<(String, String)>,
 }
@@ -72,7 +74,7 @@ impl Begin {
             }
         }
         if let Some(id) = &self.id
-            && !insert(tx, id, &self.digest, &Ok(()))?
+            && !insert(tx, id, &self.digest, &self.first)?
         {
             // Closed by who waited for it: that answer stands.
             return Err(StoreError::Late);
@@ -123,6 +125,48 @@ impl Store {
         outcome(&self.db, id, digest)
     }
 
+    /// What came in the end of an act that the link had to take.
+    pub(in crate::station) fn act_ended(
+        &mut self,
+        id: &ActId,
+        reply: &Reply,
+    ) -> Result<(), StoreError> {
+        ended(&self.db, id, reply)
+    }
+
+    /// Writes down that the link refused what stands in the record as asked for: for the case `code`, or the printer
+    /// alone, and as what became of the act. `again`: it was given once more, of no act that waits.
+    pub(in crate::station) fn refuse_act(
+        &mut self,
+        (code, kind, again): (&str, &str, bool),
+        id: Option<&ActId>,
+        refused: &Refused,
+        now: &str,
+    ) -> Result<(), StoreError> {
+        let tx = self.db.transaction()?;
+        let mut body = serde_json::json!({ "text": refused.text, "do": refused.next });
+        if again {
+            body["again"] = true.into();
+        }
+        super::record::append(&tx, now, "link", code, kind, &body)?;
+        if let Some(id) = id {
+            ended(&tx, id, &Err(refused.clone()))?;
+        }
+        tx.commit()?;
+        Ok(())
+    }
+
+    /// Every act whose outcome is still `open` ends as `reply`: whoever would have ended it has gone.
+    pub(in crate::station) fn end_open_acts(
+        &mut self,
+        open: &Reply,
+        reply: &Reply,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE act SET outcome = ?2 WHERE outcome = ?1";
+        self.db.execute(sql, params![stored(open), stored(reply)])?;
+        Ok(())
+    }
+
     /// Writes down what became of an act that changed nothing.
     pub(in crate::station) fn remember(
         &mut self,
@@ -146,18 +190,19 @@ pub(super) fn outcome(
         .optional()?;
     Ok(found.map(|(first, outcome)| {
         if first != digest {
-            let text = "Another act came with this id before.";
-            return Err(Refused::new(
-                "id_used",
-                text,
-                "Give each act an id of its own.",
-            ));
+            return Err(id_used());
         }
         match outcome.as_str() {
             "" => Ok(()),
             refused => Err(serde_json::from_str(refused).unwrap_or_else(|_| Refused::late())),
         }
     }))
+}
+
+/// An id names one act.
+pub(in crate::station) fn id_used() -> Refused {
+    let text = "Another act came with this id before.";
+    Refused::new("id_used", text, "Give each act an id of its own.")
 }
 
 /// Keeps an outcome; `false` when one is kept already. Forgets the oldest beyond the limit.
@@ -167,10 +212,7 @@ pub(super) fn insert(
     digest: &str,
     reply: &Reply,
 ) -> Result<bool, StoreError> {
-    let outcome = match reply {
-        Ok(()) => String::new(),
-        Err(refused) => serde_json::to_string(refused).unwrap_or_default(),
-    };
+    let outcome = stored(reply);
     let sql =
         "INSERT INTO act (id, digest, outcome) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO NOTHING";
     let new = db.execute(sql, params![id.as_str(), digest, outcome])? > 0;
@@ -179,6 +221,20 @@ pub(super) fn insert(
         db.execute(sql, [ACTS_MAX])?;
     }
     Ok(new)
+}
+
+fn ended(db: &Connection, id: &ActId, reply: &Reply) -> Result<(), StoreError> {
+    let sql = "UPDATE act SET outcome = ?2 WHERE id = ?1";
+    db.execute(sql, params![id.as_str(), stored(reply)])?;
+    Ok(())
+}
+
+/// As it stands in the table.
+fn stored(reply: &Reply) -> String {
+    match reply {
+        Ok(()) => String::new(),
+        Err(refused) => serde_json::to_string(refused).unwrap_or_default(),
+    }
 }
 
 /// SHA-256 of an act without its PINs, hex: the same act again has the same.

@@ -107,7 +107,7 @@ pub struct Job {
     pub deaths: u32,
     /// How often the station was restarted while it was read or designed.
     pub restarts: u32,
-    /// Who released it.
+    /// Who released it the last time; empty: nobody ever did.
     pub operator: String,
     /// Who released it with them; empty: nobody.
     pub second: String,
@@ -121,6 +121,13 @@ pub struct Job {
     pub received: String,
     /// When its state last changed, RFC 3339.
     pub changed: String,
+}
+
+impl Job {
+    /// It was released at least once: a part of its design lies somewhere, whatever state it is in by now.
+    pub fn was_released(&self) -> bool {
+        !self.operator.is_empty()
+    }
 }
 
 /// What a committed event did.
@@ -233,7 +240,9 @@ impl Store {
         let tx = self.db.transaction()?;
         let before = get(&tx, code)?;
         let from = before.state;
-        let Some((to, actions)) = step(from, event) else {
+        // Back at the release after a print it is still what was printed: more of its scan is a case of its own.
+        let is_settled = before.was_released() && matches!(event, Event::ScanGrew(_));
+        let Some((to, actions)) = step(from, event).filter(|_| !is_settled) else {
             return Err(StoreError::NotAllowed {
                 code: code.into(),
                 state: from,

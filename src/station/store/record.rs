@@ -137,8 +137,15 @@ pub(super) fn body(from: JobState, to: JobState, event: &Event) -> serde_json::V
         }
         Event::Released(r) => {
             let mut facts = serde_json::json!({
-                "sha256": r.sha256, "spool": r.spool, "side": r.side, "bed_clear": true,
+                "sha256": r.sha256, "spool": r.spool, "side": r.side,
             });
+            match r.from_layer {
+                None => facts["bed_clear"] = true.into(),
+                Some(layer) => {
+                    facts["from_layer"] = layer.into();
+                    facts["part_holds"] = true.into();
+                }
+            }
             for (key, who) in [("second", &r.second), ("material_by", &r.material_by)] {
                 if !who.is_empty() {
                     facts[key] = who.as_str().into();
@@ -146,6 +153,7 @@ pub(super) fn body(from: JobState, to: JobState, event: &Event) -> serde_json::V
             }
             facts
         }
+        Event::ReentryAsked(entry) => serde_json::to_value(entry).unwrap_or_default(),
         Event::Rejected(reason) => serde_json::json!({ "text": reason }),
         Event::PutAwayAsked { rule } => serde_json::json!({ "rule": rule }),
         Event::ScanGrew(piece) => serde_json::json!({ "new_piece": piece.is_some() }),

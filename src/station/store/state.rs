@@ -2,7 +2,7 @@
 
 use super::{Job, StoreError, studies};
 use crate::station::step::Event;
-use crate::status::{JobState, Reason};
+use crate::status::{JobState, Reason, Reentry};
 use rusqlite::{Transaction, params};
 
 /// The row after `event`: the state, and what the event says about the job.
@@ -14,9 +14,14 @@ pub(super) fn write(
     (actor, now): (&str, &str),
 ) -> Result<(), StoreError> {
     let code = &job.code;
+    let since = match event {
+        // Off the list it has been over for as long as before.
+        Event::PutAwayAsked { .. } => job.changed.as_str(),
+        _ => now,
+    };
     tx.execute(
         "UPDATE job SET state = ?2, changed = ?3 WHERE code = ?1",
-        params![code, to.word(), now],
+        params![code, to.word(), since],
     )?;
     if to != job.state && job.away.is_some() {
         // It lives again: back on the list.
@@ -74,11 +79,12 @@ pub(super) fn write(
             )?;
         }
         Event::PutAwayAsked { rule } => put_away(tx, code, actor, now, rule)?,
+        Event::ReentryAsked(entry) => choose(tx, job, Some(entry))?,
+        Event::PrintAgainAsked => choose(tx, job, None)?,
         Event::Refused(_)
         | Event::DesignFailed(_)
         | Event::Rejected(_)
         | Event::LinkStopped(_)
-        | Event::PrintAgainAsked
         | Event::EmergencyStop
         | Event::Read
         | Event::PauseAsked
@@ -88,6 +94,20 @@ pub(super) fn write(
         | Event::LinkResumed
         | Event::LinkPrinted => {}
     }
+    Ok(())
+}
+
+/// What is released next: the rest of a part, or the whole one.
+fn choose(tx: &Transaction<'_>, job: &Job, entry: Option<&Reentry>) -> Result<(), StoreError> {
+    let Some(mut design) = job.design.clone() else {
+        return Ok(());
+    };
+    design.entry = entry.cloned();
+    let body = serde_json::to_string(&design).unwrap_or_default();
+    tx.execute(
+        "UPDATE job SET design = ?2 WHERE code = ?1",
+        params![job.code, body],
+    )?;
     Ok(())
 }
 
@@ -120,6 +140,7 @@ fn reason_after(event: &Event, to: JobState) -> Option<Reason> {
         | Event::Released(_)
         | Event::ScanGrew(_)
         | Event::RetryAsked
+        | Event::ReentryAsked(_)
         | Event::PrintAgainAsked => Some(Reason::default()),
         Event::Rejected(reason) => Some(Reason::new(
             reason,

@@ -94,6 +94,14 @@ impl Store {
         Ok(self.db.query_row(sql, [code], |r| r.get(0)).optional()?)
     }
 
+    /// Whether a case that is not over is made of what `code` has.
+    pub fn is_lent(&self, code: &str) -> Result<bool, StoreError> {
+        let sql = "SELECT count(*) FROM follows JOIN job USING (code)
+             WHERE first = ?1 AND state IN ('received', 'reading', 'designing')";
+        let count: u32 = self.db.query_row(sql, [code], |r| r.get(0))?;
+        Ok(count > 0)
+    }
+
     /// Pieces of `code` that are not yet taken out of the drop folder: number, and tag of the name.
     pub fn pending(&self, code: &str) -> Result<Vec<(u32, String)>, StoreError> {
         let sql = "SELECT 1, source FROM job WHERE code = ?1 AND source != ''

@@ -22,6 +22,7 @@ fn design() -> DesignSummary {
         material: "pla".into(),
         profile: "virtual".into(),
         profile_sha256: String::new(),
+        entry: None,
     }
 }
 
@@ -33,6 +34,7 @@ fn released() -> Event {
         spool: "PLA 22-117".into(),
         material_by: String::new(),
         side: Side::Left,
+        from_layer: None,
     })
 }
 

@@ -2,12 +2,14 @@
 // It decides nothing: states come from the station alone.
 
 import { live } from "./live.js";
-import { stopState } from "./stop.js";
+import { stopOpen, stopState } from "./stop.js";
 
 const STALE_MS = 20_000;
 const LOST_MS = 3_000;
 const PROBE_MS = 5_000;
 const FORM_MS = 5 * 60_000;
+const DRAW_MS = 400;
+const USED_MS = 2_000;
 const $ = (query, root = document) => root.querySelector(query);
 const all = (query, root = document) => [...root.querySelectorAll(query)];
 const root = document.body.dataset.root;
@@ -69,8 +71,29 @@ function age() {
   if (Date.now() - heard > STALE_MS || isStale()) stale();
 }
 
+// Whoever acts sees at once what comes of it. A tab that nobody uses draws a little later, and what came meanwhile in
+// one: twelve of them that draw together held up the stop of the one in use. Its answer goes before any drawing.
+let used = Infinity; // what comes first is drawn at once
+let unseen; // what came and was not drawn
+let drawing;
+for (const by of ["pointerdown", "keydown", "click"]) {
+  addEventListener(by, () => (used = performance.now()), { capture: true, passive: true });
+}
+
 function show(page) {
   alive();
+  unseen = { ...page, parts: { ...unseen?.parts, ...page.parts } };
+  if (performance.now() - used < USED_MS) draw();
+  else drawing ??= setTimeout(draw, DRAW_MS);
+}
+
+function draw() {
+  clearTimeout(drawing);
+  drawing = stopOpen() ? setTimeout(draw, DRAW_MS) : undefined;
+  if (drawing || !unseen) return;
+  const page = unseen;
+  unseen = undefined;
+  used = Math.min(used, performance.now());
   document.title = page.title;
   facts = page.facts;
   for (const [name, html] of Object.entries(page.parts)) {
@@ -114,6 +137,7 @@ function toggle() {
     }
     if (!printing) close();
   }
+  asks();
   const recover = $("#recover");
   if (recover) recover.hidden = facts.printer !== "halted";
   const bed = $("#bed");
@@ -123,6 +147,10 @@ function toggle() {
   // Another state has other forms. Nothing typed is lost: it would no longer be true.
   if (document.body.dataset.state && document.body.dataset.state !== job.state) location.reload();
   document.body.dataset.state = job.state;
+  // So has an offer to go on.
+  const offer = String(job.reentry ?? 0);
+  if ((document.body.dataset.reentry ?? offer) !== offer) location.reload();
+  document.body.dataset.reentry = offer;
   const form = $("#release");
   if (form && job.sha256 !== form.dataset.sha256) location.reload();
   gate();
@@ -172,6 +200,18 @@ function say(form, text, good = false) {
 
 const who = (form) => ({ operator: form.elements.operator.value, pin: form.elements.pin.value });
 
+// What was measured and seen of a part whose print was cut off.
+function reenter(form) {
+  if (!("reenter" in form.dataset)) return {};
+  const { height_mm, nozzle, part_holds } = form.elements;
+  return {
+    from_layer: Number(form.dataset.layer),
+    height_mm: Number(height_mm.value),
+    part_holds: part_holds.checked,
+    ...(nozzle && { nozzle: nozzle.value }),
+  };
+}
+
 async function act(button) {
   const form = button.closest("form");
   const word = button.dataset.act;
@@ -181,7 +221,7 @@ async function act(button) {
   say(form, "Asked\u2026", true);
   try {
     const reason = form.elements.reason && { reason: form.elements.reason.value };
-    await post(`${root}api/v1/jobs/${code}/${word}`, { ...who(form), ...reason });
+    await post(`${root}api/v1/jobs/${code}/${word}`, { ...who(form), ...reason, ...reenter(form) });
     say(form, "");
     if (word === "cancel") close();
   } catch (error) {
@@ -282,7 +322,8 @@ if (form && form.elements.pin) {
         sha256: form.dataset.sha256,
         spool: spool.value,
         side: side.value,
-        bed_clear: form.elements.bed_clear.checked,
+        bed_clear: form.elements.bed_clear?.checked ?? false,
+        part_holds: form.elements.part_holds?.checked ?? false,
         other_material: form.elements.other_material.checked,
         ...(second?.value && { second: { operator: second.value, pin: second_pin.value } }),
       });
@@ -307,13 +348,37 @@ if (form && form.elements.pin) {
   }, 5000);
 }
 
-// Acts on the printer itself: recover, bed-clear.
+// What the printer asks: drawn anew only when it asks something else, so that nobody's typing is lost.
+function asks() {
+  const form = $("#asks");
+  if (!form) return;
+  form.hidden = !facts.asks;
+  const asked = JSON.stringify(facts.asks ?? null);
+  if (form.dataset.asked === asked) return;
+  form.dataset.asked = asked;
+  say(form, "");
+  $(".question", form).textContent = facts.asks?.text ?? "";
+  const choices = facts.asks?.choices.length ? facts.asks.choices : ["Go on"];
+  $(".choices", form).replaceChildren(
+    ...(facts.asks ? choices : []).map((words, choice) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = words;
+      button.dataset.printer = "answer";
+      button.dataset.choice = choice;
+      return button;
+    }),
+  );
+}
+
+// Acts on the printer itself: recover, bed-clear, answer.
 async function printer(button) {
   const form = button.closest("form");
   if (!form.reportValidity()) return;
   button.disabled = true;
   say(form, "Asked\u2026", true);
-  await post(`${root}api/v1/printer/${button.dataset.printer}`, who(form)).then(
+  const answer = button.dataset.choice && { question: facts.asks?.text ?? "", choice: Number(button.dataset.choice) };
+  await post(`${root}api/v1/printer/${button.dataset.printer}`, { ...who(form), ...answer }).then(
     () => say(form, ""),
     (error) => say(form, error.message),
   );

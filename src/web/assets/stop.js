@@ -55,6 +55,10 @@ export const stopState = () => first("stop", "GET", 2_000).catch(() => null);
 
 const place = document.querySelector("#stop-answer");
 let press = 0;
+let answered = 0;
+
+/** A stop was sent and has no answer yet. */
+export const stopOpen = () => answered < press;
 
 function say(text, kind = "") {
   place.textContent = text;
@@ -75,6 +79,7 @@ async function stop() {
     );
   } finally {
     clearTimeout(slow);
+    answered = Math.max(answered, mine);
   }
   told("Stop sent. Not yet confirmed by the printer.");
   const until = Date.now() + CONFIRM_MS;

@@ -195,6 +195,10 @@ fn the_client_is_whom_a_believed_proxy_names_last() {
     ] {
         assert_eq!(client("127.0.0.1", said, &behind), want, "{said}");
     }
+    // Some proxies add a line of their own behind the client's.
+    let two = ["6.6.6.6", "10.0.0.9"].map(|said| ("x-forwarded-for", said));
+    let two = caller("127.0.0.1", &Method::POST, ACT, &[HERE, two[0], two[1]]);
+    assert_eq!(two.client(&behind).to_string(), "10.0.0.9");
     // Nobody else is believed.
     assert_eq!(client("127.0.0.1", "10.0.0.9", &reached()), "127.0.0.1");
     assert_eq!(client("10.0.0.8", "10.0.0.9", &behind), "10.0.0.8");

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// No script takes longer.
-const SCRIPT_MAX: Duration = Duration::from_secs(480);
+/// No script takes longer, also beside other tests on two cores: the longest takes four minutes there.
+const SCRIPT_MAX: Duration = Duration::from_secs(1500);
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser")
@@ -92,7 +92,12 @@ fn run(script: &str, arguments: &[&str]) {
     }
     let status = child.wait().unwrap();
     over.store(true, Ordering::Relaxed);
-    assert!(status.success(), "{script}: {said:#?}");
+    // The whole is printed above; what went wrong is said once more, for a log that keeps only the end.
+    let wrong: Vec<_> = said
+        .iter()
+        .filter(|line| !line.starts_with("ok "))
+        .collect();
+    assert!(status.success(), "{script}: {wrong:#?}");
 }
 
 fn carry_out(order: &str, p: &mut Page, held: &mut Held) -> String {
@@ -162,7 +167,7 @@ fn stop_reaches_the_station_from_twelve_tabs_and_above_a_dialog() {
     run("stop.js", &[]);
 }
 
-/// `CALVARIA_PRESSES=200` for the figures of `benches/RESULTS.md`.
+/// `CALVARIA_PRESSES=200 CALVARIA_STOP_BAR_MS=150` for the figures of `benches/RESULTS.md`.
 #[test]
 fn presses_beside_stalled_clients_and_loaded_cores_are_all_answered() {
     let count = std::env::var("CALVARIA_PRESSES").unwrap_or_else(|_| "40".into());

@@ -108,8 +108,10 @@ fn lay(case: &Path) {
     std::fs::write(case.join("identity.json"), r#"{"name":"DOE^JANE"}"#).unwrap();
     let large = std::fs::File::create(case.join("missing.nii.gz")).unwrap();
     large.set_len(LARGE).unwrap();
-    for name in ["front", "top", "left", "right", "fit", "fit-2"] {
-        let file = std::fs::File::create(case.join(format!("preview-{name}.png"))).unwrap();
+    let previews = ["front", "top", "left", "right", "fit", "fit-2"];
+    let names = previews.map(|name| format!("preview-{name}.png"));
+    for name in names.into_iter().chain(["reentry.png".into()]) {
+        let file = std::fs::File::create(case.join(name)).unwrap();
         let mut encoder = png::Encoder::new(file, 80, 60);
         encoder.set_color(png::ColorType::Grayscale);
         let mut writer = encoder.write_header().unwrap();

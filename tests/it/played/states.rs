@@ -1,8 +1,8 @@
 //! Snapshots for every state that a page can be in.
 
 use calvaria::status::{
-    Finding, Heater, History, JobState, JobView, PrinterState, Progress, PutAway, Refused, Side,
-    Snapshot, Stage,
+    Finding, Heater, History, JobState, JobView, PrinterState, Progress, Prompt, PutAway, Reentry,
+    Refused, Side, Snapshot, Stage,
 };
 
 /// The case that waits for release in most of them.
@@ -10,7 +10,7 @@ pub(crate) const WAITING: &str = "K7-2043";
 const NOW: &str = "2026-11-21T15:00:00+01:00";
 
 /// Every state by name.
-pub(crate) const ALL: [(&str, fn() -> Snapshot); 20] = [
+pub(crate) const ALL: [(&str, fn() -> Snapshot); 25] = [
     ("idle", idle),
     ("starting", starting),
     ("link-down", link_down),
@@ -22,6 +22,8 @@ pub(crate) const ALL: [(&str, fn() -> Snapshot); 20] = [
     ("printing", printing),
     ("paused", paused),
     ("stopped", stopped),
+    ("asks", asks),
+    ("asks-stopped", asks_stopped),
     ("attention", attention),
     ("done", done),
     ("refused", refused),
@@ -30,6 +32,9 @@ pub(crate) const ALL: [(&str, fn() -> Snapshot); 20] = [
     ("hot", hot),
     ("barred", barred),
     ("two-persons", two_persons),
+    ("may-go-on", may_go_on),
+    ("may-not-go-on", may_not_go_on),
+    ("goes-on", goes_on),
     ("put-away", put_away),
 ];
 
@@ -193,6 +198,23 @@ pub(crate) fn stop(s: &mut Snapshot, fault: &str) {
     }
 }
 
+/// The printer asks something at its own panel.
+pub(crate) fn asks() -> Snapshot {
+    let mut s = paused();
+    s.printer.prompt = Some(Prompt {
+        text: "Filament runout T0 <b>".into(),
+        choices: ["Purge More", "Continue"].map(str::to_owned).to_vec(),
+    });
+    s
+}
+
+/// And was stopped before anybody answered.
+pub(crate) fn asks_stopped() -> Snapshot {
+    let mut s = asks();
+    stop(&mut s, "stop_sent");
+    s
+}
+
 fn attention() -> Snapshot {
     let mut s = waiting();
     let text = "The disk is nearly full. New scans wait in the drop folder, nothing is lost. Ask IT to free space.";
@@ -279,6 +301,46 @@ fn put_away() -> Snapshot {
     });
     let mut s = with([away]);
     s.station.more = 61;
+    s
+}
+
+/// A print that was cut off, and where it may go on.
+fn may_go_on() -> Snapshot {
+    let mut stopped = job(WAITING, JobState::Stopped);
+    stopped.on_bed = true;
+    stopped.reason = "The print was stopped: the printer was reset in mid-print.".into();
+    stopped.next = "Leave the part on the bed and do not move the head up or down: the print may go on, see the case.".into();
+    stopped.files.push("reentry.png".into());
+    stopped.reentry = Some(Reentry {
+        layer: 62,
+        layers: 110,
+        height_mm: 12.2,
+        nozzle_mm: vec![12.4, 12.6],
+        twice_mm: 8_340.0,
+        print_s: 5_400.0,
+        minutes_left: 14.0,
+        ..Reentry::default()
+    });
+    let mut s = with([stopped]);
+    s.printer.on_bed = Some(WAITING.into());
+    s
+}
+
+fn may_not_go_on() -> Snapshot {
+    let mut s = may_go_on();
+    let why = "the bed stood without heat for 31 min; the part may have come loose. Clear the bed and print from the start.";
+    s.jobs[0].reentry = Some(Reentry {
+        refused: why.into(),
+        ..Reentry::default()
+    });
+    s
+}
+
+/// The rest waits for its release.
+fn goes_on() -> Snapshot {
+    let mut s = may_go_on();
+    s.jobs[0].state = JobState::AwaitingRelease;
+    (s.jobs[0].reason, s.jobs[0].next) = (String::new(), String::new());
     s
 }
 

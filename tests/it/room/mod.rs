@@ -68,6 +68,13 @@ pub(crate) fn wait<T>(what: &str, limit: Duration, mut found: impl FnMut() -> Op
     }
 }
 
+/// A made-up file as one of ours: the link prints no other. It has no facts, as a re-entry has none.
+pub(crate) fn sealed(commands: &str) -> String {
+    let text = format!("{} test\n{commands}", calvaria::gcode::MAKER);
+    let seal = calvaria::gcode::seal(&text);
+    text + &seal
+}
+
 /// Lower-case hex of the SHA-256.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     use sha2::Digest as _;
@@ -200,6 +207,15 @@ impl Room {
         let status = self.station.as_mut()?.try_wait().unwrap()?;
         self.station = None;
         Some(status)
+    }
+
+    /// Resident memory of the station, MiB.
+    pub(crate) fn station_mib(&self) -> u64 {
+        let pid = self.station.as_ref().unwrap().id();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();
+        let kib = line.split_whitespace().nth(1).unwrap();
+        kib.parse::<u64>().unwrap() / 1024
     }
 
     /// `kill -9`.

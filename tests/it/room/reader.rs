@@ -1,5 +1,5 @@
 //! Reader: bytes that reached the firmware become the lines it must have taken, by Marlin 2.1's rules
-//! (printing.md 4.2), written anew here, so that the virtual printer's own reader is not its own witness.
+//! (`gcode/queue.cpp`), written anew here, so that the virtual printer's own reader is not its own witness.
 
 /// Line buffer and the last line number.
 #[derive(Debug, Default)]

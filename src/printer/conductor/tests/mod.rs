@@ -1,5 +1,5 @@
-//! Prints from the first line to the last against the virtual printer, on one virtual clock. `pitfall_NN_…` are those
-//! of printing.md section 5.
+//! Prints from the first line to the last against the virtual printer, on one virtual clock. `pitfall_NN_…` are
+//! the ways in which hosts are known to lose prints.
 
 use super::{Conductor, Setup};
 use crate::printer::journal::{Journal, Record};
@@ -7,7 +7,9 @@ use crate::printer::rig::{Rig, part};
 use crate::printer::virtual_printer::{Dialect, Faults, Happening, What};
 use crate::printer::wire::{JobStatus, Phase};
 
+mod cool;
 mod firmwares;
+mod stops;
 
 fn fault_name(job: &JobStatus) -> String {
     job.fault.as_ref().map_or(String::new(), |f| f.name.clone())
@@ -198,7 +200,8 @@ fn pitfall_10_reset_mid_print() {
         rig.written.drain(..at);
         for text in rig.lines() {
             let harmless = [
-                "M110", "M105", "M115", "M104 S0", "M140 S0", "M107", "M155 S0", "M85 S0",
+                "M110", "M105", "M115", "M104 S0", "M140 S0", "M107", "M155 S0", "M85 S0", "M400",
+                "M114",
             ];
             assert!(
                 harmless.iter().any(|h| text.contains(h)),

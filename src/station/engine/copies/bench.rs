@@ -80,6 +80,7 @@ impl Bench {
                 |name, look| engine.take(name, look),
             )
             .unwrap();
+        self.engine.dropped.arriving = self.arrivals.folder().arriving(now_ms);
         self.engine.look_at_all();
     }
 
@@ -125,12 +126,34 @@ impl Bench {
                     material: "pla".into(),
                     profile: "virtual".into(),
                     profile_sha256: String::new(),
+                    entry: None,
                 })
             }
             Err(refusal) => DesignOutcome::Refused(Reason::new(refusal.to_string(), "")),
         };
         self.engine
             .hear_designer(run, DesignerSays::Ended(Ended::Said(outcome)));
+    }
+
+    fn print(&mut self, code: &str) {
+        let job = self.engine.store.job(code).unwrap();
+        let release = Release {
+            operator: "weber".into(),
+            sha256: job.design.unwrap().gcode_sha256,
+            second: String::new(),
+            spool: "x".into(),
+            material_by: String::new(),
+            side: Side::Left,
+            from_layer: None,
+        };
+        self.engine.apply(code, &Event::Released(release), "weber");
+    }
+
+    /// Prints `code` and ends that early.
+    pub(super) fn print_and_stop(&mut self, code: &str) {
+        self.print(code);
+        let why = Reason::new("Cancelled.", "Clear the bed.");
+        self.engine.apply(code, &Event::LinkStopped(why), "link");
     }
 
     /// Prints whatever may be released.
@@ -142,16 +165,7 @@ impl Bench {
             {
                 continue;
             }
-            let release = Release {
-                operator: "weber".into(),
-                sha256: job.design.unwrap().gcode_sha256,
-                second: String::new(),
-                spool: "x".into(),
-                material_by: String::new(),
-                side: Side::Left,
-            };
-            self.engine
-                .apply(&job.code, &Event::Released(release), "weber");
+            self.print(&job.code);
             self.engine.apply(&job.code, &Event::LinkPrinted, "link");
             printed.push(job.code);
         }

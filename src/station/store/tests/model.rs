@@ -116,6 +116,7 @@ impl World {
             digest: format!("digest {n}"),
             by,
             ticket: Ticket::default(),
+            first: Ok(()),
             vouched: Vec::new(),
         };
         self.queue.push_back(Waiting { n, begin });
@@ -248,9 +249,7 @@ fn what_was_answered_as_not_done_is_never_done_and_nothing_is_done_twice() {
     }
 }
 
-/// `cargo test --lib ten_thousand_random_acts -- --ignored`
 #[test]
-#[ignore = "a campaign of some minutes"]
 fn ten_thousand_random_acts() {
     campaign(1, 10_000);
 }

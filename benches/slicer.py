@@ -1,0 +1,324 @@
+#!/usr/bin/env python3
+"""The slicer beside PrusaSlicer: CPU time, peak memory, support, outer walls over air, closeness of volume.
+
+Needs Python alone, the release binary, and `prusa-slicer` where it is to be compared (Debian: `apt-get install prusa-slicer`).
+
+    cargo build --release
+    python3 benches/slicer.py                                  # generated parts
+    python3 benches/slicer.py phantom=OUT/implant.stl          # and parts of `calvaria design INPUT --out OUT`
+    python3 benches/slicer.py --bin other/calvaria --rounds 5 --only cap150 --keep FOLDER
+
+All slice the same file in the same pose, on one pinned core: given parts stand as our search stands them, generated ones
+as they were made. 0.4 mm nozzle, 0.2 mm layers, 2 walls, 100 % infill, support from 50 degrees off the vertical, 5 mm of
+brim. CPU time is user and system of the process and its children, our validator included; peak memory is the kernel's
+maximum resident size. Rounds go A B A B, medians are printed with their range.
+
+Over air: the share of the outer walls' length whose middle has no plastic under it: no stroke in the layer below whose
+width reaches there, and no support or interface in the three layers below. PrusaSlicer's overhang perimeters count as outer
+walls.
+"""
+
+import argparse
+import json
+import math
+import os
+import pathlib
+import shutil
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+FILAMENT_MM2 = math.pi / 4 * 1.75**2
+
+PRUSA = {
+    "nozzle_diameter": "0.4", "filament_diameter": "1.75", "bed_shape": "0x0,250x0,250x210,0x210",
+    "max_print_height": "210", "layer_height": "0.2", "first_layer_height": "0.2", "perimeters": "2",
+    "fill_density": "100%", "fill_pattern": "rectilinear", "top_fill_pattern": "rectilinear",
+    "bottom_fill_pattern": "rectilinear", "support_material": "1", "support_material_auto": "1",
+    # From the horizontal: 40 is 50 degrees off the vertical.
+    "support_material_threshold": "40", "support_material_contact_distance": "0.2", "brim_width": "5",
+    "skirts": "0", "temperature": "210", "first_layer_temperature": "215", "bed_temperature": "60",
+    "first_layer_bed_temperature": "60", "gcode_flavor": "marlin", "use_relative_e_distances": "0",
+    "gcode_comments": "0", "perimeter_speed": "45", "external_perimeter_speed": "30", "infill_speed": "70",
+    "solid_infill_speed": "70", "top_solid_infill_speed": "70", "support_material_speed": "60", "travel_speed": "180",
+    "first_layer_speed": "20", "bridge_speed": "30", "gap_fill_speed": "45",
+}
+
+
+# --- parts ---------------------------------------------------------------------------------------------------------
+
+
+def cap(width_mm, per_mm=1.0):
+    """A spherical shell of 90 mm outer radius, 5 mm thick, cut out by a wavy outline, standing on its edge."""
+    around, rings = int(width_mm * 3 * per_mm), int(width_mm / 2 * per_mm)
+
+    def at(radius, ring, step):
+        t = math.tau * step / around
+        wave = 0.90 + 0.06 * math.cos(3 * t + 0.4) + 0.03 * math.sin(7 * t) + 0.01 * math.cos(13 * t)
+        tilt = width_mm / 2 * wave / 90 * ring / rings
+        # Convex side to +x, the part up along z.
+        return (radius * math.cos(tilt), radius * math.sin(tilt) * math.sin(t), radius * math.sin(tilt) * math.cos(t))
+
+    grid = [[[at(r, ring, step) for step in range(around)] for ring in range(rings + 1)] for r in (90, 85)]
+    faces = []
+    for sheet, outer in zip(grid, (True, False)):
+        for ring in range(rings):
+            for step in range(around):
+                n = (step + 1) % around
+                quad = [(sheet[ring][step], sheet[ring + 1][step], sheet[ring + 1][n])]
+                if ring:
+                    quad.append((sheet[ring][step], sheet[ring + 1][n], sheet[ring][n]))
+                faces += [q if outer else q[::-1] for q in quad]
+    for step in range(around):
+        n = (step + 1) % around
+        a, b, c, d = grid[0][-1][step], grid[0][-1][n], grid[1][-1][step], grid[1][-1][n]
+        faces += [(a, c, d), (a, d, b)]
+    if volume(faces) < 0:
+        faces = [f[::-1] for f in faces]
+    return faces
+
+
+def prism(outline, high_mm):
+    """A convex outline in X and Y, drawn up along Z."""
+    floor = [(x, y, 0.0) for x, y in outline]
+    roof = [(x, y, high_mm) for x, y in outline]
+    count = len(outline)
+    faces = []
+    for n in range(1, count - 1):
+        faces += [(floor[0], floor[n + 1], floor[n]), (roof[0], roof[n], roof[n + 1])]
+    for n in range(count):
+        m = (n + 1) % count
+        faces += [(floor[n], floor[m], roof[m]), (floor[n], roof[m], roof[n])]
+    return faces
+
+
+def volume(faces):
+    return sum(
+        (a[0] * (b[1] * c[2] - b[2] * c[1]) - a[1] * (b[0] * c[2] - b[2] * c[0]) + a[2] * (b[0] * c[1] - b[1] * c[0])) / 6
+        for a, b, c in faces
+    )
+
+
+def read_stl(path):
+    data = path.read_bytes()
+    (count,) = struct.unpack_from("<I", data, 80)
+    faces = []
+    for n in range(count):
+        f = struct.unpack_from("<12f", data, 84 + 50 * n)
+        faces.append((f[3:6], f[6:9], f[9:12]))
+    return faces
+
+
+def write_stl(path, faces):
+    with open(path, "wb") as out:
+        out.write(bytes(80) + struct.pack("<I", len(faces)))
+        for a, b, c in faces:
+            out.write(struct.pack("<12fH", 0, 0, 0, *a, *b, *c, 0))
+
+
+def on_bed(faces):
+    """Lowest point at Z 0, middle over the middle of the bed."""
+    low = [min(p[i] for f in faces for p in f) for i in range(3)]
+    high = [max(p[i] for f in faces for p in f) for i in range(3)]
+    by = (125 - (low[0] + high[0]) / 2, 105 - (low[1] + high[1]) / 2, -low[2])
+    return [tuple(tuple(p[i] + by[i] for i in range(3)) for p in f) for f in faces]
+
+
+def posed(binary, path, folder):
+    """A part as our search stands it."""
+    out = folder / "pose.gcode"
+    command = [binary, "slice", path, "--printer", "prusa-mk3s", "-o", out]
+    subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
+    parts = json.loads(out.with_suffix(".plan.json").read_text())["parts"]
+    if len(parts) != 1:
+        sys.exit(f"{path} has {len(parts)} bodies; one is compared at a time")
+    rows = parts[0]["to_bed"]
+
+    def move(p):
+        return tuple(sum(row[i] * p[i] for i in range(3)) + row[3] for row in rows)
+
+    return [tuple(move(p) for p in f) for f in read_stl(pathlib.Path(path))]
+
+
+# --- runs ----------------------------------------------------------------------------------------------------------
+
+
+def timed(command):
+    """CPU seconds and peak MiB of a process on one core."""
+    core = min(os.sched_getaffinity(0))
+    child = subprocess.Popen(
+        [str(c) for c in command],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+    )
+    said = child.stderr.read().decode(errors="replace")
+    _, status, used = os.wait4(child.pid, 0)
+    if status:
+        sys.exit(f"{' '.join(map(str, command))}: {said[-2000:]}")
+    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+
+
+def commands(binary, prusa, folder, name):
+    mesh = folder / f"{name}.stl"
+    ours = [binary, "slice", mesh, "--as-is", "--printer", "prusa-mk3s", "-o", folder / f"{name}.calvaria.gcode"]
+    found = {"calvaria": (ours, folder / f"{name}.calvaria.gcode")}
+    if prusa:
+        out = folder / f"{name}.prusa.gcode"
+        theirs = [prusa, "--export-gcode", "--load", folder / "prusa.ini", "--center", "125,105", "-o", out, mesh]
+        found["PrusaSlicer"] = (theirs, out)
+    return found
+
+
+# --- what a file draws ---------------------------------------------------------------------------------------------
+
+OUTER = ("External perimeter", "Overhang perimeter")
+HELD = ("Support material", "Support material interface")
+ASIDE = HELD + ("Skirt/Brim", "Skirt", "Custom", "")
+
+
+def layers(path):
+    """Strokes by layer: (type, from, to, width), heights from the file's own comments."""
+    found, kind, high, last_e, relative = [], "", 0.2, 0.0, False
+    at = [0.0, 0.0]
+    for line in open(path, errors="replace"):
+        if line.startswith(";LAYER_CHANGE"):
+            found.append([])
+        elif line.startswith(";TYPE:"):
+            kind = line[6:].strip()
+        elif line.startswith(";HEIGHT:"):
+            high = float(line[8:])
+        words = line.split(";")[0].split()
+        if not words:
+            continue
+        if words[0] in ("M82", "M83"):
+            relative = words[0] == "M83"
+        values = {w[0]: float(w[1:]) for w in words[1:] if w[0] in "XYE" and len(w) > 1}
+        if words[0] == "G92":
+            last_e = values.get("E", last_e)
+        if words[0] not in ("G0", "G1"):
+            continue
+        to = [values.get("X", at[0]), values.get("Y", at[1])]
+        pushed = 0.0
+        if "E" in values:
+            pushed = values["E"] if relative else values["E"] - last_e
+            last_e = values["E"]
+        length = math.dist(at, to)
+        if found and pushed > 0 and length > 1e-6:
+            width = pushed * FILAMENT_MM2 / length / high + high * (1 - math.pi / 4)
+            found[-1].append((kind, tuple(at), tuple(to), width, pushed * FILAMENT_MM2))
+        at = to
+    return found
+
+
+CELL = 1.0
+
+
+def grid(strokes):
+    cells = {}
+    for stroke in strokes:
+        (_, a, b, width, _) = stroke
+        steps = max(1, math.ceil(math.dist(a, b) / (CELL / 2)))
+        seen = set()
+        for n in range(steps + 1):
+            x, y = (a[i] + (b[i] - a[i]) * n / steps for i in range(2))
+            for dx in (-width / 2, width / 2):
+                for dy in (-width / 2, width / 2):
+                    seen.add((math.floor((x + dx) / CELL), math.floor((y + dy) / CELL)))
+        for cell in seen:
+            cells.setdefault(cell, []).append((a[0], a[1], b[0] - a[0], b[1] - a[1], (width / 2) ** 2))
+    return cells
+
+
+def covers(cells, x, y):
+    for ax, ay, dx, dy, r2 in cells.get((math.floor(x / CELL), math.floor(y / CELL)), ()):
+        square = dx * dx + dy * dy
+        t = min(1.0, max(0.0, ((x - ax) * dx + (y - ay) * dy) / square))
+        if (x - ax - t * dx) ** 2 + (y - ay - t * dy) ** 2 <= r2:
+            return True
+    return False
+
+
+def judged(path):
+    """Part and support in mm3, and the share of the outer walls over air."""
+    strokes = layers(path)
+    part = sum(s[4] for layer in strokes for s in layer if s[0] not in ASIDE)
+    support = sum(s[4] for layer in strokes for s in layer if s[0] in HELD)
+    all_of = [grid(layer) for layer in strokes]
+    held_of = [grid(s for s in layer if s[0] in HELD) for layer in strokes]
+    total = bare = 0.0
+    for n in range(1, len(strokes)):
+        under = [all_of[n - 1]] + held_of[max(0, n - 3) : n]
+        for kind, a, b, *_ in strokes[n]:
+            if kind not in OUTER:
+                continue
+            length = math.dist(a, b)
+            steps = max(1, math.ceil(length / 0.2))
+            for k in range(steps):
+                t = (k + 0.5) / steps
+                x, y = (a[i] + (b[i] - a[i]) * t for i in range(2))
+                total += length / steps
+                if not any(covers(cells, x, y) for cells in under):
+                    bare += length / steps
+    return part, support, bare / total if total else 0.0
+
+
+def span(values, digits):
+    middle = statistics.median(values)
+    return f"{middle:.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="NAME=STL", help="parts beside the generated ones")
+    parser.add_argument("--bin", default=str(ROOT / "target/release/calvaria"))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", action="append", help="part to compare; may come again")
+    parser.add_argument("--keep", type=pathlib.Path, help="folder for meshes and files; without it they go")
+    parser.add_argument("--alone", action="store_true", help="without PrusaSlicer")
+    args = parser.parse_args()
+    prusa = None if args.alone else shutil.which("prusa-slicer")
+    folder = args.keep or pathlib.Path(tempfile.mkdtemp())
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "prusa.ini").write_text("".join(f"{k} = {v}\n" for k, v in PRUSA.items()))
+    makers = {
+        "cap100": lambda: cap(100),
+        "cap150": lambda: cap(150),
+        "fine": lambda: cap(150, 1.63),
+        "wedge": lambda: prism([(0, 0), (40, 0), (0, 12)], 20),
+        "cube": lambda: prism([(0, 0), (30, 0), (30, 30), (0, 30)], 30),
+    }
+    for given in args.parts:
+        name, path = given.split("=", 1)
+        makers[name] = lambda path=path: posed(args.bin, path, folder)
+    print("| part | triangles | slicer | CPU s | peak MiB | part / mesh volume | support mm3 | outer walls over air |")
+    print("|---|---|---|---|---|---|---|---|")
+    for name, make in makers.items():
+        if args.only and name not in args.only:
+            continue
+        faces = on_bed(make())
+        write_stl(folder / f"{name}.stl", faces)
+        runs = commands(args.bin, prusa, folder, name)
+        took = {slicer: [] for slicer in runs}
+        for _ in range(args.rounds):
+            for slicer, (command, _) in runs.items():
+                took[slicer].append(timed(command))
+        for slicer, (_, out) in runs.items():
+            part, support, bare = judged(out)
+            cpu, peak = zip(*took[slicer])
+            print(
+                f"| {name} | {len(faces)} | {slicer} | {span(cpu, 2)} | {max(peak):.0f} | {part / volume(faces):.4f} "
+                f"| {support:.0f} | {100 * bare:.2f} % |",
+                flush=True,
+            )
+    if not args.keep:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+//! Asked: what plate, other half of the head and prior say of a hole, weighed node by node by how well each knows it.
+//!
+//! Where the prior says nothing (below its map, no file, another kind of skull) the other half overrules the plate, and
+//! where that says nothing either the plate stands.
+
+use super::around::{Around, RING_MM};
+use super::chart::Sheet;
+use super::foreseen::Joined;
+use super::mirrored::{self, Wanted};
+use super::plate::{Stiffness, Wish, solve};
+use super::said::{Said, apart, weighed};
+
+/// How strongly the ring holds the thickness: reach 3 mm.
+const THICKNESS_WEIGHT: f64 = 0.1;
+/// Bone is taken as no thinner than this, mm.
+const THINNEST_MM: f64 = 1.5;
+/// The plate lies off by so much (one standard deviation) `x` mm from the ring: `PLATE_SD * x^PLATE_POWER` mm.
+const PLATE_SD: f64 = 0.02;
+const PLATE_POWER: f64 = 1.3;
+/// The thickness around a hole, carried over it, lies off by so much far from the ring (one standard deviation), and the
+/// length over which it gets there, mm.
+const MEMBRANE_SD_MM: f64 = 1.2;
+const MEMBRANE_MM: f64 = 30.0;
+/// The same of the other half of the head, outer table and thickness. Of 0.9 and 1.0, 0.5 and 0.7, 0.3 and 0.5 on twelve
+/// holes of `val`: the larger lose 0.02 of DSC where the halves are alike, the smaller as much where they are not.
+const MIRRORED_SD_MM: f64 = 0.4;
+const MIRRORED_THICKNESS_SD_MM: f64 = 0.6;
+const MIRRORED_MM: f64 = 20.0;
+
+/// Who is asked about the nodes of one hole.
+pub(super) struct Asked<'a> {
+    pub(super) around: &'a Around,
+    pub(super) mirrored: Option<&'a Wanted>,
+    pub(super) foreseen: Option<&'a Joined>,
+}
+
+impl Asked<'_> {
+    /// Is anybody there but the plate?
+    pub(super) fn anybody(&self) -> bool {
+        self.mirrored.is_some() || self.foreseen.is_some()
+    }
+
+    /// Puts bent wishes for the outer table in place of those that are there. `plate`: what stands without others.
+    pub(super) fn outer(&self, plate: &Sheet<f64>, wishes: &mut Sheet<Wish>) {
+        let plate = self.said(
+            |n| Some(plate.data[n]),
+            |far| (PLATE_SD * far.powf(PLATE_POWER)).powi(2),
+        );
+        let other = self.other(|m| &m.outer, MIRRORED_SD_MM);
+        let heights = self.together(&plate, &other, |f| &f.outer);
+        for (n, (mm, strength)) in heights.into_iter().enumerate() {
+            if let Some(mm) = mm {
+                wishes.data[n] = Wish {
+                    height_mm: self.around.bent(mm),
+                    weight: strength * mirrored::OUTER_WEIGHT,
+                };
+            }
+        }
+    }
+
+    /// The thickness of bone over ring and hole, mm.
+    pub(super) fn thickness(&self) -> Sheet<f64> {
+        let around = self.around;
+        let mut wishes = around.wishes(THICKNESS_WEIGHT, |_, (inner, outer)| outer - inner);
+        let carried = solve(&wishes, &around.inside, Stiffness::Membrane);
+        if !self.anybody() {
+            return carried;
+        }
+        let variance = |far| MEMBRANE_SD_MM.powi(2) * apart(far, MEMBRANE_MM);
+        let carried = self.said(|n| Some(carried.data[n]), variance);
+        let other = self.other(|m| &m.thickness, MIRRORED_THICKNESS_SD_MM);
+        let heights = self.together(&carried, &other, |f| &f.thickness);
+        for (n, (mm, strength)) in heights.into_iter().enumerate() {
+            if let Some(mm) = mm {
+                wishes.data[n] = Wish {
+                    height_mm: mm.max(THINNEST_MM),
+                    weight: strength * mirrored::THICKNESS_WEIGHT,
+                };
+            }
+        }
+        solve(&wishes, &around.inside, Stiffness::Membrane)
+    }
+
+    /// What all say together of each node, and how strongly it is wished, 0 to 1.
+    fn together(
+        &self,
+        own: &[Said],
+        other: &[Said],
+        foreseen: impl Fn(&Joined) -> &[Said],
+    ) -> Vec<(Option<f64>, f64)> {
+        let say = self.mirrored.map_or(0.0, |m| m.say);
+        let alone = || other.iter().map(|said| (said.map(|s| s.0), say)).collect();
+        let Some(foreseen) = self.foreseen.map(foreseen) else {
+            return alone();
+        };
+        let all = weighed(&[own, other, foreseen]);
+        let node = |n: usize| match foreseen[n] {
+            Some(_) => (all[n], 1.0),
+            None => (other[n].map(|said| said.0), say),
+        };
+        (0..all.len()).map(node).collect()
+    }
+
+    /// What the other half says: the less sure, the larger the variance.
+    fn other(&self, value: impl Fn(&Wanted) -> &[Option<f64>], sd_mm: f64) -> Vec<Said> {
+        let Some(wanted) = self.mirrored else {
+            return vec![None; self.around.depth_mm.len()];
+        };
+        let variance = |far: f64| sd_mm.powi(2) * apart(far, MIRRORED_MM) / wanted.say;
+        self.said(|n| value(wanted)[n], variance)
+    }
+
+    /// Values of the hole's nodes with a variance by their distance from the ring.
+    fn said(&self, mm: impl Fn(usize) -> Option<f64>, variance: impl Fn(f64) -> f64) -> Vec<Said> {
+        let node = |n: usize| {
+            let mm = mm(n).filter(|_| self.around.hole(n))?;
+            // The ring begins a little outside the rim.
+            Some((mm, variance(self.around.depth_mm[n] + RING_MM.0)))
+        };
+        (0..self.around.depth_mm.len()).map(node).collect()
+    }
+}

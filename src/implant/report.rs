@@ -1,0 +1,143 @@
+//! Report: what people are told of the holes that were found, and of what gets no part.
+
+use super::body::{Body, labels};
+use super::missing::Missing;
+use super::opening::openings;
+use super::place;
+use super::scene::{Found, Refused, Scene};
+use super::vault::Vault;
+use crate::status::Finding;
+use crate::volume::Volume;
+
+/// A refused body this near to an open place is about that place, mm.
+const SAME_PLACE_MM: f64 = 40.0;
+impl Scene<'_> {
+    /// The missing bone of the holes that were found, with what is to be said of it.
+    pub(super) fn missing(&self, found: Found) -> Missing {
+        let Found {
+            holes,
+            mask,
+            refused,
+        } = found;
+        let mut findings = Vec::new();
+        let bodies: Vec<Body> = holes
+            .iter()
+            .map(|(vault, body)| {
+                // A body that was painted has voxels.
+                let centroid = body.centroid().unwrap_or(self.axes.middle());
+                let area_mm2 = vault.area_mm2();
+                Body {
+                    mm3: body.mm3(),
+                    area_mm2,
+                    centroid,
+                    side: self.axes.side(body),
+                    region: place::region(centroid, &self.axes).to_string(),
+                    printed: area_mm2 >= self.rules.part_least_cm2 * 100.0,
+                    mask: body.clone(),
+                    chart: vault.chart,
+                    others: vault.others.clone(),
+                    reach_mm: (vault.extent().1 + 22.0).min(115.0),
+                }
+            })
+            .collect();
+        for ((body, (vault, _)), label) in bodies.iter().zip(&holes).zip(labels(&bodies)) {
+            findings.extend(self.report(body, vault, &label));
+        }
+        findings.extend(self.left_out(&mask, &refused));
+        Missing {
+            side: self.axes.side(&mask),
+            region: bodies.first().map(|b| b.region.clone()).unwrap_or_default(),
+            mask,
+            bodies,
+            findings,
+        }
+    }
+
+    /// What gets no part although the network marks it, or although the vault is open there.
+    fn left_out(&self, mask: &Volume<bool>, refused: &[Refused]) -> Vec<Finding> {
+        let name = |at| place::region(at, &self.axes);
+        let mut findings: Vec<Finding> = refused
+            .iter()
+            .map(|r| {
+                let text = format!(
+                    "The network marks another place as missing ({}); it was left out: {}",
+                    name(r.at),
+                    r.why
+                );
+                Finding::info("not_a_hole", text)
+            })
+            .collect();
+        let least_mm2 = self.rules.part_least_cm2 * 100.0;
+        for open in openings(self.skull, Some(mask), &self.axes, least_mm2) {
+            let near = |r: &&Refused| r.at.minus(open.centre).length() < SAME_PLACE_MM;
+            let why = refused
+                .iter()
+                .find(near)
+                .map_or("the network does not mark it as missing.", |r| {
+                    r.why.as_str()
+                });
+            let text = format!(
+                "The vault is open at another place too ({}); it gets no part and has to be designed by hand: {why}",
+                name(open.centre)
+            );
+            findings.push(
+                Finding::warn("unfilled_hole", text)
+                    .value(open.mm2 / 100.0, "cm2")
+                    .at_most(self.rules.part_least_cm2),
+            );
+        }
+        findings
+    }
+
+    fn report(&self, body: &Body, vault: &Vault, label: &str) -> Vec<Finding> {
+        let text = format!(
+            "Hole in the skull: {}, {:.0} ml of bone are missing.",
+            body.place(),
+            body.mm3 / 1000.0
+        );
+        let mut findings = vec![Finding::info("defect", text).value(body.area_mm2 / 100.0, "cm2")];
+        if !body.printed {
+            let text = format!(
+                "This hole ({}) is too small for a part of its own and is not printed.",
+                body.place()
+            );
+            let finding = Finding::warn("small_hole", text);
+            findings.push(
+                finding
+                    .value(body.area_mm2 / 100.0, "cm2")
+                    .at_least(self.rules.part_least_cm2),
+            );
+        }
+        let own = findings.len();
+        if vault.mirrored_share > 0.0 {
+            let text = "The shape follows the other half of the head where that has bone: look at that side too.";
+            findings
+                .push(Finding::info("other_side", text).value(vault.mirrored_share * 100.0, "%"));
+        }
+        if vault.foreseen_share > 0.0 {
+            let text = "What many skulls have in common helped with the shape, moved onto the bone around the hole.";
+            findings.push(Finding::info("prior", text).value(vault.foreseen_share * 100.0, "%"));
+        } else if vault.others.foreseen.is_some() {
+            let text = "The bone around the hole does not go with what other skulls are like: the shape follows its rim and \
+                        the other half of the head alone. Look at it from all sides.";
+            findings.push(Finding::warn("unlike_others", text));
+        }
+        if vault.open {
+            let text = "The hole runs out of the vault; there the network alone ends the part. Look at its border.";
+            findings.push(Finding::warn("open_rim", text).value(vault.bordered * 100.0, "%"));
+        }
+        if vault.covered < 0.5 {
+            let text =
+                "The network marks less than half of the hole; bone gave the rest of the shape.";
+            findings.push(
+                Finding::warn("network_short", text)
+                    .value(vault.covered * 100.0, "%")
+                    .at_least(50.0),
+            );
+        }
+        for finding in &mut findings[own..] {
+            finding.text.insert_str(0, label);
+        }
+        findings
+    }
+}

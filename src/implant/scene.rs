@@ -1,0 +1,242 @@
+//! Scene: one skull and its axes, against which every place that the network marks is looked at: is it a hole, and
+//! which voxels of it would be bone?
+
+use super::candidate::Candidate;
+use super::chart::{Chart, sphere};
+use super::field::Sampled;
+use super::foreseen::Learned;
+use super::mirrored::Mirrored;
+use super::place;
+use super::rules::Rules;
+use super::tables::Others;
+use super::vault::Vault;
+use crate::head::{Axes, Look, Prior, Shell};
+use crate::space::{Lps, Map, Point};
+use crate::volume::components::{self, Connectivity};
+use crate::volume::crop::{self, IndexBox, crop};
+use crate::volume::{Volume, morphology};
+use rayon::prelude::*;
+
+/// Share of a body's rays that must pass the vault without meeting bone.
+const FREE_LEAST: f64 = 0.5;
+/// Share of the hole's border that must be bone.
+const BORDER_LEAST: f64 = 0.6;
+/// Holes under this are pinholes, mm2.
+const HOLE_LEAST_MM2: f64 = 100.0;
+/// Share of the hole that the prediction must cover.
+const COVERED_LEAST: f64 = 0.1;
+/// Share of the hole that must lie on the vault: above the brow and the ears.
+const VAULTED_LEAST: f64 = 0.6;
+/// The sphere is fitted to the skin this far around a body.
+const AROUND_MM: f64 = 65.0;
+/// Rays beyond the hole's outline that may still hold missing bone, mm.
+const EDGE_MM: f64 = 1.5;
+
+/// The reflection in the head's plane.
+#[derive(Clone, Copy)]
+struct Reflection {
+    map: Map<Lps, Lps>,
+    /// How far a reflected place of the vault may lie off, mm: one standard deviation.
+    off_mm: f64,
+}
+
+/// A place that the network marks and that is no hole.
+pub(super) struct Refused {
+    pub(super) at: Point<Lps>,
+    pub(super) why: String,
+}
+
+/// What became of the places that the network marks.
+pub(super) struct Found {
+    /// Every hole with its voxels, on a part of the grid that holds them; the largest first.
+    pub(super) holes: Vec<(Vault, Volume<bool>)>,
+    /// The voxels of all holes.
+    pub(super) mask: Volume<bool>,
+    pub(super) refused: Vec<Refused>,
+}
+
+pub(super) struct Scene<'a> {
+    pub(super) skull: &'a Volume<bool>,
+    pub(super) rules: &'a Rules,
+    /// The head's own axes.
+    pub(super) axes: Axes,
+    /// In its plane of symmetry, where one was found.
+    reflection: Option<Reflection>,
+    /// The prior of the vault, and what it is told of this one.
+    learned: Option<Learned<'a>>,
+    /// Outer skin of its vault.
+    skin: Vec<Point<Lps>>,
+}
+
+impl<'a> Scene<'a> {
+    /// `axes` are those of the look, where there was one.
+    pub(super) fn new(
+        skull: &'a Volume<bool>,
+        hull: &IndexBox,
+        look: Option<Look>,
+        axes: Axes,
+        rules: &'a Rules,
+        prior: Option<&'a Prior>,
+    ) -> Self {
+        Self {
+            skull,
+            rules,
+            axes,
+            // The middle of a box is no plane of symmetry.
+            reflection: look.map(|look| Reflection {
+                map: look.plane.reflection(),
+                off_mm: look.doubt.reflected_mm(),
+            }),
+            learned: look.and_then(|look| {
+                let shell = Shell::cast(skull, &look.axes)?;
+                Some(Learned::new(prior?, shell, look.axes))
+            }),
+            skin: place::skin(skull, hull, &axes),
+        }
+    }
+
+    /// Looks at every place that the network marks.
+    pub(super) fn found(&self, candidates: &[Candidate]) -> Found {
+        let mut found = Found {
+            holes: Vec::new(),
+            mask: self.skull.with(vec![false; self.skull.data().len()]),
+            refused: Vec::new(),
+        };
+        for candidate in candidates {
+            if found.mask.get(candidate.voxel).copied().unwrap_or(false) {
+                continue;
+            }
+            if let Err(why) = self.add(candidate, &mut found) {
+                let at = candidate.centroid;
+                found.refused.push(Refused { at, why });
+            }
+        }
+        (found.holes).sort_by_key(|(_, body)| std::cmp::Reverse(body.count()));
+        found
+    }
+
+    /// One of them; why it is none where it is not added.
+    fn add(&self, candidate: &Candidate, found: &mut Found) -> Result<(), String> {
+        let vault = self.hole(candidate)?;
+        tracing::debug!("hole surveyed");
+        let (corner, body) = self.paint(&vault);
+        let region = [0, 1, 2].map(|a| corner[a]..corner[a] + body.shape()[a]);
+        let mut there = crop(&found.mask, &region);
+        if body.data().iter().zip(there.data()).any(|(&a, &b)| a && b) {
+            // One hole that the network marks in two pieces.
+            return Ok(());
+        }
+        if body.mm3() < self.rules.body_least_mm3 {
+            return Err(format!(
+                "only {:.1} ml of bone are missing there.",
+                body.mm3() / 1000.0
+            ));
+        }
+        (there.data_mut().iter_mut().zip(body.data())).for_each(|(t, &b)| *t |= b);
+        crop::paste(&mut found.mask, &there, corner);
+        found.holes.push((vault, body));
+        Ok(())
+    }
+
+    /// The hole around a body, or why it is none.
+    fn hole(&self, candidate: &Candidate) -> Result<Vault, String> {
+        let centroid = candidate.centroid;
+        let near = self
+            .skin
+            .iter()
+            .filter(|p| p.minus(centroid).length() < AROUND_MM);
+        let points: Vec<_> = near.copied().collect();
+        let (centre, radius) = sphere(&points, self.axes.middle(), 12.0)
+            .filter(|(c, r)| {
+                (45.0..140.0).contains(r) && c.minus(self.axes.middle()).length() < 70.0
+            })
+            .ok_or("there is no vault around what the network marks.")?;
+        let chart = Chart::new(centre, radius, centroid.minus(centre))
+            .ok_or("it lies in the middle of the head.")?;
+        let bone = Sampled::new(self.skull, 0.0);
+        let bone = |p: Point<Lps>| 0.5 - bone.at(p, |v| if v { 1.0 } else { 0.0 });
+        let predicted = Sampled::new(&candidate.own, 0.0);
+        let threshold = self.rules.threshold;
+        let predicted = |p: Point<Lps>| threshold - predicted.at(p, |v| v);
+
+        let none = "no ray passes the skull where the network marks it as missing.";
+        let first =
+            Vault::survey(chart, 80.0, &bone, &predicted, |_| Others::default()).ok_or(none)?;
+        let ((u, v), far) = first.extent();
+        let chart = chart.turned_to(u, v).ok_or(none)?;
+        let reach_mm = (far + 22.0).min(115.0);
+        let others = |vault: &Vault| Others {
+            mirrored: self
+                .reflection
+                .as_ref()
+                .map(|r| Mirrored::cast(chart, reach_mm, &bone, &r.map, r.off_mm, &vault.outer)),
+            foreseen: (self.learned.as_ref()).and_then(|learned| learned.over(vault, reach_mm)),
+        };
+        let vault = Vault::survey(chart, reach_mm, &bone, &predicted, others).ok_or(none)?;
+        self.judge(&vault)?;
+        Ok(vault)
+    }
+
+    fn judge(&self, vault: &Vault) -> Result<(), String> {
+        let area = vault.area_mm2();
+        if area < HOLE_LEAST_MM2 {
+            return Err(format!("the hole is {:.1} cm2, a pinhole.", area / 100.0));
+        }
+        let percent = |x: f64| x * 100.0;
+        if vault.free < FREE_LEAST {
+            return Err(format!(
+                "only {:.0} % of what the network marks has no bone behind it, {:.0} % are wanted.",
+                percent(vault.free),
+                percent(FREE_LEAST)
+            ));
+        }
+        if vault.covered < COVERED_LEAST {
+            return Err(format!(
+                "the network marks only {:.0} % of the hole.",
+                percent(vault.covered)
+            ));
+        }
+        if vault.bordered < BORDER_LEAST {
+            return Err(format!(
+                "only {:.0} % of the border is bone, {:.0} % are wanted.",
+                percent(vault.bordered),
+                percent(BORDER_LEAST)
+            ));
+        }
+        let vaulted = vault.share(|at| place::on_vault(at, &self.axes));
+        if vaulted < VAULTED_LEAST {
+            return Err(format!(
+                "only {:.0} % of the hole lie on the vault, above brow, ears and nape ({:.0} % are wanted); under it are \
+                 orbits, face and skull base, where this station makes no part.",
+                percent(vaulted),
+                percent(VAULTED_LEAST)
+            ));
+        }
+        Ok(())
+    }
+
+    /// Voxels of the missing bone of one hole: between the tables, not skull, one body. On the part of the scan's
+    /// grid that can hold them, with its first voxel there.
+    fn paint(&self, vault: &Vault) -> ([usize; 3], Volume<bool>) {
+        let wide = morphology::dilate_mm(&vault.hole.volume(), EDGE_MM);
+        let wide = vault.hole.with(wide.into_data());
+        let region = vault.voxels(self.skull);
+        let skull = crop(self.skull, &region);
+        let bone: Vec<bool> = (0..skull.data().len())
+            .into_par_iter()
+            .map(|o| {
+                if skull.data()[o] {
+                    return false;
+                }
+                let [u, v, r] = vault.chart.locate(skull.centre(skull.index(o)));
+                if wide.nearest(u, v) != Some(true) {
+                    return false;
+                }
+                let outer = vault.outer.sample(u, v);
+                r <= outer && r >= outer - vault.thickness.sample(u, v)
+            })
+            .collect();
+        let body = components::largest_by(&skull.with(bone), Connectivity::Face);
+        (region.map(|range| range.start), body)
+    }
+}
