@@ -4,8 +4,9 @@
 //! What must hold on every day: a print that is called printed made exactly the planned moves; every print ends; after
 //! every stop the heaters go off wherever the firmware still hears.
 //!
-//! Counted apart: days on which a damaged line passed the firmware's own check (its 8-bit sum, or none where it asks for
-//! none). Nothing on the host's side can know of those.
+//! Counted apart, with their seeds: bad days on which a damaged line had passed the firmware's own check (its 8-bit sum, or
+//! none where it asks for none). Nothing on the host's side can know of such a line; whether it is the cause is looked at by
+//! hand.
 //!
 //! `cargo test --lib adversary` runs some hundred days. More: `CALVARIA_DAYS=0..100000 cargo test --lib
 //! adversary_campaign -- --ignored --nocapture`; with `TALLY=file.json` the sum is kept there and goes on where it ended.
@@ -47,8 +48,8 @@ pub(super) enum Outcome {
     Refused(String),
     /// Never connected: nothing was printed.
     NoPrint,
-    /// Printed, not as planned, and a damaged line had passed the firmware's own check.
-    Passed,
+    /// One of the three that follow, and a damaged line had passed the firmware's own check.
+    Passed(Box<Outcome>),
     /// Printed, not as planned.
     Wrong(String),
     /// No end.
@@ -62,6 +63,10 @@ impl Outcome {
     pub(super) fn is_bad(&self) -> bool {
         matches!(self, Self::Wrong(_) | Self::Endless(_) | Self::Hot(_))
     }
+    /// What must never be, unless by a line that passed the firmware's check.
+    pub(super) fn is_excused(&self) -> bool {
+        matches!(self, Self::Passed(_))
+    }
     /// For counting.
     pub(super) fn name(&self) -> String {
         match self {
@@ -70,7 +75,10 @@ impl Outcome {
             Self::Stopped(fault) => format!("stopped {fault}"),
             Self::Refused(code) => format!("refused {code}"),
             Self::NoPrint => "never connected".into(),
-            Self::Passed => "printed, a damaged line passed the firmware's check".into(),
+            Self::Passed(what) => format!(
+                "{}, a damaged line passed the firmware's check",
+                what.name()
+            ),
             Self::Wrong(_) => "WRONG".into(),
             Self::Endless(_) => "ENDLESS".into(),
             Self::Hot(_) => "HOT".into(),
@@ -127,6 +135,11 @@ fn run(seed: u64, told: bool) -> Day {
     let mut siege = Siege::new(seed, dialect, lines);
     siege.told = told;
     let outcome = siege.judge();
+    let outcome = if outcome.is_bad() && siege.passed > 0 {
+        Outcome::Passed(Box::new(outcome))
+    } else {
+        outcome
+    };
     Day {
         dialect,
         outcome,
@@ -319,9 +332,6 @@ impl Siege {
                 return Outcome::Early;
             }
         }
-        if self.passed > 0 {
-            return Outcome::Passed;
-        }
         let at = (self.executed.iter().zip(&planned))
             .take_while(|(a, b)| a == b)
             .count();
@@ -415,8 +425,7 @@ impl Siege {
     }
 
     fn step(&mut self) {
-        let wake_ms = self.conductor.wake_ms(self.ms());
-        let wake = wake_ms as f64 / 1e3;
+        let wake = self.conductor.wake_ms(self.ms()) as f64 / 1e3;
         let next = self.board.next_event().min(wake);
         self.now = next.clamp(self.now + 5e-4, self.now + 1.0);
         let bytes = self.board.to_host(self.now);
@@ -439,9 +448,8 @@ impl Siege {
         if !bytes.is_empty() && !self.gone && self.heard {
             self.conductor.bytes(self.ms(), &bytes);
         }
-        if self.ms() >= wake_ms {
-            self.conductor.tick(self.ms());
-        }
+        // As the link does in each of its rounds.
+        self.conductor.tick(self.ms());
     }
 
     fn tell_lines(&self, who: &str, bytes: &[u8]) {
@@ -465,10 +473,17 @@ impl Siege {
                     text,
                     ..
                 } => {
-                    let whole =
-                        |sent: &Vec<String>| sent.iter().any(|s| text.starts_with(s.as_str()));
+                    // Klipper keeps the sum behind the command.
+                    let came = match self.printer.dialect {
+                        crate::gcode::Dialect::Klipper => {
+                            text.split('*').next().unwrap_or_default()
+                        }
+                        _ => &text,
+                    };
+                    let whole = |sent: &Vec<String>| sent.iter().any(|s| s == came.trim());
                     if !self.sent.get(&number).is_some_and(whole) {
                         self.passed += 1;
+                        self.tell("PASSED", &text);
                     }
                 }
                 _ => {}

@@ -21,6 +21,9 @@ pub(super) struct Tally {
     pub(super) fired: BTreeMap<String, u64>,
     /// Seeds of what must never be, with what was seen.
     pub(super) bad: Vec<String>,
+    /// Seeds of the same on days on which a damaged line passed the firmware's own check.
+    #[serde(default)]
+    pub(super) passed: Vec<String>,
     /// Virtual hours.
     pub(super) hours: f64,
 }
@@ -54,6 +57,10 @@ impl Tally {
             self.bad
                 .push(format!("seed {seed} {:?} {:?}", day.dialect, day.outcome));
         }
+        if day.outcome.is_excused() && self.passed.len() < BAD_MAX {
+            self.passed
+                .push(format!("seed {seed} {:?} {:?}", day.dialect, day.outcome));
+        }
         self.next = seed + 1;
     }
 
@@ -75,6 +82,11 @@ impl Tally {
         for (name, times) in &self.fired {
             println!("{times:>9}  {name}");
         }
+        println!("a damaged line had passed the firmware's check:");
+        for passed in self.passed.iter().take(40) {
+            println!("{passed}");
+        }
+        println!("bad:");
         for bad in self.bad.iter().take(40) {
             println!("{bad}");
         }

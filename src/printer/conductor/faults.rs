@@ -222,11 +222,12 @@ pub(super) fn hold_cools(min: f64, bed: bool) -> Finding {
 }
 
 /// The printer waits and can not hear; everything was switched off by emergency stop.
-pub(super) fn hold_too_long(min: f64) -> Finding {
+pub(super) fn hold_too_long(min: f64, hot: bool) -> Finding {
+    let hot = if hot { " with its heaters on" } else { "" };
     Finding::refuse(
         "hold_too_long",
         format!(
-            "The print was stopped: the printer waited at its own display for {min:.0} min with its heaters on and could not hear. It was stopped by emergency stop. Clear the bed, then let it recover."
+            "The print was stopped: the printer waited at its own display for {min:.0} min{hot} and could not hear. It was stopped by emergency stop. Clear the bed, then let it recover."
         ),
     )
 }
@@ -424,10 +425,14 @@ pub(super) fn end_position() -> Finding {
     )
 }
 
-pub(super) fn waits_for_person(heat_min: Option<f64>) -> Finding {
-    let heat = heat_min.map_or(String::new(), |min| {
-        format!(" Its heaters stay on for at most {min:.0} min more; then it is stopped.")
-    });
+pub(super) fn waits_for_person(left_min: f64, hot: bool, in_print: bool) -> Finding {
+    let heat = match (hot, in_print) {
+        (true, _) => {
+            format!(" Its heaters stay on for at most {left_min:.0} min more; then it is stopped.")
+        }
+        (false, true) => format!(" After {left_min:.0} min more the print is stopped."),
+        (false, false) => String::new(),
+    };
     Finding::warn(
         "waits_for_person",
         format!(

@@ -38,7 +38,7 @@ impl Conductor {
         self.fault = Some(if cancelling {
             faults::cancel_waits(left_min)
         } else {
-            faults::waits_for_person(self.may_be_hot().then_some(left_min))
+            faults::waits_for_person(left_min, self.may_be_hot(), self.job.is_some())
         });
     }
 
@@ -77,10 +77,12 @@ impl Conductor {
         let (nozzle_min, bed_min) = (link.hold_nozzle_min, link.hold_bed_min);
         if let Some(waits) = &self.waits
             && now >= waits.since + minutes(bed_min)
-            && self.may_be_hot()
+            && (self.may_be_hot() || self.job.is_some())
             && !matches!(self.port, Port::Absent | Port::Halted | Port::Stranger)
         {
-            return self.emergency_stop_because(now, faults::hold_too_long(bed_min));
+            // A cold one is stopped, too: an order would stand behind its wait.
+            let why = faults::hold_too_long(bed_min, self.may_be_hot());
+            return self.emergency_stop_because(now, why);
         }
         let Some(job) = &mut self.job else {
             return;

@@ -4,7 +4,8 @@
 //! Out:   the printer that was there before: lines go on. Another one, or a firmware that the profile is not made for:
 //!        nothing is sent to it. Nobody: the usual baud rates are tried, and what was found is said.
 //! Holds: an answer carries no checksum: one that is new counts when it comes twice, another printer than before when it
-//!        comes four times in a row.
+//!        comes four times in a row. Whole lines are compared, not what was read out of them: two different damages to
+//!        `MACHINE_TYPE:` leave the same name, of a printer that there is not.
 
 use super::super::journal::LINK_RESTARTED;
 use super::super::wire::PrinterName;
@@ -30,8 +31,10 @@ const APART_MS: Millis = 200;
 /// Another printer than before says so so often in a row: a damaged answer of the same one does not, and taking it for
 /// another one would leave it hot.
 const OTHER_TIMES: u32 = 4;
-/// So many answers more than anybody else make a printer that was not known.
+/// So many answers more than anybody else make a printer that was not known; and so many where answers differ: on such a
+/// wire the same damage comes twice.
 const LEAD: u32 = 2;
+const LEAD_DAMAGED: u32 = 3;
 /// Answers kept to compare.
 const ANSWERS_MAX: usize = 8;
 /// So many bytes that are no text, and so large a share of all, are a wrong rate.
@@ -46,10 +49,10 @@ pub(super) struct Introduction {
     asked: u32,
     /// Rate in use, by its place in [`Introduction::bauds`].
     rate: usize,
-    /// Who answered, how often, and when last.
-    answers: Vec<(Identity, u32, Millis)>,
-    /// Who said last that it is another one, how often in a row, and when.
-    other: Option<(Identity, u32, Millis)>,
+    /// Lines that answered, how often, and when last.
+    answers: Vec<(String, u32, Millis)>,
+    /// The line that named another one last, how often in a row, and when.
+    other: Option<(String, u32, Millis)>,
     /// It said something that can be read.
     speaks: bool,
     busy: bool,
@@ -70,37 +73,44 @@ impl Introduction {
         self.garbage += bytes.iter().filter(|b| !text(b)).count() as u64;
     }
 
-    /// Answers carry no checksum, and damage may make the same of two: who is believed has been heard twice, and twice
-    /// more than anybody else.
-    fn is_believed(&mut self, identity: &Identity, now: Millis) -> bool {
+    /// Answers carry no checksum, and damage may make the same of two: who is believed has been heard twice, and where
+    /// answers differ three times more than anybody else.
+    fn is_believed(&mut self, line: &str, now: Millis) -> bool {
         let answers = &mut self.answers;
-        match answers.iter_mut().find(|(other, ..)| other == identity) {
+        match answers.iter_mut().find(|(other, ..)| other == line) {
             Some((_, times, at)) if now >= *at + APART_MS => (*times, *at) = (*times + 1, now),
             Some(_) => {}
             None => {
                 if answers.len() == ANSWERS_MAX {
-                    answers.remove(0);
+                    let least = answers.iter().map(|(_, times, _)| *times).min();
+                    let least = answers.iter().position(|(_, n, _)| Some(*n) == least);
+                    answers.remove(least.unwrap_or(0));
                 }
-                answers.push((identity.clone(), 1, now));
+                answers.push((line.to_owned(), 1, now));
             }
         }
         let times = |own: bool| {
             let of = answers
                 .iter()
-                .filter(move |(other, ..)| (other == identity) == own);
+                .filter(move |(other, ..)| (other == line) == own);
             of.map(|(_, times, _)| *times).max().unwrap_or(0)
         };
-        times(true) >= times(false) + LEAD
+        let lead = if answers.len() == 1 {
+            LEAD
+        } else {
+            LEAD_DAMAGED
+        };
+        times(true) >= times(false) + lead
     }
 
     /// Counts answers of one and the same other printer, in a row.
-    fn says_again(&mut self, identity: &Identity, now: Millis) -> u32 {
+    fn says_again(&mut self, line: &str, now: Millis) -> u32 {
         let (times, at) = match &self.other {
-            Some((last, times, at)) if last == identity && now >= at + APART_MS => (times + 1, now),
-            Some((last, times, at)) if last == identity => (*times, *at),
+            Some((last, times, at)) if last == line && now >= at + APART_MS => (times + 1, now),
+            Some((last, times, at)) if last == line => (*times, *at),
             _ => (1, now),
         };
-        self.other = Some((identity.clone(), times, at));
+        self.other = Some((line.to_owned(), times, at));
         times
     }
 
@@ -225,8 +235,8 @@ impl Conductor {
         }
     }
 
-    /// An answer to `M115`.
-    pub(super) fn introduced(&mut self, now: Millis, identity: &Identity) {
+    /// An answer to `M115`, and the line that it was read from.
+    pub(super) fn introduced(&mut self, now: Millis, identity: &Identity, line: &str) {
         let Port::Asking = self.port else {
             return;
         };
@@ -235,9 +245,9 @@ impl Conductor {
             return self.is_known(now);
         }
         if let Some(before) = self.identity.clone() {
-            return self.is_other(now, identity, &before);
+            return self.is_other(now, identity, line, &before);
         }
-        if !self.introduction.is_believed(identity, now) {
+        if !self.introduction.is_believed(line, now) {
             // Asked again, once this answer is over.
             self.introduction.next = now + APART_MS;
             return;
@@ -248,8 +258,8 @@ impl Conductor {
     }
 
     /// An answer that is not that of the printer before.
-    fn is_other(&mut self, now: Millis, identity: &Identity, before: &Identity) {
-        let times = self.introduction.says_again(identity, now);
+    fn is_other(&mut self, now: Millis, identity: &Identity, line: &str, before: &Identity) {
+        let times = self.introduction.says_again(line, now);
         if times < OTHER_TIMES {
             self.introduction.next = now + APART_MS;
             return;

@@ -329,7 +329,7 @@ impl Conductor {
             Reply::ColdExtrusion if self.job.is_some() => {
                 return self.stop_safe(now, faults::cold_extrusion());
             }
-            Reply::Firmware(identity) => self.introduced(now, identity),
+            Reply::Firmware(identity, line) => self.introduced(now, identity, line),
             Reply::Capability(name, yes) => match name.as_str() {
                 "EMERGENCY_PARSER" => self.transport.has_emergency_parser(*yes),
                 "PROMPT_SUPPORT" => self.has_prompts = *yes,
@@ -487,6 +487,11 @@ impl Conductor {
     }
 
     fn line_fault(&mut self, now: Millis, fault: &LineFault) {
+        if !matches!(self.port, Port::Greeting | Port::Ready) {
+            // It was found in the same breath as a stop, a halt or a port that went away. Greeting the printer anew would
+            // undo the stop.
+            return;
+        }
         if *fault == LineFault::Reset {
             return self.booted(now);
         }

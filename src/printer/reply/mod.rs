@@ -66,10 +66,10 @@ pub enum Reply {
     Position([f64; 4]),
     /// `start` or a boot banner: the board was reset.
     Boot,
-    /// `echo:Unknown command: "..."`.
+    /// `echo:Unknown command: "..."`; the first word alone where the firmware says no more.
     Unknown(String),
-    /// `FIRMWARE_NAME:..`, also glued to an `ok` as Klipper does: who answers.
-    Firmware(Identity),
+    /// `FIRMWARE_NAME:..`, also glued to an `ok` as Klipper does: who answers, and the line as it came.
+    Firmware(Identity, String),
     /// `Cap:NAME:1`.
     Capability(String, bool),
     /// `echo: cold extrusion prevented`: the move is not made, yet the line gets its `ok`.
@@ -143,7 +143,7 @@ fn answer(text: &str, lower: &str) -> Option<Reply> {
     }
     // Before the `ok`: Klipper says both in one line.
     if let Some(identity) = Identity::read(text) {
-        return Some(Reply::Firmware(identity));
+        return Some(Reply::Firmware(identity, text.to_owned()));
     }
     // Wherever it stands in the line: `okok T:..` and `..ok T:..` are met when a line end was lost (Marlin #16196).
     if let Some(at) = text.find("ok T:").or_else(|| text.find("ok B:")) {
@@ -185,6 +185,9 @@ fn life(text: &str, lower: &str) -> Option<Reply> {
         let quoted = text[at..].split('"').nth(1).unwrap_or_default();
         return Some(Reply::Unknown(quoted.to_owned()));
     }
+    if let Some(word) = unsupported(text) {
+        return Some(Reply::Unknown(word.to_owned()));
+    }
     if text.starts_with("X:") {
         return position(text).map(Reply::Position);
     }
@@ -204,6 +207,12 @@ fn life(text: &str, lower: &str) -> Option<Reply> {
     } else {
         Reply::Temperatures(report)
     })
+}
+
+/// `Warning: M205: Command is not supported` of RepRapFirmware: the word.
+fn unsupported(text: &str) -> Option<&str> {
+    let word = text.strip_suffix(": Command is not supported")?;
+    Some(word.rsplit(": ").next().unwrap_or_default())
 }
 
 /// Boot lines of Marlin (`MarlinCore.cpp`), in lower case.

@@ -81,15 +81,22 @@ fn the_forms_of_4_3_are_read() {
             Reply::Unknown("n1 M105".into()),
         ),
         (
+            "Warning: M21: Command is not supported",
+            Reply::Unknown("M21".into()),
+        ),
+        (
             "X:16.01 Y:0.00 Z:-0.50 E:1.25 Count X:1281 Y:0 Z:0",
             Reply::Position([16.01, 0.0, -0.5, 1.25]),
         ),
         (
             "FIRMWARE_NAME:Marlin 2.1.2.1 (Jul 24 2023 12:00:00) SOURCE_CODE_URL:x",
-            Reply::Firmware(Identity {
-                firmware: "Marlin 2.1.2.1 (Jul 24 2023 12:00:00)".into(),
-                ..Identity::default()
-            }),
+            Reply::Firmware(
+                Identity {
+                    firmware: "Marlin 2.1.2.1 (Jul 24 2023 12:00:00)".into(),
+                    ..Identity::default()
+                },
+                "FIRMWARE_NAME:Marlin 2.1.2.1 (Jul 24 2023 12:00:00) SOURCE_CODE_URL:x".into(),
+            ),
         ),
         (
             "Cap:EMERGENCY_PARSER:0",
@@ -156,14 +163,14 @@ fn a_damaged_position_is_none() {
 #[test]
 fn an_identity_is_read_also_when_it_is_glued_to_the_ok() {
     let klipper = read("ok FIRMWARE_NAME:Klipper FIRMWARE_VERSION:v0.12.0-1");
-    let Reply::Firmware(klipper) = klipper else {
+    let Reply::Firmware(klipper, _) = klipper else {
         panic!("{klipper:?}");
     };
     assert_eq!(klipper.firmware, "Klipper");
     let prusa = read(
         "FIRMWARE_NAME:Prusa-Firmware 3.13.0 based on Marlin FIRMWARE_URL:https://github.com/prusa3d/Prusa-Firmware PROTOCOL_VERSION:1.0 MACHINE_TYPE:Prusa i3 MK3S EXTRUDER_COUNT:1 UUID:00000000-0000-0000-0000-000000000001",
     );
-    let Reply::Firmware(prusa) = prusa else {
+    let Reply::Firmware(prusa, _) = prusa else {
         panic!("{prusa:?}");
     };
     assert_eq!(prusa.firmware, "Prusa-Firmware 3.13.0 based on Marlin");

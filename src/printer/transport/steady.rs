@@ -51,7 +51,7 @@ impl Transport {
             Reply::Busy | Reply::PausedForUser | Reply::Heating(_) | Reply::Temperatures(_) => {
                 self.sign_of_life(now, reply)
             }
-            Reply::Firmware(_)
+            Reply::Firmware(..)
             | Reply::Capability(..)
             | Reply::Boot
             | Reply::ColdExtrusion

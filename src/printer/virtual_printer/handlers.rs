@@ -146,6 +146,16 @@ impl Firmware {
                     }
                 }
             }
+            // GCodes2.cpp: outside a file of its own it neither stops nor waits.
+            ('M', 0 | 1) if dialect == D::Duet => {
+                let word = format!("M{}", code.1);
+                self.say(&format!(
+                    "Error: {word}: Pause the print before attempting to cancel it"
+                ));
+            }
+            ('M', 600) if dialect == D::Duet => {
+                self.say("Error: M600: use M226 and M601 only within a file being printed");
+            }
             ('M', 0 | 1 | 600) => return Running::Drain(Box::new(Running::User)),
             ('M', 82) => self.set_e_relative(false),
             ('M', 83) => self.set_e_relative(true),

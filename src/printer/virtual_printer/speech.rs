@@ -152,6 +152,8 @@ impl Firmware {
                 _ => format!("echo:Unknown command: \"{text}\"(2)"),
             },
             D::Klipper => format!("// Unknown command:\"{word}\""),
+            // GCodes2.cpp, ActOnCode(): what begins with no G, M or T is an error.
+            D::Duet if !text.starts_with(['G', 'M', 'T']) => format!("Error: Bad command: {text}"),
             D::Duet => format!("Warning: {word}: Command is not supported"),
             D::Repetier => format!("Unknown command:{text}"),
         }

@@ -281,6 +281,34 @@ fn klipper_gives_one_ok_for_every_line_and_drops_a_block_that_is_no_text() {
 }
 
 #[test]
+fn duet_neither_stops_nor_waits_for_what_is_meant_for_its_own_files() {
+    let mut talk = Talk::with(Dialect::Duet);
+    let said = talk.line("M1");
+    assert_eq!(
+        said,
+        "Error: M1: Pause the print before attempting to cancel it\nok\n"
+    );
+    assert!(talk.line("M600").starts_with("Error: M600: "));
+    // What begins with no G, M or T is an error; an unknown M is none.
+    let said = talk.raw("=N7 G1 X5*20\n");
+    assert_eq!(said, "Error: Bad command: =N7 G1 X5*20\nok\n");
+    let said = talk.line("M205");
+    assert_eq!(said, "Warning: M205: Command is not supported\nok\n");
+}
+
+#[test]
+fn a_nul_ends_the_line_for_what_is_written_in_c() {
+    for dialect in [Dialect::Marlin21, Dialect::Prusa314] {
+        let mut talk = Talk::with(dialect);
+        let frame = frame(1, "M104 S200", 96).unwrap();
+        // The sum of all bytes is still right.
+        let said = talk.raw(&frame.replace("M104", "M1\u{0}04"));
+        assert!(said.contains("No Checksum"), "{dialect:?} {said}");
+        assert_eq!(talk.targets(), [0.0, 0.0]);
+    }
+}
+
+#[test]
 fn repetier_says_ok_before_it_has_done_anything() {
     let mut talk = Talk::with(Dialect::Repetier);
     let said = talk.line("M109 S200");

@@ -352,6 +352,56 @@ fn another_printer_at_the_port_gets_nothing() {
     }));
 }
 
+/// Two answers of which each lost another byte of `MACHINE_TYPE:` name the same printer, and there is none like it.
+#[test]
+fn a_printer_is_not_known_by_two_different_damages() {
+    let whole =
+        "FIRMWARE_NAME:Marlin 2.1.2.1 PROTOCOL_VERSION:1.0 MACHINE_TYPE:virtual EXTRUDER_COUNT:1";
+    let mut rig = Rig::new("G28\n", Faults::default(), 52);
+    rig.deaf = true;
+    rig.conductor.opened(0);
+    for broken in ["MACINE_TYPE", "MACHINE_TYE"] {
+        rig.until(2.0, |_| false);
+        rig.say(&whole.replace("MACHINE_TYPE", broken));
+    }
+    let greeted = |rig: &Rig| rig.lines().iter().any(|l| l.contains("M110"));
+    assert!(!greeted(&rig));
+    for _ in 0..4 {
+        assert!(!greeted(&rig), "not before the others are outnumbered");
+        rig.until(2.0, |_| false);
+        rig.say(whole);
+    }
+    assert!(greeted(&rig));
+    // Opened anew in mid-greeting, it is known as it is.
+    rig.conductor.lost(rig.ms());
+    rig.conductor.opened(rig.ms());
+    rig.until(2.0, |_| false);
+    let from = rig.written.len();
+    rig.say(whole);
+    let sent = rig.written.split_off(from);
+    assert!(
+        sent.iter().any(|(_, b)| b.ends_with(b"M110 N0*125\n")),
+        "{sent:?}"
+    );
+}
+
+/// It waits at its own panel before anything is warm: a print does not wait with it for ever.
+#[test]
+fn a_cold_printer_that_waits_at_its_panel_ends_the_print_in_the_end() {
+    let mut rig = Rig::new(&part(53, 100), Faults::default(), 53);
+    rig.begin();
+    rig.deaf = true;
+    let held_s = crate::printer::rig::printer().link.hold_bed_min * 60.0;
+    let mut waited = 0.0;
+    while waited < held_s + 10.0 {
+        rig.say("echo:busy: paused for user");
+        rig.until(2.0, |_| false);
+        waited += 2.0;
+    }
+    assert_eq!(rig.job().unwrap().phase, Phase::Stopped);
+    assert_eq!(rig.fault().0, "hold_too_long");
+}
+
 /// A link that died in mid-print, and a printer that is not the one it printed on.
 #[test]
 fn after_a_restart_of_the_link_another_printer_gets_nothing_either() {

@@ -4,6 +4,7 @@ use super::super::{Conductor, Setup};
 use super::happening;
 use crate::printer::journal::Journal;
 use crate::printer::rig::{Rig, part, printer};
+use crate::printer::transport::LineFault;
 use crate::printer::virtual_printer::{Faults, What};
 use crate::status::PrinterState;
 
@@ -70,6 +71,34 @@ fn a_stop_that_found_no_printer_is_not_hidden_by_one_that_comes_and_waits() {
     rig.conductor.opened(rig.ms());
     rig.say("echo:busy: paused for user");
     assert_eq!(fault(&rig), "stop_unanswered");
+}
+
+/// Silence and stop may be found in one and the same round.
+#[test]
+fn a_fault_of_the_line_does_not_undo_a_stop() {
+    let mut rig = Rig::new(&part(16, 300), Faults::default(), 16);
+    rig.begin();
+    assert!(rig.until(200.0, |rig| rig.board.firmware().accepted() >= 100));
+    rig.deaf = true;
+    rig.conductor.emergency_stop(rig.ms());
+    for fault in [
+        LineFault::Silent { silent_s: 20.0 },
+        LineFault::Reset,
+        LineFault::Unanswered { lines: 1 },
+    ] {
+        rig.conductor.line_fault(rig.ms(), &fault);
+        assert_eq!(
+            rig.conductor.status(rig.ms()).state,
+            PrinterState::Halted,
+            "{fault:?}"
+        );
+    }
+    // It is sent on, and nothing else is.
+    let from = rig.written.len();
+    rig.until(60.0, |_| false);
+    let sent = rig.written.split_off(from);
+    assert!(sent.len() > 8);
+    assert!(sent.iter().all(|(_, b)| b == b"\nM112\n"), "{sent:?}");
 }
 
 /// The journal as it lies on the disk, and a link that begins with it.

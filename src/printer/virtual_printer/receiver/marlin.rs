@@ -1,7 +1,7 @@
 //! Marlin 2.0 and 2.1, and Buddy, whose receiver is that of 2.0: `gcode/queue.cpp`, `get_serial_commands()`.
 
 use super::super::dialect::Dialect;
-use super::{Receiver, Taken, find, integer, number_length, text_of, xor};
+use super::{Receiver, Taken, c_string, find, integer, number_length, text_of, xor};
 
 impl Receiver {
     pub(super) fn marlin_byte(&mut self, byte: u8) -> Option<Taken> {
@@ -32,6 +32,7 @@ impl Receiver {
 
     /// A complete line: `None` when it is empty or swallowed.
     fn marlin_line(&mut self, line: &[u8]) -> Option<Taken> {
+        let line = c_string(line);
         let start = line.iter().position(|&b| b != b' ')?;
         let line = &line[start..];
         if line[0] != b'N' {

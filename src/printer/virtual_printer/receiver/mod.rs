@@ -163,6 +163,12 @@ fn text_of(line: &[u8]) -> String {
     text.trim().to_owned()
 }
 
+/// A line up to its first NUL: what functions of C see of it.
+fn c_string(line: &[u8]) -> &[u8] {
+    let end = line.iter().position(|&b| b == 0);
+    &line[..end.unwrap_or(line.len())]
+}
+
 fn find(line: &[u8], word: &[u8]) -> Option<usize> {
     line.windows(word.len()).position(|w| w == word)
 }

@@ -1,6 +1,6 @@
 //! Prusa-Firmware: `Firmware/cmdqueue.cpp`, `get_command()`.
 
-use super::{Receiver, Taken, integer, number_length, text_of, xor};
+use super::{Receiver, Taken, c_string, integer, number_length, text_of, xor};
 
 impl Receiver {
     pub(super) fn prusa_byte(&mut self, byte: u8) -> Option<Taken> {
@@ -28,11 +28,11 @@ impl Receiver {
         if self.comment {
             return None;
         }
-        self.prusa_line(&line)
+        self.prusa_line(c_string(&line))
     }
 
     fn prusa_line(&mut self, line: &[u8]) -> Option<Taken> {
-        let numbered = line[0] == b'N';
+        let numbered = line.first() == Some(&b'N');
         let skipped = if numbered {
             1 + number_length(&line[1..])
         } else {
