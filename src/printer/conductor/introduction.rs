@@ -56,6 +56,8 @@ pub(super) struct Introduction {
     /// It said something that can be read.
     speaks: bool,
     busy: bool,
+    /// It waits for heat: what was asked lies behind that, and each further question takes a place in its queue.
+    heats: bool,
     bytes: u64,
     garbage: u64,
     /// Some rate brought garbage.
@@ -185,6 +187,10 @@ impl Conductor {
         if now < self.introduction.next {
             return;
         }
+        if std::mem::take(&mut self.introduction.heats) {
+            self.introduction.next = now + ASK_BUSY_MS;
+            return;
+        }
         let asks = if self.introduction.rate == 0 {
             ASKS
         } else {
@@ -232,6 +238,13 @@ impl Conductor {
         if let Port::Asking = self.port {
             self.introduction.speaks = true;
             self.introduction.busy |= busy;
+        }
+    }
+
+    /// It says how warm it is while it waits.
+    pub(super) fn heats(&mut self) {
+        if let Port::Asking = self.port {
+            self.introduction.heats = true;
         }
     }
 

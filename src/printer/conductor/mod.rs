@@ -360,7 +360,7 @@ impl Conductor {
             };
             self.end_job(now, Some(why.clone()));
             self.unsafe_since = Some((now, why));
-            if self.port != Port::Absent {
+            if !matches!(self.port, Port::Absent | Port::Asking) {
                 // It is there, and took no line: it is greeted anew, and told to switch off.
                 self.port = Port::Booting {
                     until: now + BOOT_QUIET_MS,
@@ -498,7 +498,8 @@ impl Conductor {
         let in_print = self.job.is_some();
         let finding = faults::of_line(fault, in_print);
         let deaf = matches!(fault, LineFault::Silent { .. } | LineFault::Stuck { .. });
-        if in_print && deaf && self.may_wait_for_heat() {
+        let waits = self.transport.is_waiting_for_heat();
+        if in_print && (waits || (deaf && self.may_wait_for_heat())) {
             // An order to switch off would stand behind the wait, and one question more could fill its queue.
             return self.emergency_stop_because(now, finding);
         }

@@ -73,6 +73,10 @@ impl Conductor {
         match reply {
             Reply::Noise(_) => {}
             Reply::Busy | Reply::PausedForUser => self.speaks(true),
+            Reply::Heating(_) => {
+                self.speaks(true);
+                self.heats();
+            }
             _ => self.speaks(false),
         }
     }

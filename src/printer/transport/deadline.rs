@@ -7,12 +7,13 @@
 
 use super::super::reply::{Reply, Temperatures};
 use super::{LineFault, Millis, Transport};
-use crate::gcode::dialect::EmergencyParser;
 
 /// Doubt begins so long after an answer was due.
 const DOUBT_MS: Millis = 400;
 /// `busy:` comes every 2 s; two of them may be lost.
 const LIFE_MS: Millis = 5_000;
+/// A line that waits for heat or for a person is asked about after so long without a word.
+const HEAT_SILENT_MS: Millis = 10_000;
 /// Silence after which the printer is given up, counted from the first probe.
 const SILENT_MS: Millis = 20_000;
 /// Probes that may be on their way: they share the firmware's 128-byte ring.
@@ -156,23 +157,9 @@ impl Transport {
     /// The longest time among lines that are not proved to be done: credit may err, and then a G28 still runs.
     fn longest(&self, time: impl Fn(Class) -> Millis) -> Millis {
         let unproved = self.sent_since(self.proved.min(self.acked));
-        let longest = unproved.map(|s| time(s.class)).max();
+        let classes = unproved.map(|s| s.class).chain(self.waits());
+        let longest = classes.map(&time).max();
         longest.unwrap_or_else(|| time(Class::Setting))
-    }
-
-    fn heats(&self) -> bool {
-        let mut unproved = self.sent_since(self.proved.min(self.acked));
-        unproved.any(|s| s.class == Class::Heat)
-    }
-
-    /// A line waits for a temperature, and nothing slow is in front of it. Credit may err and run ahead, so that what is
-    /// not proved counts as well; and where it is right, a G28 that was answered is not in front any more.
-    pub fn is_waiting_for_heat(&self) -> bool {
-        let due = self.in_flight().next();
-        let mut unproved = self.sent_since(self.proved.min(self.acked));
-        let slow = unproved.find(|s| !matches!(s.class, Class::Move(_) | Class::Setting));
-        let heats = |line: Option<&super::Sent>| line.is_some_and(|s| s.class == Class::Heat);
-        self.flown > self.acked && (heats(due) || heats(slow))
     }
 
     /// When the oldest line on its way is overdue.
@@ -184,7 +171,7 @@ impl Transport {
         let own = self.longest(|class| match class {
             Class::Move(_) | Class::Setting => DOUBT_MS + trip + longest * 3 / 2,
             Class::Dwell(ms) => DOUBT_MS + trip + all * 3 / 2 + Millis::from(ms),
-            Class::Heat | Class::Person => 10_000 + all,
+            Class::Heat | Class::Person => HEAT_SILENT_MS + all,
             Class::Home | Class::Probe => 60_000 + all,
             Class::Drain => 2_000 + trip + all * 3 / 2,
         });
@@ -271,23 +258,17 @@ impl Transport {
                 silent_s: now.saturating_sub(self.heard_ms) as f64 / 1e3,
             });
         }
-        if self.heats() && self.flown - self.proved.min(self.acked) >= self.awake_max() {
+        // Nothing was heard for long behind the last question either: its answer may be lost.
+        let asked = self.in_flight().next_back().map(|sent| sent.at);
+        let lost = asked.is_some_and(|at| now >= at + HEAT_SILENT_MS);
+        let places = self.awake_max() + u64::from(lost);
+        if !self.has_place_of(places) {
             // As if it had been asked: one more line would make it deaf.
             self.watch.probes += 1;
             self.fence_ms = now;
         } else if self.watch.probes < PROBES_MAX {
             self.probe(now);
         }
-    }
-
-    /// Lines that may lie with a firmware that waits for heat, so that it goes on reading and sees an `M108` and an
-    /// `M112` behind them.
-    fn awake_max(&self) -> u64 {
-        let facts = self.rules.facts;
-        if self.emergency_parser || facts.emergency.parser == EmergencyParser::AtLineStart {
-            return u64::from(PROBES_MAX);
-        }
-        (facts.window_max as u64).saturating_sub(1).max(1)
     }
 
     /// When [`Transport::watch_silence`] has something to do.
@@ -307,7 +288,7 @@ impl Transport {
         } else {
             // In the middle of a repeat: the next line of the ring asks as well as a fence would.
             self.fence_ms = now;
-            self.repeat_next();
+            self.repeat_next(now);
         }
     }
 }

@@ -15,8 +15,8 @@
 //! two agreeing answers decide (`resync`).
 //!
 //! Here: the state, sending, the window. `greeting` begins, `steady` takes answers while lines flow, `resync` mends,
-//! `position` asks where the head is, `proof` asks how many lines were taken, `deadline` knows how long an answer may
-//! take, `output` is what the owner hears.
+//! `wait` knows a firmware that waits for heat or for a person, `position` asks where the head is, `proof` asks how many
+//! lines were taken, `deadline` knows how long an answer may take, `output` is what the owner hears.
 //!
 //! ```text
 //!            hello          ok            ok T:
@@ -39,6 +39,7 @@ mod resync;
 mod steady;
 #[cfg(test)]
 mod tests;
+mod wait;
 
 pub use deadline::Class;
 pub use output::{Figures, LineFault, Output, Rules};
@@ -59,6 +60,8 @@ const WINDOW_MAX: u64 = 16;
 const REPORTED_MS: Millis = 15_000;
 /// A fence after so many lines, or [`FENCE_MS`] after the last, whichever is first.
 const FENCE_LINES: u32 = 50;
+/// Answers in a row come closer to each other.
+const ALONE_MS: Millis = 400;
 /// Time between fences while lines flow.
 const FENCE_MS: Millis = 1_500;
 /// Time between fences while idle: temperatures for the page.
@@ -75,6 +78,10 @@ struct Sent {
     tag: u64,
     /// X, Y, Z, E after it, mm in the file's coordinates; NaN where unknown.
     after: [f64; 4],
+    /// When it was written last.
+    at: Millis,
+    /// A fence to which the next answer of its kind belongs: no answer to an earlier one can still come.
+    alone: bool,
 }
 
 /// How the answer to a line is known from all others.
@@ -153,6 +160,11 @@ pub struct Transport {
     /// The firmware's BUFSIZE, where it announces its free places (ADVANCED_OK).
     buffer: Option<u64>,
     emergency_parser: bool,
+    /// The last line that waits for heat or for a person, until a fence behind it is answered: the firmware may have taken
+    /// it and still wait.
+    wait: Option<u64>,
+    /// The last answer to a line of ours.
+    answered_ms: Millis,
     /// The last report that nobody asked for.
     reported_ms: Option<Millis>,
     last_tag: u64,
@@ -190,6 +202,8 @@ impl Transport {
             elsewhere: 0,
             buffer: None,
             emergency_parser: false,
+            wait: None,
+            answered_ms: 0,
             reported_ms: None,
             last_tag: 0,
             since_fence: 0,
@@ -255,6 +269,7 @@ impl Transport {
             && self.next - 1 - self.acked < self.window
             && !self.fence_is_due_first()
             && !self.is_held_up()
+            && self.wait.is_none()
             && self.ring_has_room()
     }
 
@@ -300,7 +315,10 @@ impl Transport {
 
     /// Everything sent was accepted.
     pub fn is_drained(&self) -> bool {
-        self.mode == Mode::Steady && self.acked + 1 == self.next && !self.doubtful
+        self.mode == Mode::Steady
+            && self.acked + 1 == self.next
+            && !self.doubtful
+            && self.wait.is_none()
     }
 
     /// Sends a command under the next number. `tag` comes back in [`Output::Accepted`] and must not fall; `after`
@@ -341,6 +359,14 @@ impl Transport {
         }
         if let Reply::Temperatures(_) = reply {
             self.reported_ms = Some(now);
+        }
+        if let Reply::Ok { .. }
+        | Reply::OkTemperatures(_)
+        | Reply::Position(_)
+        | Reply::Resend(_)
+        | Reply::LinkError { .. } = reply
+        {
+            self.answered_ms = now;
         }
         if let Reply::Ok {
             free: Some(free), ..
@@ -428,6 +454,10 @@ impl Transport {
             self.watch.restart(now);
         }
         self.watch.planned(class);
+        if matches!(class, Class::Heat | Class::Person) {
+            self.wait = Some(self.next);
+        }
+        let alone = fence.is_some_and(|fence| self.is_alone(now, fence));
         self.last_tag = tag;
         self.out.push(Output::Write(frame.clone().into_bytes()));
         self.figures.sent += 1;
@@ -442,6 +472,8 @@ impl Transport {
             fence,
             tag,
             after,
+            at: now,
+            alone,
         });
         self.flown = self.next;
         self.next += 1;
@@ -483,11 +515,11 @@ impl Transport {
         while self.mode == Mode::Steady {
             let room = self.flown - self.acked < self.window;
             if self.flown + 1 < self.next {
-                if !room {
+                if !room || !self.has_place() {
                     return;
                 }
                 let number = self.flown + 1;
-                if !self.repeat_next() {
+                if !self.repeat_next(now) {
                     return self.fail(LineFault::OutOfStep {
                         asked: number,
                         sent: self.next - 1,
@@ -511,7 +543,15 @@ impl Transport {
     /// May a fence be sent, if one is due?
     fn has_fence_room(&self) -> bool {
         let flies = self.in_flight().any(|sent| sent.fence.is_some());
-        self.flown - self.acked < self.window && !flies && !self.is_held_up()
+        self.flown - self.acked < self.window && !flies && !self.is_held_up() && self.has_place()
+    }
+
+    /// Can no answer to an earlier fence of this kind still come? None is on its way; or what was asked before was answered,
+    /// as far as it will be, and it has been quiet since.
+    fn is_alone(&self, now: Millis, kind: Fence) -> bool {
+        let before = self.in_flight().rfind(|sent| sent.fence == Some(kind));
+        let quiet = now >= self.answered_ms + ALONE_MS + 2 * self.figures.round_trip_ms;
+        before.is_none_or(|sent| self.answered_ms > sent.at && quiet)
     }
 
     /// Lines on their way, oldest first.
@@ -532,6 +572,12 @@ impl Transport {
         let first = self.ring.front()?.number;
         self.ring
             .get(usize::try_from(number.checked_sub(first)?).ok()?)
+    }
+
+    fn sent_mut(&mut self, number: u64) -> Option<&mut Sent> {
+        let first = self.ring.front()?.number;
+        self.ring
+            .get_mut(usize::try_from(number.checked_sub(first)?).ok()?)
     }
 
     /// From nothing: one line at a time, until a fence has proved the line.

@@ -95,8 +95,13 @@ impl Transport {
             Wanted::Unsaid => {}
             Wanted::Odd(number) => self.contradicted(now, number),
             Wanted::Line(from) if from == self.next && self.flown + 1 == self.next => {
-                // The last line was a duplicate: everything is there.
-                (self.acked, self.proved) = (self.flown, self.flown);
+                // The last line was a duplicate: everything is there. The Resend of this error is still to come; what is
+                // written before it would be taken for what it asks for.
+                if matches!(reply, Reply::LinkError { .. }) {
+                    return;
+                }
+                let taken = self.answered_of_taken(self.flown);
+                (self.acked, self.proved) = (taken, taken);
                 self.doubt_steadily();
                 let tag = self.last_tag;
                 self.out.push(Output::Accepted(tag));
@@ -153,6 +158,8 @@ impl Transport {
             }
             // The rest of the same answer.
             Some(c) if c.at == asked => return,
+            // One question more would make a firmware deaf that waits. A reset shows when nothing more comes of its wait.
+            _ if !self.has_place_of(self.awake_max() + 1) => return,
             _ => {}
         }
         self.contradiction = Some(Contradiction {
@@ -262,8 +269,16 @@ impl Transport {
         {
             self.out.push(Output::Accepted(tag));
         }
-        (self.acked, self.proved, self.flown) = (from - 1, from - 1, from - 1);
+        let taken = self.answered_of_taken(from - 1);
+        (self.acked, self.proved, self.flown) = (taken, taken, from - 1);
         self.doubt();
+        if self.wait.is_some_and(|number| number < from) {
+            // It has taken a line that waits, and may still wait. Nothing that moves has been sent since, so that there is
+            // no place to be compared; and the question would take one of the few places in its queue.
+            self.mode = Mode::Steady;
+            self.watch.restart(now);
+            return;
+        }
         let plan = before.map_or([f64::NAN; 4], |(_, after)| after);
         if plan.iter().all(|v| v.is_nan()) {
             self.mode = Mode::Steady;
@@ -274,11 +289,14 @@ impl Transport {
     }
 
     /// Writes the next line of a repeat, window or not; `false` when the ring no longer has it.
-    pub(super) fn repeat_next(&mut self) -> bool {
+    pub(super) fn repeat_next(&mut self, now: Millis) -> bool {
         let number = self.flown + 1;
-        let Some(sent) = self.sent(number) else {
+        let fence = self.sent(number).and_then(|sent| sent.fence);
+        let alone = fence.is_some_and(|fence| self.is_alone(now, fence));
+        let Some(sent) = self.sent_mut(number) else {
             return false;
         };
+        (sent.at, sent.alone) = (now, alone);
         let bytes = sent.frame.clone().into_bytes();
         self.out.push(Output::Write(bytes));
         self.figures.sent += 1;

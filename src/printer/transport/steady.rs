@@ -110,12 +110,13 @@ impl Transport {
         true
     }
 
-    /// The newest fence of this kind on its way is proved, and everything before it; `false` when there is none.
+    /// A fence of this kind on its way is proved, and everything before it; `false` when there is none. Of several it is the
+    /// oldest, since each will have its answer; or the one that was written when no earlier answer could come any more.
     fn fence_came(&mut self, now: Millis, kind: Fence) -> bool {
-        let newest = self
-            .in_flight()
-            .rfind(|sent| sent.fence == Some(kind) && sent.number < self.heard_to);
-        let Some(number) = newest.map(|sent| sent.number) else {
+        let fits = |sent: &&super::Sent| sent.fence == Some(kind) && sent.number < self.heard_to;
+        let alone = self.in_flight().rfind(|sent| fits(sent) && sent.alone);
+        let due = alone.or_else(|| self.in_flight().find(fits));
+        let Some(number) = due.map(|sent| sent.number) else {
             return false;
         };
         // Its own answer is certain; of a line before it that had none nobody knows whether it was made or lost.
@@ -135,6 +136,9 @@ impl Transport {
         self.refusals.line_works();
         self.window = self.window.max(2.min(self.rules.window));
         self.watch.answered();
+        if self.wait.is_some_and(|wait| wait < number) {
+            self.wait = None;
+        }
         self.proved = number;
         self.credit(now, number);
         true

@@ -4,6 +4,8 @@ use super::super::reply::read;
 use super::*;
 use crate::gcode::Dialect;
 
+mod waits;
+
 const PLAN: [f64; 4] = [10.0, 20.0, 0.3, 1.0];
 fn rules(dialect: Dialect) -> Rules {
     Rules {

@@ -133,3 +133,24 @@ fn a_nozzle_that_was_cold_for_the_last_strokes_does_not_end_as_printed() {
     assert_eq!(job.phase, Phase::Stopped);
     assert_eq!(fault_name(&job), "cold_extrusion");
 }
+
+/// The cable was pulled while it waited for heat that never comes, and the board was not reset by it: the questions who it is
+/// lie behind the wait, and must not fill the queue in front of the stop.
+#[test]
+fn a_printer_that_comes_back_while_it_waits_for_heat_hears_the_stop() {
+    let text = part(67, 300);
+    let mut rig = Rig::new(&text, happening(12, What::NeverReached, 0.0), 67);
+    rig.begin();
+    assert!(rig.until(300.0, |rig| {
+        rig.lines().iter().any(|line| line.contains("M109 S215"))
+    }));
+    rig.until(5.0, |_| false);
+    rig.conductor.lost(rig.ms());
+    rig.until(1.0, |_| false);
+    rig.conductor.opened(rig.ms());
+    let job = rig.finish();
+    assert_eq!(fault_name(&job), "printer_gone");
+    assert!(!is_off(&rig));
+    assert!(rig.until(310.0, is_off_now));
+    assert!(rig.board.firmware().is_halted());
+}

@@ -1,0 +1,153 @@
+//! A firmware that waits for heat: what is said meanwhile, and what ends the wait.
+
+use super::*;
+
+const HEATING: &str = "T:60.00 /200.00 B:40.00 /40.00 @:127 B@:0 W:?";
+
+/// Line 4 waits for heat, alone.
+fn heating() -> Transport {
+    let mut transport = connected();
+    transport
+        .send(10, "M109 S200", Class::Heat, 1, PLAN)
+        .unwrap();
+    assert!(written(&mut transport)[0].starts_with("N4 M109"));
+    transport
+}
+
+/// Time passes up to `end`, with a line of the wait each second where it is said; what was written.
+fn pass(transport: &mut Transport, from: Millis, end: Millis, heats: bool) -> Vec<String> {
+    let mut lines = Vec::new();
+    for now in (from..end).step_by(20) {
+        if heats && (now - from) % 1_000 == 0 {
+            hear(transport, now, &[HEATING]);
+        }
+        transport.tick(now);
+        lines.extend(written(transport));
+    }
+    lines
+}
+
+#[test]
+fn a_resend_is_served_while_the_firmware_waits_for_heat() {
+    let mut transport = heating();
+    // Nothing was said for long: a question goes behind the wait, and is damaged.
+    let asked = pass(&mut transport, 10, 10_500, false);
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    assert!(asked[0].starts_with("N5 M105"), "{asked:?}");
+    hear(
+        &mut transport,
+        10_501,
+        &["Error:checksum mismatch, Last Line: 4", "Resend: 5", "ok"],
+    );
+    let again = pass(&mut transport, 10_501, 40_000, true);
+    assert_eq!(
+        again, asked,
+        "once more, and no question for a place beside it"
+    );
+    assert!(transport.is_up() && transport.is_waiting_for_heat());
+    assert!(!transport.has_room() && !transport.is_drained());
+    hear(&mut transport, 40_001, &["ok", REPORT]);
+    assert!(!transport.is_waiting_for_heat());
+    // The next report is due.
+    hear(&mut transport, 40_002, &[REPORT]);
+    assert!(transport.has_room() && transport.is_drained());
+}
+
+#[test]
+fn that_a_waiting_line_was_taken_does_not_end_the_wait() {
+    let mut transport = heating();
+    // It came twice: the firmware refuses the second, and says that it has the first.
+    let refused = |last: u64| {
+        [
+            format!("Error:Line Number is not Last Line Number+1, Last Line: {last}"),
+            format!("Resend: {}", last + 1),
+            "ok".to_owned(),
+        ]
+    };
+    for line in refused(4) {
+        hear(&mut transport, 12, &[&line]);
+    }
+    let asked = pass(&mut transport, 12, 2_000, true);
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    assert!(asked[0].starts_with("N5 M105"), "{asked:?}");
+    for line in refused(5) {
+        hear(&mut transport, 2_000, &[&line]);
+    }
+    // Its queue has a place left for M112.
+    let more = pass(&mut transport, 2_000, 60_000, true);
+    assert_eq!(more, [""; 0]);
+    assert!(transport.is_waiting_for_heat() && !transport.has_room());
+    hear(&mut transport, 60_001, &["ok", REPORT]);
+    assert!(!transport.is_waiting_for_heat());
+    hear(&mut transport, 60_002, &[REPORT]);
+    assert!(transport.is_drained() && transport.has_room());
+}
+
+#[test]
+fn a_lost_answer_does_not_make_a_wait_that_never_ends() {
+    let mut transport = heating();
+    hear(&mut transport, 5_000, &["ok"]);
+    assert!(written(&mut transport)[0].starts_with("N5 M105"));
+    // Line 5 was answered, and the answer got lost.
+    let asked = pass(&mut transport, 5_000, 30_000, false);
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    assert!(asked[0].starts_with("N6 M105"), "{asked:?}");
+    hear(&mut transport, 30_001, &[REPORT]);
+    assert!(!transport.is_waiting_for_heat());
+    // Which of the two was answered is not known; the next one tells.
+    let asked = pass(&mut transport, 30_001, 31_000, false);
+    assert!(asked[0].starts_with("N7 M105"), "{asked:?}");
+    hear(&mut transport, 31_001, &[REPORT]);
+    assert!(transport.is_drained());
+}
+
+#[test]
+fn of_several_questions_the_oldest_is_answered_first() {
+    let mut transport = connected();
+    send(&mut transport, 10, 1);
+    // The printer is at work: nothing is said until three questions are on their way.
+    let mut asked = Vec::new();
+    let mut now = 10;
+    while asked.len() < 4 {
+        now = transport.wake_ms(now).unwrap().max(now + 1);
+        transport.tick(now);
+        asked.extend(written(&mut transport));
+    }
+    assert!(
+        asked.iter().skip(1).all(|l| l.contains("M105")),
+        "{asked:?}"
+    );
+    // The third was damaged on its way: the answers to the first two must not count for it.
+    hear(&mut transport, now + 1, &["ok", REPORT]);
+    assert!(!transport.is_certain());
+    hear(&mut transport, now + 2, &[REPORT]);
+    assert!(!transport.is_certain());
+    hear(&mut transport, now + 3, &["Resend: 7", "ok"]);
+    transport.tick(now + 100);
+    hear(&mut transport, now + 101, &[POSITION, "ok"]);
+    let again = written(&mut transport);
+    assert!(again.iter().any(|l| l.starts_with("N7 M105")), "{again:?}");
+}
+
+#[test]
+fn an_ok_behind_a_word_that_is_not_supported_belongs_to_no_line() {
+    let mut transport = Transport::new(Rules {
+        window: 1,
+        ..rules(Dialect::RepRapFirmware)
+    });
+    transport.hello(0);
+    hear(&mut transport, 1, &["ok", REPORT, REPORT, REPORT]);
+    send(&mut transport, 10, 1);
+    // `N4` became `M4`: nothing was moved, and there is an `ok`.
+    hear(
+        &mut transport,
+        11,
+        &["Warning: M4: Command is not supported", "ok"],
+    );
+    assert!(!transport.is_drained());
+    let asked = pass(&mut transport, 11, 1_000, false);
+    assert!(asked.iter().any(|l| l.contains("M105")), "{asked:?}");
+    hear(&mut transport, 1_001, &[REPORT]);
+    let lost = |o: &Output| matches!(o, Output::Fault(LineFault::Unanswered { .. }));
+    assert!(transport.drain().iter().any(lost), "it is not sent again");
+}
