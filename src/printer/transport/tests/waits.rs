@@ -18,7 +18,7 @@ fn heating() -> Transport {
 fn pass(transport: &mut Transport, from: Millis, end: Millis, heats: bool) -> Vec<String> {
     let mut lines = Vec::new();
     for now in (from..end).step_by(20) {
-        if heats && (now - from) % 1_000 == 0 {
+        if heats && (now - from).is_multiple_of(1_000) {
             hear(transport, now, &[HEATING]);
         }
         transport.tick(now);
