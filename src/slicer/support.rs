@@ -25,7 +25,7 @@ const ROUGHNESS: Um = Um(30);
 /// Support reaches this far beyond the overhang: a column under a rim's tip must stand by itself.
 const REACH: Um = Um(1_000);
 /// Unions of many layers fray; columns need no finer outline than this.
-const SIMPLIFY: Um = Um(40);
+const SIMPLIFY: Um = Um(200);
 /// Smallest column, mm2.
 const COLUMN_MIN_MM2: f64 = 1.0;
 
@@ -89,11 +89,10 @@ pub(super) fn grow(regions: &[Region], recipe: &Recipe) -> Vec<Support> {
             .iter()
             .fold(Region::default(), |all, r| all.union(r));
         // The layers in the gap above stay free as well, but need no room beside them.
-        let free = (layer + 1..above)
-            .filter_map(|l| regions.get(l))
-            .fold(column.minus(&beside.offset(gap, Corner::Round)), |left, r| {
-                left.minus(r)
-            });
+        let free = (layer + 1..above).filter_map(|l| regions.get(l)).fold(
+            column.minus(&beside.offset(gap, Corner::Round)),
+            |left, r| left.minus(r),
+        );
         let all = free.opened(recipe.width).larger_than(COLUMN_MIN_MM2);
         column = all.simplified(SIMPLIFY);
         let roof = overhangs[above.min(count)..(above + INTERFACE_LAYERS).min(count)]
