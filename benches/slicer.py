@@ -95,6 +95,14 @@ def prism(outline, high_mm):
     return faces
 
 
+def plate(lean_deg):
+    """A plate of 40 mm, leaning by an angle off the vertical: 8 mm of it stand on the bed, it is 30 mm wide."""
+    x, z = 40 * math.sin(math.radians(lean_deg)), 40 * math.cos(math.radians(lean_deg))
+    faces = prism([(0, 0), (8, 0), (8 + x, z), (x, z)], 30)
+    # Drawn lying down; a quarter turn round X stands it up.
+    return [tuple((p[0], -p[2], p[1]) for p in f) for f in faces]
+
+
 def volume(faces):
     return sum(
         (a[0] * (b[1] * c[2] - b[2] * c[1]) - a[1] * (b[0] * c[2] - b[2] * c[0]) + a[2] * (b[0] * c[1] - b[1] * c[0])) / 6
@@ -290,6 +298,8 @@ def main():
         "cap100": lambda: cap(100),
         "cap150": lambda: cap(150),
         "fine": lambda: cap(150, 1.63),
+        "dome100": lambda: [tuple((-p[2], p[1], p[0]) for p in f) for f in cap(100)],
+        **{f"plate{lean}": lambda lean=lean: plate(lean) for lean in (53, 65, 75)},
         "wedge": lambda: prism([(0, 0), (40, 0), (0, 12)], 20),
         "cube": lambda: prism([(0, 0), (30, 0), (30, 30), (0, 30)], 30),
     }

@@ -65,12 +65,18 @@ pub(super) fn straight(
     let inset = line.spacing().0 / 2 - line.width.0 / 5;
     let clip = region.offset(Um(-inset), Corner::Round);
     let step = f64::from(pitch.0) * angle.scale();
+    let joint_um = 2.0 * f64::from(line.width.0);
     let mut rows = scan(&clip, angle, step);
     let mut paths = Vec::new();
     while let Some(start) = rows.iter().position(|(_, row)| row.iter().any(|s| !s.used)) {
         let turned = chain(&mut rows, start, step, |a, b| {
-            let middle = angle.back((a.0 + b.0) / 2.0, (a.1 + b.1) / 2.0);
-            region.contains(middle)
+            let (from, to) = (angle.back(a.0, a.1), angle.back(b.0, b.1));
+            // A joint of support lines is long enough to cross a corner of the part.
+            let count = (distance_um(from, to) / joint_um).ceil().max(1.0);
+            (0..count as usize).all(|k| {
+                let share = (k as f64 + 0.5) / count;
+                region.contains(angle.back(a.0 + (b.0 - a.0) * share, a.1 + (b.1 - a.1) * share))
+            })
         });
         let spots: Vec<Spot> = turned.iter().map(|&(u, v)| angle.back(u, v)).collect();
         paths.push(Path {

@@ -25,6 +25,55 @@ pub(super) fn cuboid<S>(size_mm: [f64; 3]) -> Mesh<S> {
     }
 }
 
+/// An outline in X and Z (counter-clockwise from -Y) drawn along Y; `quads` cut it into convex fields.
+pub(super) fn prism<S>(outline: &[[f64; 2]], quads: &[[u32; 4]], wide_mm: f64) -> Mesh<S> {
+    let count = outline.len() as u32;
+    let vertices = [0.0, wide_mm]
+        .iter()
+        .flat_map(|&y| outline.iter().map(move |&[x, z]| Point::new([x, y, z])))
+        .collect();
+    let fields = quads.iter().flat_map(|&[a, b, c, d]| {
+        let far = [a, b, c, d].map(|v| v + count);
+        [
+            [a, b, c],
+            [a, c, d],
+            [far[2], far[1], far[0]],
+            [far[3], far[2], far[0]],
+        ]
+    });
+    let sides = (0..count).flat_map(|a| {
+        let b = (a + 1) % count;
+        [[b, a, a + count], [b, a + count, b + count]]
+    });
+    Mesh {
+        vertices,
+        triangles: fields.chain(sides).collect(),
+    }
+}
+
+/// A plate 8 mm thick along X that leans to +X by `lean_deg` off the vertical, 30 mm from edge to edge.
+pub(super) fn leaning<S>(lean_deg: f64, wide_mm: f64) -> Mesh<S> {
+    let (sin, cos) = lean_deg.to_radians().sin_cos();
+    let [x, z] = [30.0 * sin, 30.0 * cos];
+    let outline = [[0.0, 0.0], [8.0, 0.0], [8.0 + x, z], [x, z]];
+    prism(&outline, &[[0, 1, 2, 3]], wide_mm)
+}
+
+/// A C: a slab on the bed, one 6 mm above it, and a wall that joins them.
+pub(super) fn bracket<S>() -> Mesh<S> {
+    let outline = [
+        [0.0, 0.0],
+        [16.0, 0.0],
+        [16.0, 3.0],
+        [4.0, 3.0],
+        [4.0, 9.0],
+        [16.0, 9.0],
+        [16.0, 12.0],
+        [0.0, 12.0],
+    ];
+    prism(&outline, &[[0, 1, 2, 3], [0, 3, 4, 7], [7, 4, 5, 6]], 10.0)
+}
+
 /// A spherical shell cut out by a wavy outline: outer radius 90 mm, 5 mm thick, about `width_mm` across, convex side
 /// up (+z), facets of about 1 mm. The outline is that of the reference benchmark:
 /// `w/2 (0.90 + 0.06 cos(3t + 0.4) + 0.03 sin 7t + 0.01 cos 13t)` along the arc; its rim points at the centre of

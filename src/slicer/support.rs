@@ -8,23 +8,24 @@ use super::infill::{Angle, straight};
 use super::path::{Group, Path, Role};
 use super::plane::{Corner, Region, Um};
 use super::settings::Recipe;
+use rayon::prelude::*;
 
 /// Layers without support between it and the part, above and below.
 const GAP_LAYERS: usize = 1;
 /// Dense layers under the part.
 const INTERFACE_LAYERS: usize = 2;
-/// Free space beside the part: 60 % of a line and half a line for the part's own.
-const XY_GAP: Um = Um(500);
+/// Free space beside the part, of a line's width.
+const XY_GAP: f64 = 0.55;
 /// Distance of support lines.
 const PITCH: Um = Um(2_000);
-/// Distance of interface lines.
-const INTERFACE_PITCH: Um = Um(800);
-/// Overhangs narrower than this hold by themselves.
-const OVERHANG_MIN: Um = Um(300);
+/// Distance of support lines on the bed, which have to hold there.
+const BED_PITCH: Um = Um(800);
+/// Overhangs are told from the roughness of the cut by this much: they begin as much earlier and must be as wide.
+const ROUGHNESS: Um = Um(30);
 /// Support reaches this far beyond the overhang: a column under a rim's tip must stand by itself.
 const REACH: Um = Um(1_000);
-/// Unions of many layers fray; support needs no finer outline than this.
-const SIMPLIFY: Um = Um(60);
+/// Unions of many layers fray; columns need no finer outline than this.
+const SIMPLIFY: Um = Um(200);
 /// Smallest column, mm2.
 const COLUMN_MIN_MM2: f64 = 1.0;
 
@@ -37,46 +38,69 @@ pub(super) struct Support {
     pub(super) interface: Region,
 }
 
+/// What hangs over air in one layer.
+#[derive(Clone, Debug, Default)]
+struct Overhang {
+    /// Where columns have to stand for it.
+    columns: Region,
+    /// Where the part lies on them.
+    roof: Region,
+}
+
+/// How far a layer may stand out over the one below.
+fn ledge(layer: usize, recipe: &Recipe) -> Um {
+    Um::from_mm(recipe.height(layer).mm() * recipe.settings.overhang_deg.to_radians().tan())
+}
+
+/// The overhang of one layer: what stands out further than the setting allows.
+fn overhang(regions: &[Region], layer: usize, recipe: &Recipe) -> Overhang {
+    let Some(below) = layer.checked_sub(1) else {
+        return Overhang::default();
+    };
+    let ledge = ledge(layer, recipe);
+    let rough = ROUGHNESS.min(Um(ledge.0 / 2));
+    let held = regions[below].offset(Um(ledge.0 - rough.0), Corner::Round);
+    let bare = regions[layer].minus(&held).opened(rough);
+    Overhang {
+        columns: bare.offset(REACH, Corner::Sharp).simplified(SIMPLIFY),
+        roof: bare.offset(recipe.width, Corner::Sharp),
+    }
+}
+
 /// Grows supports from the top down.
 pub(super) fn grow(regions: &[Region], recipe: &Recipe) -> Vec<Support> {
     let count = regions.len();
-    let mut needs = vec![Region::default(); count];
-    for layer in 1..count {
-        let reach = recipe.height(layer).mm() * recipe.settings.overhang_deg.to_radians().tan();
-        let held = regions[layer - 1].offset(Um::from_mm(reach), Corner::Round);
-        let bare = regions[layer].minus(&held);
-        if bare.is_empty() {
-            continue;
-        }
-        let wide = bare.opened(OVERHANG_MIN);
-        if !wide.is_empty() {
-            needs[layer] = wide.offset(REACH, Corner::Sharp);
-        }
-    }
+    let overhangs: Vec<Overhang> = (0..count)
+        .into_par_iter()
+        .map(|layer| overhang(regions, layer, recipe))
+        .collect();
+    let gap = Um::from_mm(XY_GAP * recipe.width.mm());
     let mut supports = vec![Support::default(); count];
     let mut column = Region::default();
     for layer in (0..count).rev() {
         let above = layer + 1 + GAP_LAYERS;
-        if let Some(need) = needs.get(above) {
-            column = column.union(need);
+        if let Some(overhang) = overhangs.get(above) {
+            column = column.union(&overhang.columns);
         }
         if column.is_empty() {
             continue;
         }
-        let near = regions[layer.saturating_sub(GAP_LAYERS)..=layer]
+        let beside = regions[layer.saturating_sub(GAP_LAYERS)..=layer]
             .iter()
             .fold(Region::default(), |all, r| all.union(r));
-        column = column
-            .minus(&near.offset(XY_GAP, Corner::Round))
-            .opened(recipe.width)
-            .simplified(SIMPLIFY)
-            .larger_than(COLUMN_MIN_MM2);
-        let dense = (above..above + INTERFACE_LAYERS)
-            .filter_map(|l| needs.get(l))
-            .fold(Region::default(), |all, n| all.union(n));
+        // The layers in the gap above stay free as well, but need no room beside them.
+        let free = (layer + 1..above).filter_map(|l| regions.get(l)).fold(
+            column.minus(&beside.offset(gap, Corner::Round)),
+            |left, r| left.minus(r),
+        );
+        let all = free.opened(recipe.width).larger_than(COLUMN_MIN_MM2);
+        column = all.simplified(SIMPLIFY);
+        let roof = overhangs[above.min(count)..(above + INTERFACE_LAYERS).min(count)]
+            .iter()
+            .fold(Region::default(), |all, o| all.union(&o.roof));
         supports[layer] = Support {
-            interface: column.intersect(&dense).opened(recipe.width),
-            all: column.clone(),
+            interface: all.intersect(&roof),
+            all,
         };
     }
     supports
@@ -99,15 +123,16 @@ pub(super) fn draw(support: &Support, recipe: &Recipe, layer: usize) -> Group {
     let dense = support.interface.intersect(&inside);
     let sparse = inside.minus(&dense);
     // The first layer has to hold on the bed.
-    let pitch = if layer == 0 { INTERFACE_PITCH } else { PITCH };
+    let pitch = if layer == 0 { BED_PITCH } else { PITCH };
     steps[1].extend(straight(&sparse, line, pitch, Angle::Flat, Role::Support));
-    steps[1].extend(straight(
-        &dense,
-        line,
-        INTERFACE_PITCH,
-        Angle::Rising,
-        Role::Interface,
-    ));
+    // Lines of the roof lie side by side without pressing on one another, so that it peels off in one piece; those of
+    // one layer cross those of the next.
+    let across = if layer.is_multiple_of(2) {
+        Angle::Rising
+    } else {
+        Angle::Falling
+    };
+    steps[1].extend(straight(&dense, line, line.width, across, Role::Interface));
     Group::plain(steps)
 }
 

@@ -5,6 +5,7 @@ use crate::space::{Bed, Map};
 
 mod damage;
 mod mutants;
+mod overhang;
 mod proof;
 mod raster;
 
