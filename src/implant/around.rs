@@ -7,7 +7,7 @@ use super::rays::{Rays, Window};
 use super::vault::{NODE_MM, Vault};
 use crate::volume::{Volume, distance};
 
-/// The ring that is read: nearer to the hole the bone is bevelled or blurred, farther off it says little.
+/// The ring that is read: nearer to where the outer table ends the bone is blurred, farther off it says little.
 pub(super) const RING_MM: (f64, f64) = (4.0, 18.0);
 /// A node of the ring that lies farther than this off the plate is not outer table (zygoma, linea temporalis).
 const OUTLIERS_MM: [f64; 3] = [8.0, 4.0, 2.5];
@@ -25,9 +25,9 @@ pub(super) struct Around {
     pub(super) ring: Sheet<Option<Wall>>,
     /// Nodes that take part: hole and ring.
     pub(super) inside: Sheet<bool>,
-    /// How far a node lies from the hole, mm; 0 in it.
+    /// How far a node lies from hole and bevel, mm; 0 in them.
     pub(super) far_mm: Vec<f64>,
-    /// How far a node of the hole lies from its rim, mm; 0 outside it.
+    /// How far a node of hole or bevel lies from the rim of both, mm; 0 outside them.
     pub(super) depth_mm: Vec<f64>,
     /// The outer table as the ring alone has it, mm.
     pub(super) plate: Sheet<f64>,
@@ -40,7 +40,8 @@ impl Around {
     /// the plate must not follow it: the farthest goes first.
     pub(super) fn read(rays: &Rays, vault: &Vault, window: Window) -> Self {
         let nodes = &vault.outer;
-        let far_mm = outside(&vault.hole, nodes);
+        let bare = vault.bare();
+        let far_mm = outside(&bare, nodes);
         let inside = nodes.with(far_mm.iter().map(|&d| d <= RING_MM.1 + NODE_MM).collect());
         let walls: Vec<Option<Wall>> = (0..nodes.data.len())
             .map(|n| {
@@ -56,7 +57,7 @@ impl Around {
             walls: nodes.with(walls),
             inside,
             far_mm,
-            depth_mm: depths(&vault.hole, nodes),
+            depth_mm: depths(&bare, nodes),
             plate: nodes.clone(),
             radius_mm: rays.chart.radius_mm,
         };
@@ -112,7 +113,7 @@ impl Around {
         sheet
     }
 
-    /// Is this node one of the hole's?
+    /// Is this node one of the hole's, or of its bevel?
     pub(super) fn hole(&self, n: usize) -> bool {
         self.depth_mm[n] > 0.0
     }

@@ -29,6 +29,9 @@ const BESIDE_MM: f64 = 12.0;
 const LEVEL_MM: f64 = 0.5;
 /// What the bone around the hole lies off is carried so far into it, outer table and thickness, mm.
 const FADES_MM: (f64, f64) = (30.0, 20.0);
+/// Share of the stated variance that is left once the prior is moved onto the bone around the hole, outer table and
+/// thickness. Chosen with the spreads in `asked.rs`.
+const SHARES: (f64, f64) = (0.4, 0.7);
 /// Over these lengths neighbouring places lie off alike: by what is known of the skull, and by what is left, mm.
 const KNOWN_MM: f64 = 40.0;
 const REST_MM: f64 = 20.0;
@@ -104,7 +107,7 @@ impl<'a> Learned<'a> {
     fn hidden(&self, vault: &Vault) -> Vec<bool> {
         /// Steps to the vault along a ray; it is smooth, and a node's cell is 5 mm wide.
         const STEPS: usize = 6;
-        let away = distance::distance_mm(&vault.hole.volume());
+        let away = distance::distance_mm(&vault.bare().volume());
         let away = vault.hole.with(away.into_data());
         let chart = &vault.chart;
         let hidden = |direction: [f64; 3]| {
@@ -141,8 +144,20 @@ impl Foreseen {
         let thickness = |n: usize| told[n].map(|t| t.thickness);
         let deep = |(inner, outer): Wall| outer - inner;
         Some(Joined {
-            outer: moved(around, outer, |wall| wall.1, Stiffness::Plate, grown),
-            thickness: moved(around, thickness, deep, Stiffness::Membrane, grown),
+            outer: moved(
+                around,
+                outer,
+                |wall| wall.1,
+                Stiffness::Plate,
+                grown * SHARES.0,
+            ),
+            thickness: moved(
+                around,
+                thickness,
+                deep,
+                Stiffness::Membrane,
+                grown * SHARES.1,
+            ),
         })
     }
 }
