@@ -8,7 +8,10 @@ use super::vault::{NODE_MM, Vault};
 use crate::volume::{Volume, distance};
 
 /// The ring that is read: nearer to where the outer table ends the bone is blurred, farther off it says little.
-pub(super) const RING_MM: (f64, f64) = (4.0, 18.0);
+/// On 52 holes of `val` masks the mean DSC is 0.004 higher than with a ring that begins at 4 mm.
+pub(super) const RING_MM: (f64, f64) = (2.5, 18.0);
+/// The thickness is read from here on: of what is left of a blurred edge it takes half as much as a surface does.
+const THICK_MM: f64 = 2.0;
 /// A node of the ring that lies farther than this off the plate is not outer table (zygoma, linea temporalis).
 const OUTLIERS_MM: [f64; 3] = [8.0, 4.0, 2.5];
 /// How strongly the ring holds the plate: reach 2 mm.
@@ -21,6 +24,8 @@ pub(super) type Wall = (f64, f64);
 pub(super) struct Around {
     /// Walls that were read around the hole.
     pub(super) walls: Sheet<Option<Wall>>,
+    /// Thickness of the bone around it, where both tables are there, mm.
+    thick: Sheet<Option<f64>>,
     /// Those that belong to the vault.
     pub(super) ring: Sheet<Option<Wall>>,
     /// Nodes that take part: hole and ring.
@@ -52,7 +57,21 @@ impl Around {
                 rays.mean_wall(u, v, nodes.sample(u, v), window)
             })
             .collect();
+        let near_mm = outside(&vault.lacking(), nodes);
+        let thick = nodes.with(
+            (0..nodes.data.len())
+                .map(|n| {
+                    if near_mm[n] < THICK_MM || near_mm[n] > RING_MM.1 {
+                        return None;
+                    }
+                    let (u, v) = nodes.mm(n);
+                    let (inner, outer) = rays.mean_wall(u, v, nodes.sample(u, v), window)?;
+                    Some(outer - inner)
+                })
+                .collect(),
+        );
         let mut around = Self {
+            thick,
             ring: nodes.with(walls.clone()),
             walls: nodes.with(walls),
             inside,
@@ -86,6 +105,13 @@ impl Around {
     /// The ring's wishes for the outer table, bent.
     pub(super) fn held(&self) -> Sheet<Wish> {
         self.wishes(RING_WEIGHT, |_, wall| self.bent(wall.1))
+    }
+
+    /// Thickness at a node around the hole: of bone that belongs to the vault, and of what is nearer to the hole than that is
+    /// asked.
+    pub(super) fn thickness(&self, n: usize) -> Option<f64> {
+        let belongs = self.ring.data[n].is_some() || self.far_mm[n] < RING_MM.0;
+        self.thick.data[n].filter(|_| belongs)
     }
 
     /// A wish at each node of the ring.

@@ -68,7 +68,14 @@ impl Asked<'_> {
     /// The thickness of bone over ring and hole, mm.
     pub(super) fn thickness(&self) -> Sheet<f64> {
         let around = self.around;
-        let mut wishes = around.wishes(THICKNESS_WEIGHT, |_, (inner, outer)| outer - inner);
+        let wish = |n: usize| {
+            (around.thickness(n)).map_or_else(Wish::default, |height_mm| Wish {
+                height_mm,
+                weight: THICKNESS_WEIGHT,
+            })
+        };
+        let nodes = around.ring.data.len();
+        let mut wishes = around.ring.with((0..nodes).map(wish).collect());
         let carried = solve(&wishes, &around.inside, Stiffness::Membrane);
         if !self.anybody() {
             return carried;

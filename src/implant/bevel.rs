@@ -7,7 +7,7 @@ use super::chart::Sheet;
 use super::rays::{NEAR_PLATE, Rays};
 use super::vault::Vault;
 use crate::volume::components::{Connectivity, label};
-use crate::volume::{distance, morphology};
+use crate::volume::{Volume, distance, morphology};
 
 /// So much of the outer table has to lack, mm, and so far from the hole it is looked for. Chosen on 104 holes of the eight
 /// `val` skulls: from 0.7 to 3 mm the mean DSC of bevelled holes falls from 0.897 to 0.880, and under 1 mm the relief of
@@ -17,6 +17,9 @@ const OUTER_REACH_MM: f32 = 14.0;
 /// The same of the inner table, whose own relief (sulci, thin squama) is deeper: farther off it is no sign of a saw.
 const INNER_MM: f64 = 1.5;
 const INNER_REACH_MM: f32 = 4.0;
+/// Where the one table lies off and the other goes along by more than this share, the whole bone lies otherwise than was
+/// expected, and nothing lacks.
+const SHIFTED: f64 = 0.4;
 /// What is narrower than twice this is the bone's relief, mm.
 const FLECK_MM: f64 = 1.0;
 /// Bevels whose outer table lacks no farther than this are the scanner's blur, or a saw's: the part's own lip serves, mm.
@@ -31,6 +34,8 @@ pub(super) struct Bevel {
     pub(super) outer: Sheet<bool>,
     /// The inner table lacks.
     pub(super) inner: Sheet<bool>,
+    /// The outer table lacks, farther than a saw or a scanner's blur explains: bone that a part can lie on.
+    pub(super) wide: Sheet<bool>,
     /// How far the outer table lacks beyond the hole, mm: 95th percentile of the outermost of it, around the hole.
     pub(super) width_mm: f64,
 }
@@ -41,21 +46,10 @@ impl Bevel {
         let nothing = hole.with(vec![false; hole.data.len()]);
         Self {
             outer: nothing.clone(),
-            inner: nothing,
+            inner: nothing.clone(),
+            wide: nothing,
             width_mm: 0.0,
         }
-    }
-
-    /// The outer bevel where it is wider than a scanner's blur: bone that a part can lie on.
-    pub(super) fn wide(&self, hole: &Sheet<bool>) -> Sheet<bool> {
-        let far = distance::distance_mm(&hole.volume());
-        let wide =
-            (self.outer.data.iter().zip(far.data())).map(|(&lacks, &mm)| lacks && mm > WIDE_MM);
-        let wide = self.outer.with(wide.collect());
-        let near = distance::distance_mm(&wide.volume());
-        let seat =
-            (self.outer.data.iter().zip(near.data())).map(|(&lacks, &mm)| lacks && mm <= ALONG_MM);
-        self.outer.with(seat.collect())
     }
 }
 
@@ -75,9 +69,12 @@ impl Rays {
                 return (false, false);
             };
             let inner_mm = outer_mm - vault.thickness.sample(u, v);
+            let (from_outer, from_inner) = (outer_mm - outer, inner - inner_mm);
             (
-                outer_mm - outer >= OUTER_MM,
-                inner - inner_mm >= INNER_MM && far_mm <= INNER_REACH_MM,
+                from_outer >= OUTER_MM && from_inner >= -SHIFTED * from_outer,
+                from_inner >= INNER_MM
+                    && from_outer >= -SHIFTED * from_inner
+                    && far_mm <= INNER_REACH_MM,
             )
         };
         let (outer, inner): (Vec<bool>, Vec<bool>) = (0..hole.data.len()).map(lacks).unzip();
@@ -86,11 +83,20 @@ impl Rays {
         widths.sort_by(f32::total_cmp);
         let width = widths.get(widths.len() * 95 / 100).copied().unwrap_or(0.0);
         Bevel {
+            wide: wide(&outer, &far),
             outer,
             inner: beside(hole, inner),
             width_mm: f64::from(width),
         }
     }
+}
+
+/// What lacks farther from the hole than a scanner's blur, and what lies along it.
+fn wide(outer: &Sheet<bool>, far: &Volume<f32>) -> Sheet<bool> {
+    let wide = (outer.data.iter().zip(far.data())).map(|(&lacks, &mm)| lacks && mm > WIDE_MM);
+    let near = distance::distance_mm(&outer.with(wide.collect()).volume());
+    let along = (outer.data.iter().zip(near.data())).map(|(&lacks, &mm)| lacks && mm <= ALONG_MM);
+    outer.with(along.collect())
 }
 
 /// What hangs together with the hole, without flecks.
@@ -172,7 +178,7 @@ mod tests {
     fn a_straight_wall_has_none() {
         let vault = surveyed(0.0, 0.0);
         assert!(vault.bevel.width_mm < 1.5, "{} mm", vault.bevel.width_mm);
-        assert!(!vault.bevel.wide(&vault.hole).data.contains(&true));
+        assert!(!vault.bevel.wide.data.contains(&true));
     }
 
     #[test]
@@ -183,11 +189,13 @@ mod tests {
             // The last stretch is shallower than what counts.
             let seen = lean_mm * (1.0 - OUTER_MM / THICK_MM);
             assert!((width - seen).abs() < 2.0, "{lean_mm} mm: {width} mm");
-            assert!(!vault.bevel.inner.data.contains(&true));
-            assert_eq!(
-                vault.bevel.wide(&vault.hole).data.contains(&true),
-                lean_mm > 5.0
+            let count = |side: &Sheet<bool>| side.data.iter().filter(|&&lacks| lacks).count();
+            let (outer, inner) = (count(&vault.bevel.outer), count(&vault.bevel.inner));
+            assert!(
+                inner * 5 < outer,
+                "{lean_mm} mm: {inner} of the inner, {outer}"
             );
+            assert_eq!(vault.bevel.wide.data.contains(&true), lean_mm > 5.0);
             // The tables stand as if nothing had been taken off.
             let off = (vault.outer.sample(0.0, 0.0) - RADIUS_MM).abs();
             assert!(off < 0.5, "{lean_mm} mm: {off} mm off");

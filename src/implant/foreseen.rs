@@ -3,7 +3,7 @@
 //! `head::prior` is told what is seen of the skull, but for the hole and its rim, and says how the vault goes on there
 //! and how well that is known, by direction from the head's middle. Here that is laid over the hole's own chart.
 
-use super::around::{Around, RING_MM, RING_WEIGHT, Wall};
+use super::around::{Around, RING_MM, RING_WEIGHT};
 use super::chart::{Chart, Sheet, blank};
 use super::plate::{Stiffness, Wish, solve};
 use super::said::{Said, apart};
@@ -142,19 +142,18 @@ impl Foreseen {
         let grown = agree(around, &told)?;
         let outer = |n: usize| told[n].map(|t| t.outer);
         let thickness = |n: usize| told[n].map(|t| t.thickness);
-        let deep = |(inner, outer): Wall| outer - inner;
         Some(Joined {
             outer: moved(
                 around,
                 outer,
-                |wall| wall.1,
+                |n| around.ring.data[n].map(|wall| wall.1),
                 Stiffness::Plate,
                 grown * SHARES.0,
             ),
             thickness: moved(
                 around,
                 thickness,
-                deep,
+                |n| around.thickness(n),
                 Stiffness::Membrane,
                 grown * SHARES.1,
             ),
@@ -211,7 +210,7 @@ fn agree(around: &mut Around, told: &[Option<Foresight>]) -> Option<f64> {
 fn moved(
     around: &Around,
     told: impl Fn(usize) -> Option<Told>,
-    value: impl Fn(Wall) -> f64,
+    value: impl Fn(usize) -> Option<f64>,
     stiffness: Stiffness,
     grown: f64,
 ) -> Vec<Said> {
@@ -219,9 +218,9 @@ fn moved(
         Stiffness::Plate => FADES_MM.0.powi(-4),
         Stiffness::Membrane => FADES_MM.1.powi(-2),
     };
-    let wish = |n: usize| match (around.ring.data[n], told(n)) {
-        (Some(wall), Some(told)) => Wish {
-            height_mm: value(wall) - told.mm,
+    let wish = |n: usize| match (value(n), told(n)) {
+        (Some(mm), Some(told)) => Wish {
+            height_mm: mm - told.mm,
             weight: RING_WEIGHT,
         },
         _ if around.hole(n) => Wish {

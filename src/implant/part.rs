@@ -194,7 +194,7 @@ fn wanted(grid: &Volume<()>, vault: &Vault, thickness: &Sheet<f64>) -> Volume<f3
     let outline = distance::distance_mm(&vault.hole.volume());
     let outline = outline.data().iter().map(|&d| f64::from(d.min(99.0)));
     let outline = vault.hole.with(outline.collect());
-    let seat = distance::distance_mm(&vault.bevel.wide(&vault.hole).volume());
+    let seat = distance::distance_mm(&vault.bevel.wide.volume());
     let seat = seat
         .data()
         .iter()

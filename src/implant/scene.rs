@@ -219,14 +219,11 @@ impl<'a> Scene<'a> {
     /// grid that can hold them, with its first voxel there.
     fn paint(&self, vault: &Vault) -> ([usize; 3], Volume<bool>) {
         let wide = morphology::dilate_mm(&vault.hole.volume(), EDGE_MM);
-        let bevel = &vault.bevel;
-        let lacks = (bevel.outer.data.iter().zip(&bevel.inner.data)).map(|(&a, &b)| a || b);
-        let wide = wide
-            .data()
-            .iter()
-            .zip(lacks)
-            .map(|(&near, lacks)| near || lacks);
-        let wide = vault.hole.with(wide.collect());
+        let lacking = vault.lacking();
+        let wide = wide.data().iter().zip(&lacking.data);
+        let wide = vault
+            .hole
+            .with(wide.map(|(&near, &lacks)| near || lacks).collect());
         let region = vault.voxels(self.skull);
         let skull = crop(self.skull, &region);
         let bone: Vec<bool> = (0..skull.data().len())

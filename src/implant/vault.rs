@@ -94,10 +94,18 @@ impl Vault {
         Some(vault)
     }
 
-    /// Where the outer table is missing: hole and bevel.
+    /// Where the outer table is missing: hole and wide bevel.
     pub(super) fn bare(&self) -> Sheet<bool> {
-        let both = self.hole.data.iter().zip(&self.bevel.outer.data);
+        let both = self.hole.data.iter().zip(&self.bevel.wide.data);
         self.hole.with(both.map(|(&a, &b)| a || b).collect())
+    }
+
+    /// Where any bone is missing: hole and bevels of both tables.
+    pub(super) fn lacking(&self) -> Sheet<bool> {
+        let bevels = self.bevel.outer.data.iter().zip(&self.bevel.inner.data);
+        let all = self.hole.data.iter().zip(bevels);
+        self.hole
+            .with(all.map(|(&h, (&o, &i))| h || o || i).collect())
     }
 
     /// Middle of the hole with its bevel in (u, v) and the largest distance from there, mm.
@@ -135,7 +143,7 @@ impl Vault {
     pub(super) fn voxels<T>(&self, grid: &Volume<T>) -> [std::ops::Range<usize>; 3] {
         let to_ijk = grid.to_ijk();
         let (mut lo, mut hi) = ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);
-        for (cell, _) in self.bare().data.iter().enumerate().filter(|&(_, &h)| h) {
+        for (cell, _) in self.lacking().data.iter().enumerate().filter(|&(_, &h)| h) {
             let (u, v) = self.hole.mm(cell);
             let outer = self.outer.sample(u, v);
             for r in [outer + 3.0, outer - self.thickness.sample(u, v) - 3.0] {
