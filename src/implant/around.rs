@@ -7,8 +7,11 @@ use super::rays::{Rays, Window};
 use super::vault::{NODE_MM, Vault};
 use crate::volume::{Volume, distance};
 
-/// The ring that is read: nearer to the hole the bone is bevelled or blurred, farther off it says little.
-pub(super) const RING_MM: (f64, f64) = (4.0, 18.0);
+/// The ring that is read: nearer to where the outer table ends the bone is blurred, farther off it says little.
+/// On 52 holes of `val` masks the mean DSC is 0.004 higher than with a ring that begins at 4 mm.
+pub(super) const RING_MM: (f64, f64) = (2.5, 18.0);
+/// The thickness is read from here on: of what is left of a blurred edge it takes half as much as a surface does.
+const THICK_MM: f64 = 2.0;
 /// A node of the ring that lies farther than this off the plate is not outer table (zygoma, linea temporalis).
 const OUTLIERS_MM: [f64; 3] = [8.0, 4.0, 2.5];
 /// How strongly the ring holds the plate: reach 2 mm.
@@ -21,13 +24,15 @@ pub(super) type Wall = (f64, f64);
 pub(super) struct Around {
     /// Walls that were read around the hole.
     pub(super) walls: Sheet<Option<Wall>>,
+    /// Thickness of the bone around it, where both tables are there, mm.
+    thick: Sheet<Option<f64>>,
     /// Those that belong to the vault.
     pub(super) ring: Sheet<Option<Wall>>,
     /// Nodes that take part: hole and ring.
     pub(super) inside: Sheet<bool>,
-    /// How far a node lies from the hole, mm; 0 in it.
+    /// How far a node lies from hole and bevel, mm; 0 in them.
     pub(super) far_mm: Vec<f64>,
-    /// How far a node of the hole lies from its rim, mm; 0 outside it.
+    /// How far a node of hole or bevel lies from the rim of both, mm; 0 outside them.
     pub(super) depth_mm: Vec<f64>,
     /// The outer table as the ring alone has it, mm.
     pub(super) plate: Sheet<f64>,
@@ -40,7 +45,8 @@ impl Around {
     /// the plate must not follow it: the farthest goes first.
     pub(super) fn read(rays: &Rays, vault: &Vault, window: Window) -> Self {
         let nodes = &vault.outer;
-        let far_mm = outside(&vault.hole, nodes);
+        let bare = vault.bare();
+        let far_mm = outside(&bare, nodes);
         let inside = nodes.with(far_mm.iter().map(|&d| d <= RING_MM.1 + NODE_MM).collect());
         let walls: Vec<Option<Wall>> = (0..nodes.data.len())
             .map(|n| {
@@ -51,12 +57,26 @@ impl Around {
                 rays.mean_wall(u, v, nodes.sample(u, v), window)
             })
             .collect();
+        let near_mm = outside(&vault.lacking(), nodes);
+        let thick = nodes.with(
+            (0..nodes.data.len())
+                .map(|n| {
+                    if near_mm[n] < THICK_MM || near_mm[n] > RING_MM.1 {
+                        return None;
+                    }
+                    let (u, v) = nodes.mm(n);
+                    let (inner, outer) = rays.mean_wall(u, v, nodes.sample(u, v), window)?;
+                    Some(outer - inner)
+                })
+                .collect(),
+        );
         let mut around = Self {
+            thick,
             ring: nodes.with(walls.clone()),
             walls: nodes.with(walls),
             inside,
             far_mm,
-            depth_mm: depths(&vault.hole, nodes),
+            depth_mm: depths(&bare, nodes),
             plate: nodes.clone(),
             radius_mm: rays.chart.radius_mm,
         };
@@ -87,6 +107,13 @@ impl Around {
         self.wishes(RING_WEIGHT, |_, wall| self.bent(wall.1))
     }
 
+    /// Thickness at a node around the hole: of bone that belongs to the vault, and of what is nearer to the hole than that is
+    /// asked.
+    pub(super) fn thickness(&self, n: usize) -> Option<f64> {
+        let belongs = self.ring.data[n].is_some() || self.far_mm[n] < RING_MM.0;
+        self.thick.data[n].filter(|_| belongs)
+    }
+
     /// A wish at each node of the ring.
     pub(super) fn wishes(
         &self,
@@ -112,7 +139,7 @@ impl Around {
         sheet
     }
 
-    /// Is this node one of the hole's?
+    /// Is this node one of the hole's, or of its bevel?
     pub(super) fn hole(&self, n: usize) -> bool {
         self.depth_mm[n] > 0.0
     }

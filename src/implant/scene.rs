@@ -215,11 +215,15 @@ impl<'a> Scene<'a> {
         Ok(())
     }
 
-    /// Voxels of the missing bone of one hole: between the tables, not skull, one body. On the part of the scan's
+    /// Voxels of the missing bone of one hole and its bevel: between the tables, not skull, one body. On the part of the scan's
     /// grid that can hold them, with its first voxel there.
     fn paint(&self, vault: &Vault) -> ([usize; 3], Volume<bool>) {
         let wide = morphology::dilate_mm(&vault.hole.volume(), EDGE_MM);
-        let wide = vault.hole.with(wide.into_data());
+        let lacking = vault.lacking();
+        let wide = wide.data().iter().zip(&lacking.data);
+        let wide = vault
+            .hole
+            .with(wide.map(|(&near, &lacks)| near || lacks).collect());
         let region = vault.voxels(self.skull);
         let skull = crop(self.skull, &region);
         let bone: Vec<bool> = (0..skull.data().len())
