@@ -194,12 +194,7 @@ fn wanted(grid: &Volume<()>, vault: &Vault, thickness: &Sheet<f64>) -> Volume<f3
     let outline = distance::distance_mm(&vault.hole.volume());
     let outline = outline.data().iter().map(|&d| f64::from(d.min(99.0)));
     let outline = vault.hole.with(outline.collect());
-    let seat = distance::distance_mm(&vault.bevel.wide.volume());
-    let seat = seat
-        .data()
-        .iter()
-        .map(|&d| f64::from(d.min(99.0)) - RAY_MM / 2.0);
-    let seat = vault.hole.with(seat.collect());
+    let seat = signed(&vault.bevel.wide);
     let shape = (0..grid.data().len()).into_par_iter().map(|o| {
         let [u, v, r] = vault.chart.locate(grid.centre(grid.index(o)));
         let lip = (outline.sample(u, v) as f32 - LIP_MM).min(seat.sample(u, v) as f32);
@@ -212,6 +207,21 @@ fn wanted(grid: &Volume<()>, vault: &Vault, thickness: &Sheet<f64>) -> Volume<f3
         above.max(below).max(lip)
     });
     grid.with(shape.collect())
+}
+
+/// Distance to the edge of a set of rays, negative within it, mm.
+fn signed(set: &Sheet<bool>) -> Sheet<f64> {
+    let rest = set.with(set.data.iter().map(|within| !within).collect());
+    let outside = distance::distance_mm(&set.volume());
+    let within = distance::distance_mm(&rest.volume());
+    let edge = (outside.data().iter().zip(within.data())).map(|(&to, &from)| {
+        if from > 0.0 {
+            RAY_MM / 2.0 - f64::from(from)
+        } else {
+            f64::from(to.min(99.0)) - RAY_MM / 2.0
+        }
+    });
+    set.with(edge.collect())
 }
 
 /// The larger of two distances, with the edge where they meet rounded off: never less than the larger.

@@ -122,10 +122,14 @@ impl<'a> Scene<'a> {
         let (corner, body) = self.paint(&vault);
         let region = [0, 1, 2].map(|a| corner[a]..corner[a] + body.shape()[a]);
         let mut there = crop(&found.mask, &region);
-        if body.data().iter().zip(there.data()).any(|(&a, &b)| a && b) {
+        let shared = (body.data().iter().zip(there.data())).filter(|&(&a, &b)| a && b);
+        if 2 * shared.count() > body.count() {
             // One hole that the network marks in two pieces.
             return Ok(());
         }
+        // A bridge between two holes that lacks a table lies in the bevel of both: it goes with the first.
+        let own = (body.data().iter().zip(there.data())).map(|(&a, &b)| a && !b);
+        let body = body.with(own.collect());
         if body.mm3() < self.rules.body_least_mm3 {
             return Err(format!(
                 "only {:.1} ml of bone are missing there.",

@@ -69,6 +69,7 @@ impl Conductor {
         let printer = self.identity.as_ref().map(introduction::name_of);
         self.job = Some(Job::new(job, sha256.clone(), now, printer));
         self.away_since = waits.then_some(now);
+        self.waits_anew(now);
         self.trail.begin();
         self.actions.push(Action::Load {
             path,

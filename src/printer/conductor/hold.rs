@@ -56,6 +56,13 @@ impl Conductor {
         }
     }
 
+    /// A print begins while the printer waits: what it waited before bounds no print, the person who ordered it is there.
+    pub(super) fn waits_anew(&mut self, now: Millis) {
+        if let Some(waits) = &mut self.waits {
+            waits.since = now;
+        }
+    }
+
     /// A line was taken.
     pub(super) fn progress(&mut self, now: Millis) {
         if self.waits.as_ref().is_some_and(|w| now > w.last + WAITS_MS) {

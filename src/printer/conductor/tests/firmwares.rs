@@ -1,6 +1,6 @@
 //! What firmwares do besides answering: resets without a word, panels, holds, errors, other printers.
 
-use super::super::{Conductor, Record, Setup};
+use super::super::{Conductor, Port, Record, Setup};
 use super::happening;
 use crate::printer::journal::Journal;
 use crate::printer::rig::{Rig, part};
@@ -399,6 +399,27 @@ fn a_cold_printer_that_waits_at_its_panel_ends_the_print_in_the_end() {
         waited += 2.0;
     }
     assert_eq!(rig.job().unwrap().phase, Phase::Stopped);
+    assert_eq!(rig.fault().0, "hold_too_long");
+}
+
+/// It has waited at its own panel for longer than that when the print is ordered: the print has its own time.
+#[test]
+fn what_a_printer_waited_before_bounds_no_print() {
+    let mut rig = Rig::new(&part(54, 100), Faults::default(), 54);
+    assert!(rig.until(60.0, |rig| rig.conductor.port == Port::Ready));
+    let held_s = crate::printer::rig::printer().link.hold_bed_min * 60.0;
+    let waits = |rig: &mut Rig, s: f64| {
+        for _ in 0..(s / 2.0) as u32 {
+            rig.say("echo:busy: paused for user");
+            rig.until(2.0, |_| false);
+        }
+    };
+    waits(&mut rig, held_s + 60.0);
+    rig.begin();
+    rig.deaf = true;
+    waits(&mut rig, 120.0);
+    assert!(!rig.job().unwrap().phase.is_over(), "{:?}", rig.fault());
+    waits(&mut rig, held_s);
     assert_eq!(rig.fault().0, "hold_too_long");
 }
 
