@@ -71,7 +71,7 @@ impl Vault {
         // Before anything better is known, the outermost bone of each ray is the vault.
         let mut vault = rays.hole(&sphere, OUTERMOST)?;
         for window in [OUTERMOST, NEAR_PLATE] {
-            rays.tables(&mut vault, window, false, &Others::default());
+            rays.first_tables(&mut vault, window);
             let again = rays.hole(&vault.outer, NEAR_PLATE)?;
             vault = Self {
                 outer: vault.outer,
