@@ -11,7 +11,6 @@
 
 mod around;
 mod asked;
-mod bevel;
 mod body;
 mod candidate;
 mod chart;
