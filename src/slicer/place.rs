@@ -4,13 +4,15 @@
 //! Out:   each part with its rigid map to the bed.
 //! Holds: maps turn and shift, never mirror or scale; every part lies on Z = 0, within the bed's margins and below
 //!        the printer's height, and parts stand apart.
-//! Cost:  one pass over the triangles per direction, about 250 directions.
+//! Cost:  one pass over the triangles per direction, about 320 directions.
 
 use super::SliceError;
+use super::pose::{Pose, Shape, sideways};
 use super::settings::{Orientation, Settings};
 use crate::gcode::Printer;
 use crate::mesh::Mesh;
-use crate::space::{Bed, Lps, Map, Point, Vector};
+use crate::space::{Bed, Lps, Map, Vector};
+use crate::status::Finding;
 use rayon::prelude::*;
 
 /// Free border of the bed, mm; the left border also holds the purge line of the start code.
@@ -21,6 +23,14 @@ const BETWEEN_MM: f64 = 4.0;
 const HEADROOM_MM: f64 = 5.0;
 /// Directions of the search.
 const DIRECTIONS: u32 = 240;
+/// Those of which the neighbours are looked at too.
+const REFINED: usize = 6;
+/// Those of which the stand is looked at.
+const STOOD: usize = 64;
+/// Cosine of the angle from which on a way of standing is another one: 10 degrees.
+const ANOTHER: f64 = 0.985;
+/// Others that are named.
+const LOST: usize = 2;
 /// Ways of standing that are tried, cheapest first, until all parts fit.
 const TRIES: usize = 24;
 
@@ -29,50 +39,60 @@ const TRIES: usize = 24;
 pub(super) struct Placed {
     pub(super) mesh: Mesh<Bed>,
     pub(super) to_bed: Map<Lps, Bed>,
+    /// How it stands, what was chosen and what lost.
+    pub(super) findings: Vec<Finding>,
+    /// The brim that it wants, mm.
+    pub(super) brim_mm: f64,
 }
 
 /// One way of standing.
 #[derive(Clone, Debug)]
-struct Stand {
+struct Way {
+    pose: Pose,
     turn: Map<Lps, Bed>,
     low: [f64; 3],
     high: [f64; 3],
 }
 
-/// Turns every part for the least print time at a safe stand and sets them side by side.
+/// Turns every part for the least cost at a safe stand and sets them side by side.
 pub(super) fn place(
     parts: &[Mesh<Lps>],
     printer: &Printer,
     settings: &Settings,
-    layer_mm: f64,
+    layers_mm: [f64; 2],
 ) -> Result<Vec<Placed>, SliceError> {
-    let stands: Vec<Vec<Stand>> = parts
+    let ways: Vec<Vec<Way>> = parts
         .iter()
-        .map(|part| stands(part, settings, layer_mm))
+        .map(|part| ways(part, settings, layers_mm))
         .collect();
     for rank in 0..TRIES {
-        let chosen: Vec<&Stand> = stands
+        let chosen: Vec<(usize, &Way)> = ways
             .iter()
-            .filter_map(|s| s.get(rank.min(s.len().saturating_sub(1))))
+            .filter_map(|w| {
+                let rank = rank.min(w.len().saturating_sub(1));
+                Some((rank, w.get(rank)?))
+            })
             .collect();
-        if let Some(shifts) = arrange(&chosen, printer, settings) {
-            return Ok(parts
-                .iter()
+        let stood: Vec<&Way> = chosen.iter().map(|c| c.1).collect();
+        if let Some(shifts) = arrange(&stood, printer) {
+            return Ok((parts.iter().zip(&ways))
                 .zip(chosen)
                 .zip(shifts)
-                .map(|((part, stand), shift)| {
-                    let to_bed = stand.turn.then(&shift);
+                .map(|(((part, ways), (rank, way)), shift)| {
+                    let to_bed = way.turn.then(&shift);
                     Placed {
                         mesh: part.mapped(&to_bed),
                         to_bed,
+                        findings: findings(ways, rank),
+                        brim_mm: way.pose.stand.brim_mm,
                     }
                 })
                 .collect());
         }
     }
-    let size = stands
+    let size = ways
         .iter()
-        .filter_map(|s| s.first())
+        .filter_map(|w| w.first())
         .map(|s| [0, 1, 2].map(|a| s.high[a] - s.low[a]))
         .fold([0.0_f64; 3], |all, one| {
             [all[0] + one[0], all[1].max(one[1]), all[2].max(one[2])]
@@ -84,35 +104,76 @@ pub(super) fn place(
 }
 
 /// Ways of standing, cheapest first.
-fn stands(part: &Mesh<Lps>, settings: &Settings, layer_mm: f64) -> Vec<Stand> {
+fn ways(part: &Mesh<Lps>, settings: &Settings, layers_mm: [f64; 2]) -> Vec<Way> {
+    let shape = Shape::new(part);
+    let look = |up| shape.pose(up, settings, layers_mm[1]);
+    let stood = |pose| shape.stood(pose, settings, layers_mm);
     if settings.orientation == Orientation::AsIs {
-        let up = Map::new([
+        let turn = Map::new([
             [1.0, 0.0, 0.0, 0.0],
             [0.0, 1.0, 0.0, 0.0],
             [0.0, 0.0, 1.0, 0.0],
         ]);
-        let (low, high) = extent(part, &up);
-        return vec![Stand {
-            turn: up,
+        let pose = stood(look(Vector::new([0.0, 0.0, 1.0])));
+        let (low, high) = extent(part, &turn);
+        return vec![Way {
+            pose,
+            turn,
             low,
             high,
         }];
     }
-    let facets: Vec<Facet> = facets(part);
-    let mut found: Vec<(f64, Vector<Lps>)> = directions()
-        .into_par_iter()
-        .map(|up| (cost_s(part, &facets, up, settings, layer_mm), up))
+    let dearer = |a: &Pose, b: &Pose| a.cost_s.total_cmp(&b.cost_s);
+    let mut found: Vec<Pose> = directions().into_par_iter().map(look).collect();
+    found.sort_by(dearer);
+    let nearer: Vec<Vector<Lps>> = found
+        .iter()
+        .take(REFINED)
+        .flat_map(|p| around(p.up))
         .collect();
-    found.sort_by(|a, b| a.0.total_cmp(&b.0));
+    found.par_extend(nearer.into_par_iter().map(look));
+    found.sort_by(dearer);
+    let mut found: Vec<Pose> = apart(found).into_par_iter().map(stood).collect();
+    found.sort_by(dearer);
     found.truncate(TRIES);
     found
         .into_par_iter()
-        .map(|(_, up)| {
-            let turn = yaw(part, up);
+        .map(|pose| {
+            let turn = yaw(part, pose.up);
             let (low, high) = extent(part, &turn);
-            Stand { turn, low, high }
+            Way {
+                pose,
+                turn,
+                low,
+                high,
+            }
         })
         .collect()
+}
+
+/// The first of each bundle of directions that lie near each other.
+fn apart(poses: Vec<Pose>) -> Vec<Pose> {
+    let mut kept: Vec<Pose> = Vec::new();
+    for pose in poses {
+        if kept.len() < STOOD && kept.iter().all(|k| k.up.dot(pose.up) < ANOTHER) {
+            kept.push(pose);
+        }
+    }
+    kept
+}
+
+/// How the chosen way stands, and which others it was preferred to.
+fn findings(ways: &[Way], rank: usize) -> Vec<Finding> {
+    let chosen = &ways[rank].pose;
+    let lost: Vec<&Pose> = ways
+        .iter()
+        .skip(rank + 1)
+        .take(LOST)
+        .map(|w| &w.pose)
+        .collect();
+    let mut found = vec![chosen.finding(&lost)];
+    found.extend(chosen.stand.finding());
+    found
 }
 
 /// Directions spread evenly over the sphere (Fibonacci), the six axes of the patient first.
@@ -134,102 +195,19 @@ fn directions() -> Vec<Vector<Lps>> {
     axes.chain(spread).collect()
 }
 
-/// A triangle as the search sees it.
-struct Facet {
-    normal: Vector<Lps>,
-    area_mm2: f64,
-    middle: Point<Lps>,
-}
-
-fn facets(part: &Mesh<Lps>) -> Vec<Facet> {
-    part.triangles
-        .iter()
-        .filter_map(|&t| {
-            let twice = part.area_vector(t);
-            let [a, b, c] = part.corners(t);
-            Some(Facet {
-                normal: twice.unit()?,
-                area_mm2: twice.length() / 2.0,
-                middle: Point::new([0, 1, 2].map(|i| (a.0[i] + b.0[i] + c.0[i]) / 3.0)),
-            })
-        })
-        .collect()
-}
-
-/// Estimated print time, s, with penalties that stand for quality and safety.
-fn cost_s(
-    part: &Mesh<Lps>,
-    facets: &[Facet],
-    up: Vector<Lps>,
-    settings: &Settings,
-    layer_mm: f64,
-) -> f64 {
-    let along = |p: Point<Lps>| Vector::<Lps>::new(p.0).dot(up);
-    let (low, high) = part
-        .vertices
-        .iter()
-        .map(|&v| along(v))
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), z| {
-            (l.min(z), h.max(z))
-        });
-    let steep = settings.overhang_deg.to_radians().sin();
-    let (mut support_mm3, mut terrace_mm2, mut moment, mut area) = (0.0, 0.0, 0.0, 0.0);
-    for facet in facets {
-        let (rise, height) = (facet.normal.dot(up), along(facet.middle) - low);
-        area += facet.area_mm2;
-        moment += facet.area_mm2 * height;
-        if rise < -steep && height > layer_mm {
-            support_mm3 += facet.area_mm2 * -rise * height;
-        }
-        // Slopes below 15 degrees come out in terraces; what is flat does not.
-        if (0.966..0.9998).contains(&rise) {
-            terrace_mm2 += facet.area_mm2;
-        }
-    }
-    let tip = (moment / area) / stance_mm(part, up, low, settings.brim_mm);
-    // Support is drawn at about a fifth of its volume at 5 mm3/s; a layer costs some 3 s of travel and seam. A
-    // part three times as high as its stand is wide begins to sway.
-    0.04 * support_mm3
-        + 3.0 * (high - low) / layer_mm
-        + 0.5 * terrace_mm2
-        + 2000.0 * (tip - 3.0).max(0.0)
-}
-
-/// Half-width of the narrower direction of what stands on the bed, brim included, mm.
-fn stance_mm(part: &Mesh<Lps>, up: Vector<Lps>, low: f64, brim_mm: f64) -> f64 {
+/// Directions 3 and 6 degrees round one; neighbours of the search lie about 13 degrees apart.
+fn around(up: Vector<Lps>) -> Vec<Vector<Lps>> {
     let (x, y) = sideways(up);
-    let base: Vec<[f64; 2]> = part
-        .vertices
-        .iter()
-        .map(|&v| Vector::<Lps>::new(v.0))
-        .filter(|v| v.dot(up) < low + 1.0)
-        .map(|v| [v.dot(x), v.dot(y)])
-        .collect();
-    let narrowest = (0..18)
-        .map(|i| {
-            let (sin, cos) = (std::f64::consts::PI * f64::from(i) / 18.0).sin_cos();
-            let (l, h) = base
-                .iter()
-                .map(|p| p[0] * cos + p[1] * sin)
-                .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| {
-                    (l.min(v), h.max(v))
-                });
-            (h - l) / 2.0
+    let ring = |degrees: f64| {
+        let (sin, cos) = degrees.to_radians().sin_cos();
+        (0..6).map(move |k| {
+            let (along_y, along_x) = (std::f64::consts::TAU * f64::from(k) / 6.0).sin_cos();
+            up.times(cos)
+                .plus(x.times(sin * along_x))
+                .plus(y.times(sin * along_y))
         })
-        .fold(f64::INFINITY, f64::min);
-    narrowest + brim_mm + 0.5
-}
-
-/// Two unit vectors square to `up`, right-handed with it.
-fn sideways(up: Vector<Lps>) -> (Vector<Lps>, Vector<Lps>) {
-    let help = if up.0[2].abs() < 0.9 {
-        [0.0, 0.0, 1.0]
-    } else {
-        [1.0, 0.0, 0.0]
     };
-    let x = Vector::new(help).cross(up);
-    let x = x.times(1.0 / x.length());
-    (x, up.cross(x))
+    ring(3.0).chain(ring(6.0)).collect()
 }
 
 /// The turn that brings `up` to +Z and the narrowest box along X and Y, its long side along X.
@@ -270,16 +248,12 @@ fn extent(part: &Mesh<Lps>, map: &Map<Lps, Bed>) -> ([f64; 3], [f64; 3]) {
 }
 
 /// The shifts that set the parts side by side in the middle of the bed; `None` when they do not fit.
-fn arrange(
-    stands: &[&Stand],
-    printer: &Printer,
-    settings: &Settings,
-) -> Option<Vec<Map<Bed, Bed>>> {
-    let size = |s: &Stand, a: usize| s.high[a] - s.low[a];
-    let apart = BETWEEN_MM + 2.0 * settings.brim_mm;
-    let room = printer
-        .bed_mm
-        .map(|b| b - 2.0 * (BORDER_MM + settings.brim_mm));
+fn arrange(stands: &[&Way], printer: &Printer) -> Option<Vec<Map<Bed, Bed>>> {
+    let size = |s: &Way, a: usize| s.high[a] - s.low[a];
+    let brims = stands.iter().map(|s| s.pose.stand.brim_mm);
+    let brim_mm = brims.fold(0.0, f64::max);
+    let apart = BETWEEN_MM + 2.0 * brim_mm;
+    let room = printer.bed_mm.map(|b| b - 2.0 * (BORDER_MM + brim_mm));
     if stands
         .iter()
         .any(|s| size(s, 2) > printer.height_mm - HEADROOM_MM)
@@ -328,7 +302,7 @@ mod tests {
             std::slice::from_ref(&cap),
             &printer(),
             &Settings::default(),
-            0.2,
+            [0.2; 2],
         )
         .unwrap();
         assert_eq!(placed.len(), 1);
@@ -343,13 +317,30 @@ mod tests {
     fn a_cap_is_stood_up_steeply_with_little_to_support() {
         let cap = shapes::cap(100.0);
         let settings = Settings::default();
-        let placed = place(std::slice::from_ref(&cap), &printer(), &settings, 0.2).unwrap();
+        let placed = place(std::slice::from_ref(&cap), &printer(), &settings, [0.2; 2]).unwrap();
         let (low, high) = placed[0].mesh.bounds().unwrap();
         // Lying down it is 19 mm high.
         assert!(high.0[2] - low.0[2] > 40.0, "{:?}", high.0[2]);
-        let (facets, up) = (facets(&cap), placed[0].to_bed.0[2]);
-        let cost = |up: [f64; 3]| cost_s(&cap, &facets, Vector::new(up), &settings, 0.2);
+        let (shape, up) = (Shape::new(&cap), placed[0].to_bed.0[2]);
+        let cost = |up: [f64; 3]| {
+            let pose = shape.pose(Vector::new(up), &settings, 0.2);
+            shape.stood(pose, &settings, [0.2, 0.2]).cost_s
+        };
         assert!(cost([up[0], up[1], up[2]]) < cost([0.0, 0.0, 1.0]));
+    }
+
+    #[test]
+    fn the_outer_face_and_the_rim_of_a_cap_are_kept_off_support() {
+        let cap = shapes::cap(100.0);
+        let found = ways(&cap, &Settings::default(), [0.2; 2]);
+        let chosen = &found[0].pose;
+        // Its rim is cut square, so that some of it looks down however the cap stands.
+        let [inner, outer, rim] = chosen.touched_mm2;
+        assert!(inner < 5.0 && outer < 5.0 && rim < 200.0, "{chosen:?}");
+        assert!(found.iter().all(|way| way.pose.cost_s >= chosen.cost_s));
+        let said = findings(&found, 0);
+        assert_eq!(said[0].name, "pose");
+        assert!(said[0].text.contains("Dearer would be"), "{}", said[0].text);
     }
 
     #[test]
@@ -358,7 +349,7 @@ mod tests {
             shapes::cap(70.0),
             shifted(&shapes::cap(60.0), [0.0, 0.0, 50.0]),
         ];
-        let placed = place(&two, &printer(), &Settings::default(), 0.2).unwrap();
+        let placed = place(&two, &printer(), &Settings::default(), [0.2; 2]).unwrap();
         let bounds: Vec<_> = placed.iter().map(|p| p.mesh.bounds().unwrap()).collect();
         assert_eq!(bounds.len(), 2);
         let gap = |a: usize| {
@@ -370,7 +361,7 @@ mod tests {
     #[test]
     fn a_giant_is_refused() {
         let giant = shapes::cuboid([300.0, 300.0, 300.0]);
-        let refused = place(&[giant], &printer(), &Settings::default(), 0.2);
+        let refused = place(&[giant], &printer(), &Settings::default(), [0.2; 2]);
         assert!(matches!(refused, Err(SliceError::TooLarge { .. })));
     }
 }
