@@ -12,7 +12,6 @@ use super::{Handle, is_code};
 use crate::status::{
     DEADLINE, DEADLINE_MAX, Finding, History, JobView, Refused, Reply, Request, Terms,
 };
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -78,7 +77,7 @@ impl Handle {
     pub fn emergency_stop(&self) -> Reply {
         let reply = self.link.emergency_stop();
         // One word of it waits at the engine at most: whoever presses a hundred times a second starves no act.
-        if self.presses.fetch_add(1, Ordering::SeqCst) == 0 {
+        if self.presses.add(reply.is_ok()) {
             let _ = self.mail.send(Input::Stopped);
         }
         reply

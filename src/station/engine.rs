@@ -23,13 +23,14 @@ mod show;
 use super::config::Config;
 use super::folders::{Folders, give_to_group};
 use super::link::{Link, LinkStatus, Order, Report};
+use super::presses::Presses;
 use super::reentry;
 use super::requests::Asked;
 use super::step::{Action, Event, Place};
 use super::store::{Applied, Begin, Job, Store, StoreError};
 use super::supervise::{Designer, DesignerSays};
 use super::unkept::Unkept;
-use super::{DropReport, Presses, Settings, failpoint};
+use super::{DropReport, Settings, failpoint};
 use crate::intake::Look;
 use crate::status::{Finding, JobState, Reply, Severity, Snapshot};
 use clock::Clock;
@@ -101,7 +102,7 @@ pub(super) struct Engine {
     dropped: DropReport,
     growth: Growth,
     retained: Retained,
-    pub(super) presses: Presses,
+    pub(super) presses: Arc<Presses>,
     /// When a press with nothing on the printer was last written down.
     pub(super) pressed: Option<Instant>,
     clock: Clock,
@@ -165,7 +166,7 @@ impl Engine {
             dropped: DropReport::default(),
             growth: Growth::default(),
             retained: Retained::default(),
-            presses: Presses::default(),
+            presses: Arc::default(),
             pressed: None,
             clock,
             unkept: Unkept::default(),

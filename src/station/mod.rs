@@ -13,7 +13,6 @@
 use crate::intake::Look;
 use crate::status::{Finding, Snapshot};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU32;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -29,6 +28,7 @@ mod failpoint;
 mod folders;
 pub mod link;
 mod material;
+mod presses;
 mod reentry;
 mod release;
 mod requests;
@@ -48,10 +48,8 @@ pub use store::{Job, Store, StoreError};
 
 use engine::{Engine, Input};
 use link::{Link, Report};
+use presses::Presses;
 use store::Gate;
-
-/// How often emergency stop was pressed since the engine last wrote it down.
-type Presses = Arc<AtomicU32>;
 
 /// A clock that nobody sets.
 pub type Monotonic = Arc<dyn Fn() -> Instant + Send + Sync>;
@@ -95,7 +93,7 @@ pub struct Handle {
     folders: Folders,
     gate: Arc<Mutex<Gate>>,
     monotonic: Monotonic,
-    presses: Presses,
+    presses: Arc<Presses>,
     persons: u32,
     material: String,
     program: PathBuf,

@@ -8,7 +8,6 @@ use super::step::Event;
 use super::store::{Begin, Job, Known, StoreError};
 use crate::status::{Act, JobState, PrinterState, Refused, Reply, Request};
 use serde_json::json;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Presses of emergency stop with nothing on the printer are written down together, this often.
@@ -239,16 +238,16 @@ impl Engine {
         self.do_step(&act.code, event, actor, &asked.of_link())
     }
 
-    /// Somebody pressed emergency stop: nothing is asked of them, and the link has been told already.
+    /// Somebody pressed emergency stop: nothing is asked of them, and the link was told before, or could not be.
     pub(super) fn stopped(&mut self) {
         match self.store.on_printer() {
             Ok(Some(job)) => {
-                self.presses.store(0, Ordering::SeqCst);
-                self.apply(&job.code, &Event::EmergencyStop, "anybody");
+                let (_, taken) = self.presses.take();
+                self.apply(&job.code, &Event::EmergencyStop { taken }, "anybody");
             }
             Ok(None) => self.write_presses(),
             Err(error) => {
-                self.presses.store(0, Ordering::SeqCst);
+                self.presses.take();
                 tracing::error!(%error, "the job on the printer could not be read");
             }
         }
@@ -259,12 +258,12 @@ impl Engine {
         if self.pressed.is_some_and(|at| at.elapsed() < PRESSES) {
             return;
         }
-        let presses = self.presses.swap(0, Ordering::SeqCst);
+        let (presses, taken) = self.presses.take();
         if presses == 0 {
             return;
         }
         self.pressed = Some(Instant::now());
-        let (now, body) = (self.now(), json!({ "presses": presses }));
+        let (now, body) = (self.now(), json!({ "presses": presses, "taken": taken }));
         let noted = (self.store).note("anybody", "", "emergency_stop", &body, &now);
         if let Err(error) = noted {
             tracing::error!(%error, "the emergency stop could not be written down");

@@ -94,7 +94,10 @@ pub enum Event {
     /// The link gave the print up: fault, cancel, refusal, power cut, or it knows nothing of it.
     LinkStopped(Reason),
     /// Somebody pressed emergency stop.
-    EmergencyStop,
+    EmergencyStop {
+        /// The link answered that it has it.
+        taken: bool,
+    },
     /// The station started and found the job in this state. `restarts` counts earlier ones under this job.
     StationStarted {
         /// Restarts before this one while the job was read or designed.
@@ -189,7 +192,7 @@ pub fn step(state: JobState, event: &Event) -> Option<(JobState, Vec<Action>)> {
         (S::Paused, E::LinkPaused) | (S::Printing, E::LinkResumed) => stay(),
         (S::Printing | S::Paused, E::LinkPrinted) => go(S::Printed, []),
         (S::Printing | S::Paused, E::LinkStopped(_)) => go(S::Stopped, []),
-        (S::Printing | S::Paused, E::EmergencyStop) => go(S::Stopped, [A::EmergencyStop]),
+        (S::Printing | S::Paused, E::EmergencyStop { .. }) => go(S::Stopped, [A::EmergencyStop]),
         // Never restarted: the link is asked what it knows.
         (S::Printing | S::Paused, E::StationStarted { .. }) => go(state, [A::AskLink]),
 
@@ -238,7 +241,7 @@ pub fn step(state: JobState, event: &Event) -> Option<(JobState, Vec<Action>)> {
             | S::Rejected
             | S::Cancelled
             | S::Stopped,
-            E::EmergencyStop,
+            E::EmergencyStop { .. },
         ) => stay(),
 
         // --- the last words of a designer that was ended: late, not wrong --------------------------------------
@@ -410,7 +413,7 @@ impl Event {
             Self::LinkResumed => "link_resumed",
             Self::LinkPrinted => "link_printed",
             Self::LinkStopped(_) => "link_stopped",
-            Self::EmergencyStop => "emergency_stop",
+            Self::EmergencyStop { .. } => "emergency_stop",
             Self::StationStarted { .. } => "station_started",
         }
     }

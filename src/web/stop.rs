@@ -17,8 +17,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
@@ -40,19 +39,58 @@ const RULES: Rules = Rules {
     head_max: Duration::from_secs(2),
 };
 
-/// No order is on its way, as far as is known here.
-const TOLD: u8 = 0;
-/// The link has an order and has not told of it yet.
-const SENT: u8 = 1;
-/// It should have told of it by now.
-const SILENT: u8 = 2;
+/// What is to be said of the last order until the link says it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Known {
+    /// No order is on its way, as far as is known here.
+    #[default]
+    Told,
+    /// The link has an order and has not told of it yet.
+    Sent,
+    /// The link did not answer the order. It may have it all the same, and tell of it later.
+    NotTaken,
+    /// The link should have told of it by now.
+    Silent,
+}
+
+/// The last order. Those who press together share one, and one watch over it.
+#[derive(Debug, Default)]
+struct Order(Mutex<(u64, Known)>);
+
+impl Order {
+    fn known(&self) -> Known {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1
+    }
+
+    /// Notes a press; the number of a new watch, when nobody watches for what becomes of the one before.
+    fn pressed(&self, taken: bool) -> Option<u64> {
+        let mut order = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (watch, known) = *order;
+        // An order that the link has stays one that it has.
+        let now = if taken || known == Known::Sent {
+            Known::Sent
+        } else {
+            Known::NotTaken
+        };
+        let watched = matches!(known, Known::Sent | Known::NotTaken);
+        *order = (watch + u64::from(!watched), now);
+        (!watched).then_some(watch + 1)
+    }
+
+    /// What a watch found, unless a later press has one of its own.
+    fn found(&self, watch: u64, known: Known) {
+        let mut order = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if order.0 == watch {
+            order.1 = known;
+        }
+    }
+}
 
 /// The way to the thread that stops.
 #[derive(Clone)]
 pub(super) struct Stopper {
     presses: mpsc::Sender<oneshot::Sender<Reply>>,
-    /// What is to be said of the last order until the link says it.
-    order: Arc<AtomicU8>,
+    order: Arc<Order>,
 }
 
 impl Stopper {
@@ -77,7 +115,7 @@ impl Stopper {
             .spawn(carry)?;
         Ok(Self {
             presses,
-            order: Arc::new(AtomicU8::new(TOLD)),
+            order: Arc::default(),
         })
     }
 
@@ -91,18 +129,18 @@ impl Stopper {
     }
 }
 
-/// Says that an order is on its way until the link has told of it.
-async fn until_told(order: Arc<AtomicU8>, mut snapshots: watch::Receiver<Arc<Snapshot>>) {
+/// Says that an order is on its way, or was not taken, until the link has told of it.
+async fn until_told(order: Arc<Order>, watch: u64, mut snapshots: watch::Receiver<Arc<Snapshot>>) {
     let told = snapshots.wait_for(|s| of_fault(s).is_some());
     if tokio::time::timeout(REPORT_MAX, told).await.is_err() {
-        order.store(SILENT, Ordering::Release);
+        order.found(watch, Known::Silent);
         let ready = |s: &Arc<Snapshot>| s.printer.state == PrinterState::Idle;
         // The end of the station ends this too.
         let _ = snapshots
             .wait_for(|s| of_fault(s).is_some() || ready(s))
             .await;
     }
-    order.store(TOLD, Ordering::Release);
+    order.found(watch, Known::Told);
 }
 
 fn not_taken() -> Refused {
@@ -112,11 +150,12 @@ fn not_taken() -> Refused {
 
 /// Stops the printer. Needs nothing, waits for nobody but the link.
 pub(super) async fn press(State(shared): State<Shared>) -> Result<Json<Value>, Fault> {
-    shared.stopper.press().await?;
+    let reply = shared.stopper.press().await;
     let order = shared.stopper.order.clone();
-    if order.swap(SENT, Ordering::AcqRel) != SENT {
-        tokio::spawn(until_told(order, shared.desk.snapshots.clone()));
+    if let Some(watch) = order.pressed(reply.is_ok()) {
+        tokio::spawn(until_told(order, watch, shared.desk.snapshots.clone()));
     }
+    reply?;
     Ok(Json(json!({ "ok": true, "stop": "sent" })))
 }
 
@@ -125,18 +164,18 @@ pub(super) async fn state(State(shared): State<Shared>) -> Json<Value> {
     let snapshot = shared.desk.snapshot();
     let fault = snapshot.printer.fault.as_ref();
     Json(json!({
-        "stop": became(&snapshot, shared.stopper.order.load(Ordering::Acquire)),
+        "stop": became(&snapshot, shared.stopper.order.known()),
         "heard": snapshot.printer.state != PrinterState::LinkDown,
         "text": fault.map(|f| &f.text),
     }))
 }
 
 /// As the printer says it, and before that as the order is known here.
-fn became(snapshot: &Snapshot, order: u8) -> &'static str {
+fn became(snapshot: &Snapshot, order: Known) -> &'static str {
     of_fault(snapshot).unwrap_or(match order {
-        SENT => "sent",
-        SILENT => "not_confirmed",
-        _ => "none",
+        Known::Sent => "sent",
+        Known::NotTaken | Known::Silent => "not_confirmed",
+        Known::Told => "none",
     })
 }
 
@@ -240,5 +279,25 @@ mod tests {
         let told = runtime.block_on(stopper.press()).unwrap_err();
         assert!(told.next.contains("switch at the printer"), "{told}");
         assert!(runtime.block_on(stopper.press()).is_ok());
+    }
+
+    #[test]
+    fn an_order_that_the_link_has_not_taken_is_never_none() {
+        let order = Order::default();
+        let snapshot = Snapshot::default();
+        assert_eq!(became(&snapshot, order.known()), "none");
+        let watch = order.pressed(false).unwrap();
+        assert_eq!(became(&snapshot, order.known()), "not_confirmed");
+        // The next press is taken, and watched already; one after it that is not taken undoes nothing.
+        assert_eq!(order.pressed(true), None);
+        assert_eq!(order.pressed(false), None);
+        assert_eq!(became(&snapshot, order.known()), "sent");
+        order.found(watch, Known::Silent);
+        // A press after that has a watch of its own, and the old one says nothing any more.
+        let later = order.pressed(true).unwrap();
+        order.found(watch, Known::Told);
+        assert_eq!(order.known(), Known::Sent);
+        order.found(later, Known::Told);
+        assert_eq!(became(&snapshot, order.known()), "none");
     }
 }

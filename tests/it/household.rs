@@ -161,6 +161,35 @@ fn a_stop_reaches_a_link_whose_socket_was_deleted() {
     });
 }
 
+/// A link that does not answer, and whose printer may go on: the stop is answered as not taken, and stays open until
+/// the link tells of it.
+#[test]
+fn a_stop_that_the_link_does_not_answer_is_said_to_be_open() {
+    let mut room = room();
+    room.start_station(None);
+    let link = wait("a link", SOON, || {
+        room.printer().filter(|p| p.state == PrinterState::Idle)?;
+        room.pids("printer").first().copied()
+    });
+    let link = Pid::from_raw(link).unwrap();
+    let stop = || room.get("/api/v1/printer/stop").unwrap()["stop"].clone();
+    kill_process(link, Signal::STOP).unwrap();
+    assert_eq!(
+        room.post("/api/v1/printer/emergency-stop", &json!({})),
+        Err("no_answer".into())
+    );
+    let pressed = std::time::Instant::now();
+    // Longer than the station waits for a word of a stop that was taken.
+    while pressed.elapsed() < Duration::from_secs(12) {
+        assert_eq!(stop(), "not_confirmed", "after {:?}", pressed.elapsed());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let down = room.printer().unwrap();
+    assert_eq!(down.state, PrinterState::LinkDown);
+    kill_process(link, Signal::CONT).unwrap();
+    wait("the halt", SOON, || (stop() == "confirmed").then_some(()));
+}
+
 /// A stop that no printer was there to hear is looked at by a person, too.
 #[test]
 fn a_stop_that_nobody_heard_is_not_forgotten_with_the_link() {

@@ -8,6 +8,7 @@ use calvaria::status::{
 };
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -30,6 +31,8 @@ pub(crate) struct Played {
     /// What it said last of itself.
     last: Mutex<LinkStatus>,
     stops: Mutex<u32>,
+    /// It answers no stop.
+    deaf: AtomicBool,
     pub(crate) mailbox: Mailbox,
 }
 
@@ -48,6 +51,14 @@ impl Link for Played {
     }
     fn emergency_stop(&self) -> Reply {
         *self.stops.lock().unwrap() += 1;
+        if self.deaf.load(Ordering::SeqCst) {
+            let next = "Use the switch at the printer.";
+            return Err(Refused::new(
+                "no_answer",
+                "No answer from the printer.",
+                next,
+            ));
+        }
         Ok(())
     }
 }
@@ -254,6 +265,7 @@ fn open_as(dir: &Path, designer: &str, change: impl FnOnce(&mut Config)) -> (Han
             says: Mutex::new(Says::Taken),
             last: Mutex::default(),
             stops: Mutex::default(),
+            deaf: AtomicBool::default(),
             mailbox,
         });
         made = Some(link.clone());
@@ -508,7 +520,18 @@ fn emergency_stop_needs_nothing_and_stops_the_job() {
     let (code, _) = b.printing();
     b.handle.emergency_stop().unwrap();
     let job = b.wait_for(&code, JobState::Stopped);
-    assert!(job.reason.contains("Emergency stop"));
+    assert_eq!(job.reason, "Emergency stop was pressed.");
+}
+
+#[test]
+fn a_case_says_that_it_may_still_print_where_the_stop_was_not_taken() {
+    let b = Bench::new(DESIGNS);
+    let (code, _) = b.printing();
+    b.link.deaf.store(true, Ordering::SeqCst);
+    assert_eq!(b.handle.emergency_stop().unwrap_err().code, "no_answer");
+    let job = b.wait_for(&code, JobState::Stopped);
+    assert!(job.reason.contains("may still print"), "{}", job.reason);
+    assert!(job.next.starts_with("Use the switch"), "{}", job.next);
 }
 
 /// Whoever holds the button down, or a script that does, keeps no act from being heard.

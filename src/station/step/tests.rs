@@ -71,7 +71,7 @@ fn events() -> Vec<(&'static str, Event)> {
         ("lres", Event::LinkResumed),
         ("lprn", Event::LinkPrinted),
         ("lstp", Event::LinkStopped(why)),
-        ("estp", Event::EmergencyStop),
+        ("estp", Event::EmergencyStop { taken: true }),
         ("boot", Event::StationStarted { restarts: 0 }),
         (
             "bot2",

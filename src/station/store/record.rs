@@ -156,6 +156,7 @@ pub(super) fn body(from: JobState, to: JobState, event: &Event) -> serde_json::V
         Event::ReentryAsked(entry) => serde_json::to_value(entry).unwrap_or_default(),
         Event::Rejected(reason) => serde_json::json!({ "text": reason }),
         Event::PutAwayAsked { rule } => serde_json::json!({ "rule": rule }),
+        Event::EmergencyStop { taken } => serde_json::json!({ "taken": taken }),
         Event::ScanGrew(piece) => serde_json::json!({ "new_piece": piece.is_some() }),
         Event::StationStarted { restarts } => serde_json::json!({ "restarts_before": restarts }),
         Event::WorkerFree
@@ -167,8 +168,7 @@ pub(super) fn body(from: JobState, to: JobState, event: &Event) -> serde_json::V
         | Event::PrintAgainAsked
         | Event::LinkPaused
         | Event::LinkResumed
-        | Event::LinkPrinted
-        | Event::EmergencyStop => serde_json::Value::Null,
+        | Event::LinkPrinted => serde_json::Value::Null,
     };
     if !facts.is_null() {
         body["facts"] = facts;

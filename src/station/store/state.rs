@@ -85,7 +85,7 @@ pub(super) fn write(
         | Event::DesignFailed(_)
         | Event::Rejected(_)
         | Event::LinkStopped(_)
-        | Event::EmergencyStop
+        | Event::EmergencyStop { .. }
         | Event::Read
         | Event::PauseAsked
         | Event::ResumeAsked
@@ -146,7 +146,12 @@ fn reason_after(event: &Event, to: JobState) -> Option<Reason> {
             reason,
             "Nothing is printed. Drop the scan again if it shall be designed anew.",
         )),
-        Event::EmergencyStop => {
+        Event::EmergencyStop { taken: false } => {
+            let text = "Emergency stop was pressed, and the printer link did not answer: the printer may still print.";
+            let next = "Use the switch at the printer. Clear the bed, then print again or give the case up.";
+            Some(Reason::new(text, next))
+        }
+        Event::EmergencyStop { taken: true } => {
             let next = "Look at the printer. Clear the bed, then print again or give the case up.";
             Some(Reason::new("Emergency stop was pressed.", next))
         }
