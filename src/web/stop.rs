@@ -29,6 +29,8 @@ pub(super) const STATE: &str = "/api/v1/printer/stop";
 const ANSWER_MAX: Duration = Duration::from_secs(4);
 /// The link reports twice a second; a stop that it has not told of by then is not confirmed.
 const REPORT_MAX: Duration = Duration::from_secs(10);
+/// A link that answers no more is noticed within this time: until then what was heard before the stop is no news.
+const NOTICED_MAX: Duration = Duration::from_secs(20);
 /// Who waits for one order.
 const TOGETHER_MAX: usize = 256;
 /// The listener's own places: nobody stays, and whoever presses stays before those who do not.
@@ -131,9 +133,17 @@ impl Stopper {
 
 /// Says that an order is on its way, or was not taken, until the link has told of it.
 async fn until_told(order: Arc<Order>, watch: u64, mut snapshots: watch::Receiver<Arc<Snapshot>>) {
-    let told = snapshots.wait_for(|s| of_fault(s).is_some());
-    if tokio::time::timeout(REPORT_MAX, told).await.is_err() {
+    let pressed = tokio::time::Instant::now();
+    let mut told = async |limit| {
+        let told = snapshots.wait_for(|s| of_fault(s).is_some());
+        tokio::time::timeout_at(pressed + limit, told).await.is_ok()
+    };
+    let mut is_told = told(REPORT_MAX).await;
+    if !is_told {
         order.found(watch, Known::Silent);
+        is_told = told(NOTICED_MAX).await;
+    }
+    if !is_told {
         let ready = |s: &Arc<Snapshot>| s.printer.state == PrinterState::Idle;
         // The end of the station ends this too.
         let _ = snapshots
