@@ -3,7 +3,7 @@
 //! `head::prior` is told what is seen of the skull, but for the hole and its rim, and says how the vault goes on there
 //! and how well that is known, by direction from the head's middle. Here that is laid over the hole's own chart.
 
-use super::around::{Around, RING_MM, RING_WEIGHT, Wall};
+use super::around::{Around, RING_MM, RING_WEIGHT};
 use super::chart::{Chart, Sheet, blank};
 use super::plate::{Stiffness, Wish, solve};
 use super::said::{Said, apart};
@@ -29,6 +29,9 @@ const BESIDE_MM: f64 = 12.0;
 const LEVEL_MM: f64 = 0.5;
 /// What the bone around the hole lies off is carried so far into it, outer table and thickness, mm.
 const FADES_MM: (f64, f64) = (30.0, 20.0);
+/// Share of the stated variance that is left once the prior is moved onto the bone around the hole, outer table and
+/// thickness. Chosen with the spreads in `asked.rs`.
+const SHARES: (f64, f64) = (0.4, 0.7);
 /// Over these lengths neighbouring places lie off alike: by what is known of the skull, and by what is left, mm.
 const KNOWN_MM: f64 = 40.0;
 const REST_MM: f64 = 20.0;
@@ -104,7 +107,7 @@ impl<'a> Learned<'a> {
     fn hidden(&self, vault: &Vault) -> Vec<bool> {
         /// Steps to the vault along a ray; it is smooth, and a node's cell is 5 mm wide.
         const STEPS: usize = 6;
-        let away = distance::distance_mm(&vault.hole.volume());
+        let away = distance::distance_mm(&vault.bare().volume());
         let away = vault.hole.with(away.into_data());
         let chart = &vault.chart;
         let hidden = |direction: [f64; 3]| {
@@ -139,10 +142,21 @@ impl Foreseen {
         let grown = agree(around, &told)?;
         let outer = |n: usize| told[n].map(|t| t.outer);
         let thickness = |n: usize| told[n].map(|t| t.thickness);
-        let deep = |(inner, outer): Wall| outer - inner;
         Some(Joined {
-            outer: moved(around, outer, |wall| wall.1, Stiffness::Plate, grown),
-            thickness: moved(around, thickness, deep, Stiffness::Membrane, grown),
+            outer: moved(
+                around,
+                outer,
+                |n| around.ring.data[n].map(|wall| wall.1),
+                Stiffness::Plate,
+                grown * SHARES.0,
+            ),
+            thickness: moved(
+                around,
+                thickness,
+                |n| around.thickness(n),
+                Stiffness::Membrane,
+                grown * SHARES.1,
+            ),
         })
     }
 }
@@ -196,7 +210,7 @@ fn agree(around: &mut Around, told: &[Option<Foresight>]) -> Option<f64> {
 fn moved(
     around: &Around,
     told: impl Fn(usize) -> Option<Told>,
-    value: impl Fn(Wall) -> f64,
+    value: impl Fn(usize) -> Option<f64>,
     stiffness: Stiffness,
     grown: f64,
 ) -> Vec<Said> {
@@ -204,9 +218,9 @@ fn moved(
         Stiffness::Plate => FADES_MM.0.powi(-4),
         Stiffness::Membrane => FADES_MM.1.powi(-2),
     };
-    let wish = |n: usize| match (around.ring.data[n], told(n)) {
-        (Some(wall), Some(told)) => Wish {
-            height_mm: value(wall) - told.mm,
+    let wish = |n: usize| match (value(n), told(n)) {
+        (Some(mm), Some(told)) => Wish {
+            height_mm: mm - told.mm,
             weight: RING_WEIGHT,
         },
         _ if around.hole(n) => Wish {

@@ -11,6 +11,7 @@
 
 mod around;
 mod asked;
+mod bevel;
 mod body;
 mod candidate;
 mod chart;

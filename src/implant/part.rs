@@ -11,6 +11,7 @@ use super::fault::SolidError;
 use super::field::Sampled;
 use super::fit::Seat;
 use super::insertion::{self, Way};
+use super::rays::RAY_MM;
 use super::rules::{Rules, Thickness};
 use super::vault::Vault;
 use crate::space::{Ijk, Lps, Map};
@@ -31,7 +32,8 @@ pub enum Bone<'a> {
 const AROUND_MM: f64 = 20.0;
 /// Room over the outer and under the inner surface, mm.
 const OVER_MM: f64 = 5.0;
-/// The part may reach this far under or over bone beyond the free rays (bevelled walls), mm.
+/// The part may reach this far under or over bone beyond the free rays (walls that lean a little), mm. Over a wide bevel
+/// of the outer table it goes on to the bevel's end.
 const LIP_MM: f32 = 2.0;
 /// Thinner than twice this is a flake, mm.
 const FLAKE_MM: f64 = 0.6;
@@ -192,9 +194,10 @@ fn wanted(grid: &Volume<()>, vault: &Vault, thickness: &Sheet<f64>) -> Volume<f3
     let outline = distance::distance_mm(&vault.hole.volume());
     let outline = outline.data().iter().map(|&d| f64::from(d.min(99.0)));
     let outline = vault.hole.with(outline.collect());
+    let seat = signed(&vault.bevel.wide);
     let shape = (0..grid.data().len()).into_par_iter().map(|o| {
         let [u, v, r] = vault.chart.locate(grid.centre(grid.index(o)));
-        let lip = outline.sample(u, v) as f32 - LIP_MM;
+        let lip = (outline.sample(u, v) as f32 - LIP_MM).min(seat.sample(u, v) as f32);
         if lip > 3.0 {
             return lip;
         }
@@ -204,6 +207,21 @@ fn wanted(grid: &Volume<()>, vault: &Vault, thickness: &Sheet<f64>) -> Volume<f3
         above.max(below).max(lip)
     });
     grid.with(shape.collect())
+}
+
+/// Distance to the edge of a set of rays, negative within it, mm.
+fn signed(set: &Sheet<bool>) -> Sheet<f64> {
+    let rest = set.with(set.data.iter().map(|within| !within).collect());
+    let outside = distance::distance_mm(&set.volume());
+    let within = distance::distance_mm(&rest.volume());
+    let edge = (outside.data().iter().zip(within.data())).map(|(&to, &from)| {
+        if from > 0.0 {
+            RAY_MM / 2.0 - f64::from(from)
+        } else {
+            f64::from(to.min(99.0)) - RAY_MM / 2.0
+        }
+    });
+    set.with(edge.collect())
 }
 
 /// The larger of two distances, with the edge where they meet rounded off: never less than the larger.

@@ -1,6 +1,7 @@
 //! Rays: what lies on straight lines from a chart's centre outwards. Where they meet no vault under the prediction
 //! is the hole.
 
+use super::bevel::Bevel;
 use super::chart::{Chart, Sheet, blank};
 use super::tables::Others;
 use super::vault::{Field, Vault};
@@ -173,6 +174,7 @@ impl Rays {
         let covered = both(&|c| seen(c) && hole.data[c]) / both(&|c| hole.data[c]).max(1.0);
         Some(Vault {
             chart: self.chart,
+            bevel: Bevel::none(&hole),
             hole,
             outer: expected.clone(),
             thickness: expected.with(vec![5.0; expected.data.len()]),

@@ -11,6 +11,9 @@ use crate::volume::Volume;
 
 /// A refused body this near to an open place is about that place, mm.
 const SAME_PLACE_MM: f64 = 40.0;
+/// Narrower bevels are a saw's, mm.
+const BEVEL_LEAST_MM: f64 = 4.0;
+
 impl Scene<'_> {
     /// The missing bone of the holes that were found, with what is to be said of it.
     pub(super) fn missing(&self, found: Found) -> Missing {
@@ -125,6 +128,15 @@ impl Scene<'_> {
         if vault.open {
             let text = "The hole runs out of the vault; there the network alone ends the part. Look at its border.";
             findings.push(Finding::warn("open_rim", text).value(vault.bordered * 100.0, "%"));
+        }
+        if vault.bevel.width_mm >= BEVEL_LEAST_MM {
+            let text = "The rim is bevelled: the outer table ends farther out than the inner one. The part covers the bevel; look \
+                        whether that is what you want.";
+            findings.push(
+                Finding::warn("bevelled_rim", text)
+                    .value(vault.bevel.width_mm, "mm")
+                    .at_most(BEVEL_LEAST_MM),
+            );
         }
         if vault.covered < 0.5 {
             let text =

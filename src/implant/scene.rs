@@ -122,10 +122,14 @@ impl<'a> Scene<'a> {
         let (corner, body) = self.paint(&vault);
         let region = [0, 1, 2].map(|a| corner[a]..corner[a] + body.shape()[a]);
         let mut there = crop(&found.mask, &region);
-        if body.data().iter().zip(there.data()).any(|(&a, &b)| a && b) {
+        let shared = (body.data().iter().zip(there.data())).filter(|&(&a, &b)| a && b);
+        if 2 * shared.count() > body.count() {
             // One hole that the network marks in two pieces.
             return Ok(());
         }
+        // A bridge between two holes that lacks a table lies in the bevel of both: it goes with the first.
+        let own = (body.data().iter().zip(there.data())).map(|(&a, &b)| a && !b);
+        let body = body.with(own.collect());
         if body.mm3() < self.rules.body_least_mm3 {
             return Err(format!(
                 "only {:.1} ml of bone are missing there.",
@@ -215,11 +219,15 @@ impl<'a> Scene<'a> {
         Ok(())
     }
 
-    /// Voxels of the missing bone of one hole: between the tables, not skull, one body. On the part of the scan's
+    /// Voxels of the missing bone of one hole and its bevel: between the tables, not skull, one body. On the part of the scan's
     /// grid that can hold them, with its first voxel there.
     fn paint(&self, vault: &Vault) -> ([usize; 3], Volume<bool>) {
         let wide = morphology::dilate_mm(&vault.hole.volume(), EDGE_MM);
-        let wide = vault.hole.with(wide.into_data());
+        let lacking = vault.lacking();
+        let wide = wide.data().iter().zip(&lacking.data);
+        let wide = vault
+            .hole
+            .with(wide.map(|(&near, &lacks)| near || lacks).collect());
         let region = vault.voxels(self.skull);
         let skull = crop(self.skull, &region);
         let bone: Vec<bool> = (0..skull.data().len())

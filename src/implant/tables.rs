@@ -1,13 +1,13 @@
 //! Tables: the outer table and the thickness of bone, carried from the ring around a hole over it. The other half of
 //! the head guides them where it has bone, the prior of the vault everywhere, the network where all bone is far.
 
-use super::around::{Around, RING_MM};
+use super::around::{Around, Begins, RING_MM};
 use super::asked::Asked;
 use super::chart::Sheet;
 use super::foreseen::Foreseen;
 use super::mirrored::Mirrored;
 use super::plate::{Stiffness, Wish, solve};
-use super::rays::{Rays, Window};
+use super::rays::{NEAR_PLATE, Rays, Window};
 use super::said::Said;
 use super::vault::Vault;
 
@@ -28,9 +28,19 @@ pub(super) struct Others {
 }
 
 impl Rays {
+    /// Carries outer table and thickness over the hole by what the bone far from it says, before anything else is known.
+    pub(super) fn first_tables(&self, vault: &mut Vault, window: Window) {
+        let around = Around::read(self, vault, window, Begins::Steady);
+        self.carry(vault, around, false, &Others::default());
+    }
+
     /// Reads the ring and carries outer table and thickness over the hole. `network`: it covers the hole.
-    pub(super) fn tables(&self, vault: &mut Vault, window: Window, network: bool, others: &Others) {
-        let mut around = Around::read(self, vault, window);
+    pub(super) fn tables(&self, vault: &mut Vault, begins: Begins, network: bool, others: &Others) {
+        let around = Around::read(self, vault, NEAR_PLATE, begins);
+        self.carry(vault, around, network, others);
+    }
+
+    fn carry(&self, vault: &mut Vault, mut around: Around, network: bool, others: &Others) {
         let foreseen = (others.foreseen.as_ref()).and_then(|f| f.joined(&mut around));
         let other = others.mirrored.as_ref().and_then(|m| m.wanted(&around));
         vault.mirrored_share = other.as_ref().map_or(0.0, |other| other.covered);

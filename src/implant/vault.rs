@@ -6,6 +6,8 @@
 //! carried over the hole by a thin plate, along the other half of the head where that has bone (`mirrored.rs`); the
 //! network pulls weakly where the rim is far (`tables.rs`).
 
+use super::around::Begins;
+use super::bevel::Bevel;
 use super::chart::{Chart, Sheet, blank};
 use super::mirrored::Mirrored;
 use super::rays::{NEAR_PLATE, OUTERMOST, RAY_MM, Rays};
@@ -17,6 +19,8 @@ use crate::volume::Volume;
 pub(super) const NODE_MM: f64 = 2.0;
 /// A network that marks less of the hole than this has no opinion on its middle.
 const NETWORK_LEAST: f64 = 0.3;
+/// A bevel that reaches into the ring draws the tables down and is seen too narrow; without it they are laid again, so often.
+const BEVELLED: usize = 2;
 
 /// A scalar field in the patient, negative inside.
 pub(super) type Field<'a> = dyn Fn(Point<Lps>) -> f32 + Sync + 'a;
@@ -27,6 +31,8 @@ pub(super) struct Vault {
     pub(super) chart: Chart,
     /// Rays of the hole, 1 mm apart.
     pub(super) hole: Sheet<bool>,
+    /// Rays beside it where one of the tables is missing.
+    pub(super) bevel: Bevel,
     /// Outer table, mm from the chart's centre.
     pub(super) outer: Sheet<f64>,
     /// Thickness of bone, or of what it would be, mm.
@@ -66,7 +72,7 @@ impl Vault {
         // Before anything better is known, the outermost bone of each ray is the vault.
         let mut vault = rays.hole(&sphere, OUTERMOST)?;
         for window in [OUTERMOST, NEAR_PLATE] {
-            rays.tables(&mut vault, window, false, &Others::default());
+            rays.first_tables(&mut vault, window);
             let again = rays.hole(&vault.outer, NEAR_PLATE)?;
             vault = Self {
                 outer: vault.outer,
@@ -76,7 +82,13 @@ impl Vault {
         }
         let others = others(&vault);
         let network = vault.covered >= NETWORK_LEAST;
-        rays.tables(&mut vault, NEAR_PLATE, network, &others);
+        // The bone far from the hole alone would take the relief of the vault for a bevel.
+        rays.tables(&mut vault, Begins::Steady, network, &others);
+        vault.bevel = rays.bevel(&vault);
+        for _ in 0..BEVELLED {
+            rays.tables(&mut vault, Begins::AtBevel, network, &others);
+            vault.bevel = rays.bevel(&vault);
+        }
         let used = vault.mirrored_share > 0.0;
         vault.others = Others {
             mirrored: others.mirrored.filter(|_| used).map(Mirrored::accepted),
@@ -85,11 +97,26 @@ impl Vault {
         Some(vault)
     }
 
-    /// Middle of the hole in (u, v) and its largest distance from there, mm.
+    /// Where the outer table is missing: hole and wide bevel.
+    pub(super) fn bare(&self) -> Sheet<bool> {
+        let both = self.hole.data.iter().zip(&self.bevel.wide.data);
+        self.hole.with(both.map(|(&a, &b)| a || b).collect())
+    }
+
+    /// Where any bone is missing: hole and bevels of both tables.
+    pub(super) fn lacking(&self) -> Sheet<bool> {
+        let bevels = self.bevel.outer.data.iter().zip(&self.bevel.inner.data);
+        let all = self.hole.data.iter().zip(bevels);
+        self.hole
+            .with(all.map(|(&h, (&o, &i))| h || o || i).collect())
+    }
+
+    /// Middle of the hole with its bevel in (u, v) and the largest distance from there, mm.
     pub(super) fn extent(&self) -> ((f64, f64), f64) {
-        let cells: Vec<(f64, f64)> = (self.hole.data.iter().enumerate())
+        let bare = self.bare();
+        let cells: Vec<(f64, f64)> = (bare.data.iter().enumerate())
             .filter(|&(_, &h)| h)
-            .map(|(c, _)| self.hole.mm(c))
+            .map(|(c, _)| bare.mm(c))
             .collect();
         let n = cells.len().max(1) as f64;
         let (u, v) = cells.iter().fold((0.0, 0.0), |s, c| (s.0 + c.0, s.1 + c.1));
@@ -119,7 +146,7 @@ impl Vault {
     pub(super) fn voxels<T>(&self, grid: &Volume<T>) -> [std::ops::Range<usize>; 3] {
         let to_ijk = grid.to_ijk();
         let (mut lo, mut hi) = ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);
-        for (cell, _) in self.hole.data.iter().enumerate().filter(|&(_, &h)| h) {
+        for (cell, _) in self.lacking().data.iter().enumerate().filter(|&(_, &h)| h) {
             let (u, v) = self.hole.mm(cell);
             let outer = self.outer.sample(u, v);
             for r in [outer + 3.0, outer - self.thickness.sample(u, v) - 3.0] {

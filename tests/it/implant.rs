@@ -6,9 +6,9 @@ use crate::room::dice;
 use calvaria::intake::{self, Limits, nifti};
 use calvaria::mesh::{Mesh, check, file};
 use calvaria::phantom::{self, Atlas, Defect, Recipe};
-use calvaria::space::Lps;
+use calvaria::space::{Lps, Point};
 use calvaria::volume::components::{self, Connectivity};
-use calvaria::volume::{Hu, Volume};
+use calvaria::volume::{Hu, Volume, distance};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -203,6 +203,67 @@ fn a_skull_mask_gets_a_part_through_both_doors() {
     }
     let missing = outs.map(|out| mask(&out.join("missing.nii.gz")));
     assert!(dice(&missing[0], &missing[1]) > 0.999);
+}
+
+/// The outer table of the rim is taken off: that bone is missing too, and the part stands in for it without touching the rest.
+#[test]
+fn a_bevelled_rim_is_filled_and_the_part_lies_in_no_bone() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = head(5, Defect::None).ct;
+    let skull = calvaria::skull::bone(&whole, Hu(150)).unwrap().mask;
+    let cut = phantom::cut_mask(&skull, &recipe(5, Defect::Bevelled)).unwrap();
+    let path = folder.path().join("skull.nii.gz");
+    nifti::write_mask(&path, &cut.changed).unwrap();
+    let out = folder.path().join("out");
+    done(design(&path, &out, &["--mask"], "2"));
+    let missing = mask(&out.join("missing.nii.gz"));
+    let score = dice(&missing, &cut.removed);
+    assert!(score > 0.85, "{score}");
+    let part = mask(&out.join("implant.nii.gz"));
+    assert_eq!(part.shape(), cut.changed.shape());
+    let both = |a: &Volume<bool>, b: &Volume<bool>| {
+        let pairs = a.data().iter().zip(b.data());
+        pairs.filter(|&(&a, &b)| a && b).count() as f64
+    };
+    let in_bone = both(&part, &cut.changed) / part.count() as f64;
+    assert!(in_bone < 0.01, "{in_bone} of the part lies in bone");
+    // Of the outer side of what was taken out, the bevel is a good part; the part is thinner than the bone was.
+    let outer = outer_side(&cut.removed, &cut.changed);
+    let near = distance::distance_mm(&part);
+    let covered = outer.iter().filter(|&&o| near.data()[o] <= 1.5).count() as f64;
+    let share = covered / outer.len() as f64;
+    assert!(share > 0.9, "{share} of the outer side");
+    let case = json(&out.join("case.json"));
+    let found = case["findings"].as_array().unwrap();
+    let bevel = found.iter().find(|f| f["name"] == "bevelled_rim");
+    assert!(bevel.is_some(), "{found:?}");
+}
+
+/// Voxels of what was taken out that lie against the air outside the head.
+fn outer_side(removed: &Volume<bool>, bone: &Volume<bool>) -> Vec<usize> {
+    let all: Vec<usize> = (0..bone.data().len()).filter(|&o| bone.data()[o]).collect();
+    let centre = |o: usize| bone.centre(bone.index(o)).0;
+    let sum = all
+        .iter()
+        .map(|&o| centre(o))
+        .fold([0.0; 3], |s, c| [s[0] + c[0], s[1] + c[1], s[2] + c[2]]);
+    let middle = Point::<Lps>::new(sum.map(|s| s / all.len() as f64));
+    let to_ijk = bone.to_ijk();
+    let outer = |&o: &usize| {
+        let at = bone.centre(bone.index(o));
+        let away = at.minus(middle);
+        let next = to_ijk.apply(at.plus(away.times(1.2 / away.length()))).0;
+        let next = next.map(|x| x.round().max(0.0) as usize);
+        let inside = (0..3).all(|a| next[a] < bone.shape()[a]);
+        inside && {
+            let n = bone.offset(next);
+            !bone.data()[n] && !removed.data()[n]
+        }
+    };
+    (0..removed.data().len())
+        .filter(|&o| removed.data()[o])
+        .filter(outer)
+        .collect()
 }
 
 /// A mask as raw NRRD, LPS.
