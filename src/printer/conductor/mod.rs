@@ -499,9 +499,12 @@ impl Conductor {
         let finding = faults::of_line(fault, in_print);
         let deaf = matches!(fault, LineFault::Silent { .. } | LineFault::Stuck { .. });
         let waits = self.transport.is_waiting_for_heat();
-        if in_print && (waits || (deaf && self.may_wait_for_heat())) {
+        // Behind the end of a print, too, as long as its orders to switch off are not taken.
+        let ended = self.unsafe_since.as_ref().map(|(_, why)| why.clone());
+        if (in_print || ended.is_some()) && (waits || (deaf && self.may_wait_for_heat())) {
             // An order to switch off would stand behind the wait, and one question more could fill its queue.
-            return self.emergency_stop_because(now, finding);
+            let why = ended.map_or(finding, |why| faults::not_heard(&why));
+            return self.emergency_stop_because(now, why);
         }
         self.script.clear();
         self.forget_heaters();
