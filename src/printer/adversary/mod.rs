@@ -496,7 +496,7 @@ impl Siege {
                     };
                     let sent = self.sent.get(&number).map_or(&[][..], Vec::as_slice);
                     let whole = sent.iter().any(|s| s == came.trim());
-                    (self.passed).taken(self.printer.dialect, number, came.trim(), sent, whole);
+                    (self.passed).taken(number, came.trim(), sent, whole);
                     if !whole {
                         self.tell("PASSED", &text);
                     }

@@ -5,9 +5,6 @@
 //! Holds: a line explains what it ordered itself and what follows from that; not that something else went wrong on the same
 //!        day. A print without end is explained by nothing: its bounds are the link's own.
 
-use crate::gcode::dialect::HeaterName;
-use crate::gcode::{Command, Dialect, parse};
-
 /// Slower than this a move takes minutes, mm/min.
 const SLOW_MM_MIN: f64 = 60.0;
 /// Farther than this it does, too, mm.
@@ -35,27 +32,19 @@ pub(super) struct PassedLines {
 
 impl PassedLines {
     /// The firmware took a line: `came`, under that number; `sent` are the lines that had it.
-    pub(super) fn taken(
-        &mut self,
-        dialect: Dialect,
-        number: u64,
-        came: &str,
-        sent: &[String],
-        whole: bool,
-    ) {
-        let command = parse(came).ok().flatten();
-        if let Some(order) = command.as_ref().and_then(|c| dialect.heat_order(c)) {
-            let heater = usize::from(order.heater == HeaterName::Bed);
+    pub(super) fn taken(&mut self, number: u64, came: &str, sent: &[String], whole: bool) {
+        let words = words(came);
+        if let Some(heater) = heater(&words) {
             self.heats[heater] = !whole;
         }
         if whole {
             return;
         }
-        let moved = |text: &String| parse(text).ok().flatten().is_some_and(|c| is_move(&c));
+        let moved = |text: &String| is_move(&self::words(text));
         self.lines.push(Line {
             number,
-            lasts: !(command.as_ref().is_some_and(is_move) && sent.iter().all(moved)),
-            delays: command.as_ref().is_some_and(delays),
+            lasts: !(is_move(&words) && sent.iter().all(moved)),
+            delays: delays(&words),
         });
     }
 
@@ -82,31 +71,54 @@ impl PassedLines {
     }
 }
 
-fn is_move(command: &Command) -> bool {
-    command.is('G', 0) || command.is('G', 1)
+/// Letters with their numbers, as a firmware reads them that looks for a letter and takes what of a number is behind it.
+fn words(text: &str) -> Vec<(char, f64)> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(|c: char| c.is_ascii_uppercase()) {
+        let letter = rest[at..].chars().next().unwrap_or(' ');
+        rest = &rest[at + 1..];
+        let digits = |c: char| !(c.is_ascii_digit() || "+-.".contains(c));
+        let end = rest.find(digits).unwrap_or(rest.len());
+        found.push((letter, rest[..end].parse().unwrap_or(0.0)));
+    }
+    found
+}
+
+fn value(words: &[(char, f64)], letter: char) -> Option<f64> {
+    let word = words.iter().skip(1).find(|word| word.0 == letter);
+    word.map(|word| word.1)
+}
+
+fn is_any(words: &[(char, f64)], letter: char, numbers: &[f64]) -> bool {
+    words
+        .first()
+        .is_some_and(|word| word.0 == letter && numbers.contains(&word.1))
+}
+
+fn is_move(words: &[(char, f64)]) -> bool {
+    is_any(words, 'G', &[0.0, 1.0])
+}
+
+/// Which heater is told a target: hotend, bed.
+fn heater(words: &[(char, f64)]) -> Option<usize> {
+    let told = value(words, 'S').or(value(words, 'R')).is_some();
+    let of = |numbers: &[f64]| told && is_any(words, 'M', numbers);
+    if of(&[104.0, 109.0]) {
+        Some(0)
+    } else {
+        of(&[140.0, 190.0]).then_some(1)
+    }
 }
 
 /// Takes as long as it pleases: waits, and moves that are very slow or very far.
-fn delays(command: &Command) -> bool {
-    let value = |letter| command.value(letter).map(|v| v.value());
-    if is_move(command) {
-        let slow = value('F').is_some_and(|f| f <= SLOW_MM_MIN);
-        let far = |letter| value(letter).is_some_and(|mm: f64| mm.abs() > FAR_MM);
+fn delays(words: &[(char, f64)]) -> bool {
+    if is_move(words) {
+        let slow = value(words, 'F').is_some_and(|f| f <= SLOW_MM_MIN);
+        let far = |letter| value(words, letter).is_some_and(|mm| mm.abs() > FAR_MM);
         return slow || ['X', 'Y', 'Z', 'E'].into_iter().any(far);
     }
-    let waits = [
-        ('G', 4),
-        ('M', 0),
-        ('M', 1),
-        ('M', 109),
-        ('M', 190),
-        ('M', 220),
-        ('M', 226),
-        ('M', 600),
-    ];
-    waits
-        .into_iter()
-        .any(|(letter, number)| command.is(letter, number))
+    is_any(words, 'G', &[4.0]) || is_any(words, 'M', &[0.0, 1.0, 109.0, 190.0, 220.0, 226.0, 600.0])
 }
 
 #[cfg(test)]
@@ -159,6 +171,7 @@ mod tests {
         assert!(!hot(&overridden));
         assert!(hot(&[(10, "G1 X1 F9", "G1 X1 F9000")]));
         assert!(!hot(&[(10, "G1 X12 F9000", "G1 X1.2 F9000")]));
+        assert!(hot(&[(10, "G1 X12.3 E0.1 F9  0", "G1 X12.3 E0.1 F9000")]));
         assert!(hot(&[(10, "M0", "M107")]));
     }
 }

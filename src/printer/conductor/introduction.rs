@@ -317,7 +317,8 @@ impl Conductor {
             let finding = faults::wrong_firmware(&what, &self.setup.printer.title);
             return self.is_unfit(now, finding);
         };
-        if self.setup.printer.is_virtual && !self.setup.is_virtual {
+        let metal = !self.setup.is_virtual && identity.machine != "virtual";
+        if self.setup.printer.is_virtual && metal {
             let finding = faults::virtual_profile(&identity.firmware);
             return self.is_unfit(now, finding);
         }

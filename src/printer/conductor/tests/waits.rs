@@ -1,25 +1,14 @@
 //! A printer that waits for heat hears the emergency stop, whatever else goes wrong meanwhile.
 
-use super::super::{Conductor, Setup};
-use crate::printer::rig::{Rig, part, printer};
+use crate::printer::rig::{Rig, part};
 use crate::printer::transport::LineFault;
-use crate::printer::virtual_printer::{Dialect, Faults, Options};
+use crate::printer::virtual_printer::Dialect;
 use crate::printer::wire::Phase;
 use crate::status::PrinterState;
 
 /// Begun, and in the wait for the nozzle.
 fn in_wait(seed: u64, firmware: Dialect) -> Rig {
-    let mut machine = printer();
-    let options = Options::of(firmware, machine.limits);
-    let mut rig = Rig::with(&part(seed, 300), Faults::default(), seed, |o| *o = options);
-    machine.dialect = crate::gcode::Dialect::named(firmware.family()).unwrap();
-    let setup = Setup {
-        printer: machine,
-        port: "rig".into(),
-        is_virtual: true,
-    };
-    rig.conductor = Conductor::new(setup, None);
-    rig.conductor.opened(0);
+    let mut rig = Rig::of(firmware, &part(seed, 300), seed);
     rig.begin();
     let waits = rig.until(400.0, |rig| {
         let firmware = rig.board.firmware();
