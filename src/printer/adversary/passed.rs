@@ -128,13 +128,7 @@ mod tests {
     fn passed(lines: &[(u64, &str, &str)]) -> PassedLines {
         let mut passed = PassedLines::default();
         for (number, came, sent) in lines {
-            passed.taken(
-                Dialect::Marlin,
-                *number,
-                came,
-                &[(*sent).to_owned()],
-                came == sent,
-            );
+            passed.taken(*number, came, &[(*sent).to_owned()], came == sent);
         }
         passed
     }
