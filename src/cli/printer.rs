@@ -20,7 +20,7 @@ pub(super) struct Args {
     /// Data folder: socket and lock in run/, journal in printer/.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// "virtual", a serial device, or pty:PATH.
+    /// "virtual", a serial device, pty:PATH, or tcp:HOST:PORT.
     #[arg(long, value_name = "PORT")]
     port: Option<String>,
     /// Bits per second; without it the configuration's, and where that names none the profile's.
@@ -29,6 +29,12 @@ pub(super) struct Args {
     /// Printer profile.
     #[arg(long, value_name = "P")]
     profile: Option<String>,
+    /// Stop button: an input device, by its path.
+    #[arg(long, value_name = "PATH")]
+    stop_button: Option<PathBuf>,
+    /// Takes the mains from the printer behind an emergency: a program; once more for each of its arguments.
+    #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
+    switch_off: Vec<String>,
     /// Who starts it anew when it ends.
     #[arg(long, hide = true, value_parser = ["station"])]
     keeper: Option<String>,
@@ -58,22 +64,36 @@ pub(super) fn run(args: Args) -> Outcome {
     let profile = args.profile.as_ref().unwrap_or(&config.printer.profile);
     let printer = Printer::load(profile).map_err(Failure::usage)?;
     let baud = args.baud.unwrap_or(config.printer.baud_of(&printer));
-    let named = args.port.as_ref().unwrap_or(&config.printer.port);
+    let named = args
+        .port
+        .as_deref()
+        .unwrap_or_else(|| config.printer.place());
     let started = Started::new(named, baud, &printer, keeper(&args));
     let port = if named == "virtual" {
         let program = std::env::current_exe().map_err(Failure::failed)?;
         PortConfig::Virtual(stand_in(&args, &data, profile, program))
+    } else if let Some(address) = named.strip_prefix("tcp:") {
+        PortConfig::Tcp {
+            address: address.into(),
+        }
     } else {
         PortConfig::Path {
             path: started.port.clone(),
             baud,
         }
     };
+    let button = Some(config.printer.stop_button).filter(|path| !path.as_os_str().is_empty());
     run_link(Config {
         data,
         printer,
         port,
         started,
+        stop_button: args.stop_button.or(button),
+        switch_off: if args.switch_off.is_empty() {
+            config.printer.switch_off
+        } else {
+            args.switch_off
+        },
     })
     .map_err(Failure::failed)
 }

@@ -26,6 +26,8 @@ pub(super) struct Rig {
     /// Journal and rates, as they were ordered.
     pub(super) journal: Vec<super::journal::Record>,
     pub(super) bauds: Vec<u32>,
+    /// When the mains were to go off.
+    pub(super) switched_off_s: Vec<f64>,
     /// When each record of the journal was ordered, and how long the disk takes for one, virtual s.
     pub(super) journal_s: Vec<f64>,
     pub(super) disk_s: f64,
@@ -115,6 +117,7 @@ impl Rig {
             deaf: false,
             journal: Vec::new(),
             bauds: Vec::new(),
+            switched_off_s: Vec::new(),
             journal_s: Vec::new(),
             disk_s: 0.0,
             on_disk: VecDeque::new(),
@@ -123,6 +126,24 @@ impl Rig {
             swallows: |_| false,
             gone: false,
         };
+        rig.conductor.opened(0);
+        rig
+    }
+
+    /// A print on that firmware, with a profile that is made for it.
+    pub(super) fn of(firmware: super::virtual_printer::Dialect, gcode: &str, seed: u64) -> Self {
+        let mut machine = printer();
+        let options = Options::of(firmware, machine.limits);
+        let mut rig = Self::with(gcode, Faults::default(), seed, |o| *o = options);
+        if let Some(dialect) = crate::gcode::Dialect::named(firmware.family()) {
+            machine.dialect = dialect;
+        }
+        let setup = Setup {
+            printer: machine,
+            port: "rig".into(),
+            is_virtual: true,
+        };
+        rig.conductor = Conductor::new(setup, None);
         rig.conductor.opened(0);
         rig
     }
@@ -208,6 +229,7 @@ impl Rig {
                         self.written.push((self.now, bytes));
                     }
                     Action::FlushOutput => {}
+                    Action::SwitchOff => self.switched_off_s.push(self.now),
                     Action::Journal(record) => {
                         let ahead = record.goes_ahead();
                         self.journal.push(record);

@@ -25,9 +25,9 @@ pub enum Keeper {
 pub struct Started {
     /// Version of the program.
     pub version: String,
-    /// `virtual`, or the path of the port.
+    /// `virtual`, the path of the port, or `tcp:HOST:PORT`.
     pub port: String,
-    /// Bits per second; `None` where it means nothing (the virtual printer).
+    /// Bits per second; `None` where it means nothing (the virtual printer, a port on the network).
     pub baud: Option<u32>,
     /// Name of the profile.
     pub profile: String,
@@ -44,7 +44,7 @@ impl Started {
         Self {
             version: env!("CARGO_PKG_VERSION").into(),
             port: port.strip_prefix("pty:").unwrap_or(port).into(),
-            baud: (port != "virtual").then_some(baud),
+            baud: (port != "virtual" && !port.starts_with("tcp:")).then_some(baud),
             profile: printer.name.clone(),
             profile_sha256: printer.sha256(),
             keeper,

@@ -84,6 +84,12 @@ pub struct Printer {
     pub baud: u32,
     /// Name of the machine's profile.
     pub profile: String,
+    /// `serial`: at `port`; `tcp:HOST:PORT`: at a serial port that a box on the network hands on (ser2net, ESP3D).
+    pub transport: String,
+    /// A stop button at this box: its input device (`/dev/input/by-path/…`); empty: none.
+    pub stop_button: PathBuf,
+    /// Takes the mains from the printer behind an emergency: a program and its arguments; empty: nothing does.
+    pub switch_off: Vec<String>,
 }
 
 /// Materials.
@@ -142,6 +148,14 @@ pub struct Display {
 }
 
 impl Printer {
+    /// Where the link finds it, as its command line has it.
+    pub fn place(&self) -> &str {
+        match self.transport.as_str() {
+            "serial" => &self.port,
+            network => network,
+        }
+    }
+
     /// Bits per second: as the configuration names them, else as the profile does.
     pub fn baud_of(&self, profile: &crate::gcode::Printer) -> u32 {
         match self.baud {
@@ -193,6 +207,9 @@ impl Default for Printer {
             port: "virtual".into(),
             baud: 0,
             profile: "virtual".into(),
+            transport: "serial".into(),
+            stop_button: PathBuf::new(),
+            switch_off: Vec::new(),
         }
     }
 }
@@ -385,6 +402,25 @@ impl Config {
             let want = "write virtual, /dev/serial/by-id/NAME or pty:PATH";
             return wrong("printer.port", port.into(), want);
         }
+        let transport = self.printer.transport.as_str();
+        if !(transport == "serial" || names_host(transport)) {
+            let want = "write serial or tcp:HOST:PORT";
+            return wrong("printer.transport", transport.into(), want);
+        }
+        let button = &self.printer.stop_button;
+        if !(button.as_os_str().is_empty() || button.is_absolute()) {
+            let want = "write an input device, e.g. /dev/input/by-path/NAME";
+            return wrong("printer.stop_button", button.display().to_string(), want);
+        }
+        let switch = self.printer.switch_off.first();
+        if switch.is_some_and(|program| !Path::new(program).is_absolute()) {
+            let want = "write the whole path of a program, then its arguments";
+            return wrong(
+                "printer.switch_off",
+                self.printer.switch_off.join(" "),
+                want,
+            );
+        }
         if !(0.2..=3600.0).contains(&self.drop.quiet_s) {
             let want = "write seconds from 0.2 to 3600";
             return wrong("drop.quiet_s", self.drop.quiet_s.to_string(), want);
@@ -428,6 +464,15 @@ fn is_host_name(text: &str) -> bool {
     let label =
         |l: &str| !l.is_empty() && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     text.len() <= 253 && text.split('.').all(label)
+}
+
+/// `tcp:HOST:PORT`.
+fn names_host(text: &str) -> bool {
+    let Some((host, port)) = text.strip_prefix("tcp:").and_then(|at| at.rsplit_once(':')) else {
+        return false;
+    };
+    let odd = |c: char| c.is_whitespace() || c == '/';
+    !host.is_empty() && !host.contains(odd) && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 /// `prefix` with something after it.

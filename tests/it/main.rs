@@ -24,6 +24,7 @@ mod implant;
 mod intake;
 mod kills;
 mod line;
+mod link;
 mod network;
 mod orders;
 mod phantom;

@@ -29,6 +29,19 @@ fn start(data: &Path, arguments: &[&str]) -> Child {
 }
 
 impl Station {
+    /// A link on whatever port the arguments name.
+    pub(crate) fn on(arguments: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self {
+            link: start(dir.path(), arguments),
+            dir,
+        }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.link.id()
+    }
+
     fn new(arguments: &[&str]) -> Self {
         Self::at(400.0, arguments)
     }
@@ -61,8 +74,18 @@ impl Station {
     }
 
     pub(crate) fn until(&self, what: &str, done: impl Fn(&Status) -> bool) -> Status {
+        self.within(120, what, done)
+    }
+
+    /// The same within so many seconds.
+    pub(crate) fn within(
+        &self,
+        seconds: u64,
+        what: &str,
+        done: impl Fn(&Status) -> bool,
+    ) -> Status {
         let mut client = self.client();
-        let by = Instant::now() + Duration::from_secs(120);
+        let by = Instant::now() + Duration::from_secs(seconds);
         loop {
             let status = client.ask(Ask::Status).unwrap();
             if done(&status) {
@@ -116,7 +139,7 @@ impl Drop for Station {
 }
 
 /// A small harmless part.
-fn part(lines: usize) -> String {
+pub(crate) fn part(lines: usize) -> String {
     let mut text = String::from(
         "M140 S60\nM104 S150\nG28\nM190 S60\nM109 S215\nG90\nM83\nG92 E0\nG1 Z0.3 F600\nG1 X20 Y20 F6000\n",
     );

@@ -7,7 +7,13 @@
 //! cargo test --test it prints::a_hundred -- --ignored --nocapture
 //! ```
 //!
-//! `CALVARIA_PRINTS` asks for another number, `CALVARIA_PRINTS_SEED` for another first seed.
+//! `CALVARIA_PRINTS` asks for another number, `CALVARIA_PRINTS_SEED` for another first seed. Long ones, of 20,000 lines or as
+//! many as `CALVARIA_PRINTS_LINES` says, on days on which other things happen as well (resets, stalls, a pulled cable, a dead
+//! heater, a stop at the display):
+//!
+//! ```sh
+//! cargo test --test it prints::two_hundred_long -- --ignored --nocapture
+//! ```
 
 use crate::printer::Station;
 use crate::room::head::{Place, places};
@@ -58,6 +64,76 @@ fn a_hundred() {
     assert!(printed * 10 >= prints * 9, "{printed} of {prints} printed");
 }
 
+/// The same on days on which more happens; short ones, in every test run.
+#[test]
+fn four_on_mixed_days() {
+    mixed(301, 4, LINES_MAX as usize);
+}
+
+#[test]
+#[ignore = "an hour and more; the command is at the top of this file"]
+fn two_hundred_long() {
+    let prints = number("CALVARIA_PRINTS", 200);
+    let lines = number("CALVARIA_PRINTS_LINES", 20_000) as usize;
+    mixed(number("CALVARIA_PRINTS_SEED", 1), prints, lines);
+}
+
+/// What may happen on a day besides a bad wire, and how a print may end by it; an empty name: printed.
+const HAPPENINGS: [(&str, &[&str]); 10] = [
+    ("", &[""]),
+    ("slow_planner", &[""]),
+    ("busy", &[""]),
+    ("reports", &[""]),
+    ("stall", &["", "printer_silent", "stuck"]),
+    ("disconnect", &["", "printer_gone", "printer_silent"]),
+    ("reset", &["printer_reset", "printer_silent"]),
+    ("silent_reset", &["printer_reset", "printer_silent"]),
+    ("thermal", &["thermal_fault", "printer_halted"]),
+    ("cancel", &["stopped_at_printer"]),
+];
+/// How a bad wire alone may end one.
+const OF_THE_WIRE: [&str; 7] = [
+    WRONG_MOVE,
+    "line_refused",
+    "line_out_of_step",
+    "count_differs",
+    "printer_silent",
+    "cold_extrusion",
+    "printer_fault",
+];
+
+/// So many prints on mixed days: executed as planned, or stopped with a fault that the day explains.
+fn mixed(first: u64, prints: u64, lines: usize) {
+    let mut ends = std::collections::BTreeMap::new();
+    for seed in first..first + prints {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let text = part(&mut random, lines);
+        let (what, may_end) = HAPPENINGS[random.random_range(0..HAPPENINGS.len())];
+        let mut day = wire(&mut random);
+        if !what.is_empty() {
+            let (line, amount) = (
+                random.random_range(30..lines),
+                random.random_range(1.0..40.0),
+            );
+            let _ = writeln!(
+                day,
+                "[[at]]\nline = {line}\nwhat = \"{what}\"\namount = {amount:.1}"
+            );
+        }
+        let (job, _, records) = print_on(&day, seed, &text);
+        judge(seed, &job, &text, &records);
+        let end = fault_of(&job);
+        assert!(
+            may_end.contains(&&*end) || end.is_empty() || OF_THE_WIRE.contains(&&*end),
+            "seed {seed}: {what} ended in {end}"
+        );
+        let end = if end.is_empty() { "printed" } else { &end };
+        println!("seed {seed}: {what}, {end}");
+        *ends.entry(format!("{what}: {end}")).or_insert(0) += 1;
+    }
+    println!("{ends:#?}");
+}
+
 /// Runs so many prints and judges each; how many were printed.
 fn campaign(first: u64, prints: u64) -> u64 {
     let (mut printed, mut resends, mut probes, mut stopped) = (0, 0, 0, Vec::new());
@@ -102,9 +178,14 @@ fn wire(random: &mut ChaCha8Rng) -> String {
 
 /// How the job ended, resends and probes, and the printer's log.
 fn print(random: &mut ChaCha8Rng, seed: u64, text: &str) -> (JobStatus, (u64, u64), Vec<Record>) {
+    print_on(&wire(random), seed, text)
+}
+
+/// The same on a day that is written down.
+fn print_on(day: &str, seed: u64, text: &str) -> (JobStatus, (u64, u64), Vec<Record>) {
     let folder = tempfile::tempdir().unwrap();
     let faults = folder.path().join("faults.toml");
-    std::fs::write(&faults, wire(random)).unwrap();
+    std::fs::write(&faults, day).unwrap();
     let seed = seed.to_string();
     let arguments = [
         "--virtual-faults",
@@ -114,7 +195,9 @@ fn print(random: &mut ChaCha8Rng, seed: u64, text: &str) -> (JobStatus, (u64, u6
     ];
     let station = Station::at(SPEED, &arguments);
     station.print(text);
-    let status = station.until("over", |s| {
+    // A long one takes as long as its lines do at this speed; a waiting link bounds itself.
+    let seconds = 240 + text.lines().count() as u64 / 20;
+    let status = station.within(seconds, "over", |s| {
         s.job.as_ref().is_some_and(|j| j.phase.is_over())
     });
     let line = (status.line.resends, status.line.probes);

@@ -37,7 +37,7 @@ impl Wanted {
         let of_config = &self.printer;
         let printer = Printer::load(&of_config.profile).map_err(|e| e.to_string())?;
         let (baud, keeper) = (of_config.baud_of(&printer), Keeper::Station);
-        Ok(Started::new(&of_config.port, baud, &printer, keeper))
+        Ok(Started::new(of_config.place(), baud, &printer, keeper))
     }
 }
 

@@ -225,11 +225,18 @@ fn desk(handle: &Handle) -> web::Desk {
 fn link_starter(config: &Config, further: Vec<OsString>) -> Result<Starter, Failure> {
     let mut arguments: Vec<OsString> = vec!["printer".into(), "--data".into()];
     arguments.push(config.data.clone().into());
-    arguments.extend(["--port".into(), config.printer.port.clone().into()]);
+    arguments.extend(["--port".into(), config.printer.place().into()]);
     if config.printer.baud != 0 {
         arguments.extend(["--baud".into(), config.printer.baud.to_string().into()]);
     }
     arguments.extend(["--profile".into(), config.printer.profile.clone().into()]);
+    if !config.printer.stop_button.as_os_str().is_empty() {
+        let button = config.printer.stop_button.clone();
+        arguments.extend(["--stop-button".into(), button.into()]);
+    }
+    for word in &config.printer.switch_off {
+        arguments.extend(["--switch-off".into(), word.into()]);
+    }
     arguments.extend(["--keeper".into(), "station".into()]);
     arguments.extend(further);
     Ok(Starter {

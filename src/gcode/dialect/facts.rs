@@ -63,6 +63,8 @@ pub struct Facts {
     pub has_m108: bool,
     /// `M155 S<n>` is known.
     pub has_m155: bool,
+    /// `M73 P<percent> R<minutes>` shows at its own panel how far the print is.
+    pub has_m73: bool,
     /// `M85 S<n>` halts a printer that nobody moves any more.
     pub has_m85: bool,
     /// Error texts in lower case and their class; the first that is contained decides.

@@ -172,6 +172,8 @@ pub(super) static MARLIN: Facts = Facts {
     has_prompts: true,
     has_m108: true,
     has_m155: true,
+    // Only with LCD_SET_PROGRESS_MANUALLY; elsewhere it is an unknown command.
+    has_m73: false,
     has_m85: true,
     errors: &MARLIN_ERRORS,
     other_error: E::Fault,
@@ -295,6 +297,8 @@ pub(super) static PRUSA: Facts = Facts {
     boot_lines: &["start", "last updated:"],
     // process_commands(): no M108.
     has_m108: false,
+    // Marlin_main.cpp, M73: percent and minutes of the normal mode.
+    has_m73: true,
     ..MARLIN
 };
 
@@ -359,6 +363,8 @@ pub(super) static BUDDY: Facts = Facts {
     // USB CDC of the board itself: nothing is wired to its reset.
     at_connect: AtConnect::Stays,
     boot_lines: &["start"],
+    // lcd/extensible_ui and marlin_server: M73 sets what the screen shows.
+    has_m73: true,
     ..MARLIN
 };
 
@@ -449,6 +455,7 @@ pub(super) static KLIPPER: Facts = Facts {
     has_prompts: false,
     has_m108: false,
     has_m155: false,
+    has_m73: false,
     has_m85: false,
     errors: &[
         ("not heating at expected rate", E::Thermal),
@@ -559,6 +566,7 @@ pub(super) static REPRAPFIRMWARE: Facts = Facts {
     has_prompts: false,
     has_m108: true,
     has_m155: false,
+    has_m73: false,
     has_m85: false,
     errors: &[
         ("heater", E::Thermal),
@@ -662,6 +670,7 @@ pub(super) static REPETIER: Facts = Facts {
     has_prompts: false,
     has_m108: true,
     has_m155: true,
+    has_m73: false,
     has_m85: false,
     errors: &[
         ("wrong checksum", E::Transport),

@@ -4,9 +4,9 @@
 //! What must hold on every day: a print that is called printed made exactly the planned moves; every print ends; after
 //! every stop the heaters go off wherever the firmware still hears.
 //!
-//! Counted apart, with their seeds: bad days on which a damaged line had passed the firmware's own check (its 8-bit sum, or
-//! none where it asks for none). Nothing on the host's side can know of such a line; whether it is the cause is looked at by
-//! hand.
+//! Counted apart, with their seeds: bad days that a damaged line explains which had passed the firmware's own check (its 8-bit
+//! sum, or none where it asks for none). Nothing on the host's side can know of such a line. What it explains is in `passed`;
+//! a print without end is explained by nothing.
 //!
 //! `cargo test --lib adversary` runs some hundred days. More: `CALVARIA_DAYS=0..100000 cargo test --lib
 //! adversary_campaign -- --ignored --nocapture`; with `TALLY=file.json` the sum is kept there and goes on where it ended.
@@ -19,8 +19,11 @@ use crate::gcode::{Printer, moves};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+mod passed;
 mod tally;
 mod tests;
+
+use passed::PassedLines;
 
 /// A print may take so long, virtual s: two heat-ups at their ceilings, a hold at its own, and room.
 const ENDLESS_S: f64 = 4.0 * 3600.0;
@@ -48,7 +51,7 @@ pub(super) enum Outcome {
     Refused(String),
     /// Never connected: nothing was printed.
     NoPrint,
-    /// One of the three that follow, and a damaged line had passed the firmware's own check.
+    /// One of the three that follow, by a damaged line that had passed the firmware's own check.
     Passed(Box<Outcome>),
     /// Printed, not as planned.
     Wrong(String),
@@ -76,7 +79,7 @@ impl Outcome {
             Self::Refused(code) => format!("refused {code}"),
             Self::NoPrint => "never connected".into(),
             Self::Passed(what) => format!(
-                "{}, a damaged line passed the firmware's check",
+                "{}, by a damaged line that passed the firmware's check",
                 what.name()
             ),
             Self::Wrong(_) => "WRONG".into(),
@@ -110,11 +113,13 @@ struct Siege {
     resets: bool,
     sent: BTreeMap<u64, Vec<String>>,
     executed: Vec<[i64; 4]>,
+    /// By which line each of them was ordered.
+    ordered_by: Vec<Option<u64>>,
     /// As the link told last.
     phase: Phase,
     fault: String,
     /// Damaged lines that the firmware took for good.
-    passed: u64,
+    passed: PassedLines,
     /// What happens is printed.
     told: bool,
 }
@@ -135,7 +140,12 @@ fn run(seed: u64, told: bool) -> Day {
     let mut siege = Siege::new(seed, dialect, lines);
     siege.told = told;
     let outcome = siege.judge();
-    let outcome = if outcome.is_bad() && siege.passed > 0 {
+    let explained = match &outcome {
+        Outcome::Wrong(_) => siege.passed.explain_the_wrong_move(),
+        Outcome::Hot(_) => (siege.passed).explain_the_heat(siege.board.firmware().targets_c()),
+        _ => false,
+    };
+    let outcome = if explained {
         Outcome::Passed(Box::new(outcome))
     } else {
         outcome
@@ -227,9 +237,10 @@ impl Siege {
             resets: dialect.family() == "prusa" || seed.is_multiple_of(3),
             sent: BTreeMap::new(),
             executed: Vec::new(),
+            ordered_by: Vec::new(),
             phase: Phase::Checking,
             fault: String::new(),
-            passed: 0,
+            passed: PassedLines::default(),
             told: false,
         };
         siege.conductor.opened(0);
@@ -335,6 +346,8 @@ impl Siege {
         let at = (self.executed.iter().zip(&planned))
             .take_while(|(a, b)| a == b)
             .count();
+        let by = |at: usize| self.ordered_by.get(at).copied().flatten();
+        self.passed.first_wrong((0..at).rev().find_map(by)..=by(at));
         let (made, wanted) = (self.executed.get(at), planned.get(at));
         Outcome::Wrong(format!(
             "{} moves of {}; the first that differs is {at}: {made:?}, planned {wanted:?}",
@@ -465,8 +478,9 @@ impl Siege {
                 self.tell("board", &format!("{record:?}"));
             }
             match record {
-                Record::Block { to, .. } => {
+                Record::Block { to, number, .. } => {
                     self.executed.push(to.map(|v| (v * 1e4).round() as i64));
+                    self.ordered_by.push(number);
                 }
                 Record::Line {
                     number: Some(number),
@@ -480,9 +494,10 @@ impl Siege {
                         }
                         _ => &text,
                     };
-                    let whole = |sent: &Vec<String>| sent.iter().any(|s| s == came.trim());
-                    if !self.sent.get(&number).is_some_and(whole) {
-                        self.passed += 1;
+                    let sent = self.sent.get(&number).map_or(&[][..], Vec::as_slice);
+                    let whole = sent.iter().any(|s| s == came.trim());
+                    (self.passed).taken(number, came.trim(), sent, whole);
+                    if !whole {
                         self.tell("PASSED", &text);
                     }
                 }

@@ -62,6 +62,9 @@ pub(super) struct Introduction {
     garbage: u64,
     /// Some rate brought garbage.
     garbled: bool,
+    /// Questions since something was answered, while the printer may wait for heat or for a person. They lie in its queue,
+    /// however often the port was opened anew meanwhile.
+    in_wait: u64,
 }
 
 impl Introduction {
@@ -152,6 +155,7 @@ impl Conductor {
         self.introduction = Introduction {
             rate: self.introduction.rate,
             garbled: self.introduction.garbled,
+            in_wait: self.introduction.in_wait,
             ..Introduction::default()
         };
         self.port = Port::Asking;
@@ -174,10 +178,19 @@ impl Conductor {
     }
 
     fn ask(&mut self, now: Millis) {
+        let at_stake = self.is_in_print() || self.unsafe_since.is_some();
+        let places = self.transport.places_in_wait().filter(|_| at_stake);
         let intro = &mut self.introduction;
         intro.asked += 1;
         intro.next = now + if intro.busy { ASK_BUSY_MS } else { ASK_MS };
         intro.busy = false;
+        if let Some(places) = places {
+            if intro.in_wait >= places {
+                // One more would fill its queue, and it would not hear the emergency stop.
+                return;
+            }
+            intro.in_wait += 1;
+        }
         // The LF ends a half line of whoever spoke before. Without a number: which one is due is not known yet.
         self.actions.push(Action::Write(b"\nM115\n".to_vec()));
     }
@@ -241,6 +254,11 @@ impl Conductor {
         }
     }
 
+    /// A line of ours was answered: nothing waits in front of the questions any more.
+    pub(super) fn answers(&mut self) {
+        self.introduction.in_wait = 0;
+    }
+
     /// It says how warm it is while it waits.
     pub(super) fn heats(&mut self) {
         if let Port::Asking = self.port {
@@ -299,7 +317,8 @@ impl Conductor {
             let finding = faults::wrong_firmware(&what, &self.setup.printer.title);
             return self.is_unfit(now, finding);
         };
-        if self.setup.printer.is_virtual && !self.setup.is_virtual {
+        let metal = !self.setup.is_virtual && identity.machine != "virtual";
+        if self.setup.printer.is_virtual && metal {
             let finding = faults::virtual_profile(&identity.firmware);
             return self.is_unfit(now, finding);
         }

@@ -39,6 +39,8 @@ pub(super) struct Job {
     pub(super) next: usize,
     /// The board was told to end by itself when its host dies.
     pub(super) guarded: bool,
+    /// Percent that the printer was told last.
+    told_percent: Option<u32>,
     /// Lines that have credit.
     done: usize,
     /// Someone wants it held; since which line.
@@ -101,6 +103,7 @@ impl Job {
             program: Program::default(),
             next: 0,
             guarded: false,
+            told_percent: None,
             done: 0,
             pause_from: None,
             pause_ms: 0,
@@ -186,6 +189,20 @@ impl Job {
         }
     }
 
+    /// `M73`, when the printer's own panel shows another percent than is done.
+    pub(super) fn progress_line(&mut self) -> Option<String> {
+        let percent = (self.fraction() * 100.0).floor() as u32;
+        if self.told_percent.replace(percent) == Some(percent) {
+            return None;
+        }
+        let left_min = (self.left_s() / 60.0).ceil();
+        Some(format!("M73 P{percent} R{left_min:.0}"))
+    }
+
+    fn left_s(&self) -> f64 {
+        (self.program.total_s - self.done_s()).max(0.0)
+    }
+
     pub(super) fn phase(&self) -> Phase {
         match self.stage {
             Stage::Checking => Phase::Checking,
@@ -204,7 +221,7 @@ impl Job {
             sha256: self.sha256.clone(),
             phase: self.phase(),
             fraction: self.fraction(),
-            left_s: (self.program.total_s - self.done_s()).max(0.0),
+            left_s: self.left_s(),
             spent_s: now.saturating_sub(self.began) as f64 / 1e3,
             layer: self.layer(),
             layers: self.program.layers,

@@ -76,6 +76,8 @@ pub enum Action {
         /// The file that it goes on with, when it is a re-entry.
         released: Option<PathBuf>,
     },
+    /// Take the mains from the printer, where a relay can do that: after an emergency.
+    SwitchOff,
     /// Tell those who watch.
     Event(Event),
     /// Write to the journal.
@@ -161,6 +163,8 @@ pub struct Conductor {
     stop: Option<(Millis, usize)>,
     /// Why, when it was not a person.
     stop_why: Option<Finding>,
+    /// When the mains are to be taken from it, where a relay can.
+    mains_off: Option<Millis>,
     /// What the journal has of a halt.
     halt: Option<Finding>,
     /// A stop of the link before this one is to be sent again once the port is open.
@@ -213,6 +217,7 @@ impl Conductor {
             cooling: None,
             stop: None,
             stop_why: None,
+            mains_off: None,
             halt: None,
             stop_lost: false,
             ending: false,
@@ -296,6 +301,7 @@ impl Conductor {
         self.watch_heat(now);
         self.watch_orders(now);
         self.repeat_stop(now);
+        self.switch_off(now);
         self.settle(now);
     }
 
@@ -312,12 +318,20 @@ impl Conductor {
         let away = (self.away_since.filter(|_| self.job.is_some())).map(|t| t + GONE_MAX_MS);
         let lines = (self.job.is_some() && now < self.lines_from).then_some(self.lines_from);
         // The slow watches (hold, heat, orders) are content with the second.
-        [port, stop, shown, lines, away, self.question_ms(now)]
-            .into_iter()
-            .flatten()
-            .min()
-            .unwrap_or(now + 1_000)
-            .clamp(now, now + 1_000)
+        [
+            port,
+            stop,
+            self.mains_off,
+            shown,
+            lines,
+            away,
+            self.question_ms(now),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+        .unwrap_or(now + 1_000)
+        .clamp(now, now + 1_000)
     }
 
     fn reply(&mut self, now: Millis, reply: Reply) {
@@ -499,9 +513,12 @@ impl Conductor {
         let finding = faults::of_line(fault, in_print);
         let deaf = matches!(fault, LineFault::Silent { .. } | LineFault::Stuck { .. });
         let waits = self.transport.is_waiting_for_heat();
-        if in_print && (waits || (deaf && self.may_wait_for_heat())) {
+        // Behind the end of a print, too, as long as its orders to switch off are not taken.
+        let ended = self.unsafe_since.as_ref().map(|(_, why)| why.clone());
+        if (in_print || ended.is_some()) && (waits || (deaf && self.may_wait_for_heat())) {
             // An order to switch off would stand behind the wait, and one question more could fill its queue.
-            return self.emergency_stop_because(now, finding);
+            let why = ended.map_or(finding, |why| faults::not_heard(&why));
+            return self.emergency_stop_because(now, why);
         }
         self.script.clear();
         self.forget_heaters();

@@ -42,6 +42,12 @@ impl Conductor {
             self.guard();
             return true;
         }
+        if self.dialect.facts().has_m73
+            && let Some(line) = job.progress_line()
+        {
+            self.own(&line, Class::Setting);
+            return true;
+        }
         let line = job.program.lines.get(job.next);
         if let Some(from) = job.pause_from {
             let here = line.is_none_or(|line| line.travel)

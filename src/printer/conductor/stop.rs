@@ -14,6 +14,9 @@ const STOP_ON_MS: Millis = 10_000;
 /// Every so many-th of those the board is reset, too, where opening the port can do that.
 const STOP_RESET: usize = 6;
 
+/// Behind an emergency the mains go off after so long: the stop itself has reached the board by then, and its answer us.
+const MAINS_OFF_MS: Millis = 2_500;
+
 /// When the emergency stop is repeated, or found unanswered.
 pub(super) fn next_stop_ms((since, times): (Millis, usize)) -> Millis {
     let last = STOP_MS.len() - 1;
@@ -34,6 +37,7 @@ impl Conductor {
         self.actions.push(Action::Write(b"\nM112\n".to_vec()));
         let there = !matches!(self.port, Port::Absent);
         self.stop = Some((now, 0));
+        self.mains_off = Some(now + MAINS_OFF_MS);
         self.transport.silence();
         self.script.clear();
         self.forget_heaters();
@@ -142,6 +146,14 @@ impl Conductor {
         self.actions.push(Action::Write(b"\nM112\n".to_vec()));
     }
 
+    /// Once for each emergency: a person who switches it on again does so behind a recover.
+    pub(super) fn switch_off(&mut self, now: Millis) {
+        if self.mains_off.is_some_and(|at| now >= at) {
+            self.mains_off = None;
+            self.actions.push(Action::SwitchOff);
+        }
+    }
+
     /// After a halt: reset the board and greet it anew. After a stop that no printer was there for: it was looked at.
     ///
     /// # Errors
@@ -169,6 +181,7 @@ impl Conductor {
             ));
         }
         (self.stop, self.fault, self.stop_lost) = (None, None, false);
+        self.mains_off = None;
         (self.waits, self.prompt) = (None, None);
         self.port = Port::Absent;
         self.actions.push(Action::ResetBoard);
@@ -188,6 +201,9 @@ impl Conductor {
         self.forget_heaters();
         // The first words say why; what follows ("kill() called") says less.
         let first = self.port != Port::Halted;
+        if first {
+            self.mains_off = Some(now + MAINS_OFF_MS);
+        }
         self.port = Port::Halted;
         (self.waits, self.prompt, self.unsafe_since) = (None, None, None);
         if asked {

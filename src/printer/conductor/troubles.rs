@@ -77,6 +77,10 @@ impl Conductor {
                 self.speaks(true);
                 self.heats();
             }
+            Reply::Ok { .. } | Reply::OkTemperatures(_) | Reply::Firmware(..) | Reply::Boot => {
+                self.speaks(false);
+                self.answers();
+            }
             _ => self.speaks(false),
         }
     }

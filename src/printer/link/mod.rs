@@ -29,7 +29,10 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
+mod button;
 mod clients;
+mod dial;
+mod relay;
 mod signals;
 mod standin;
 
@@ -53,6 +56,10 @@ pub struct Config {
     pub port: PortConfig,
     /// The same as clients are told.
     pub started: Started,
+    /// A stop button: an input device, by its path.
+    pub stop_button: Option<PathBuf>,
+    /// Takes the mains from the printer, behind an emergency: program and arguments.
+    pub switch_off: Vec<String>,
 }
 
 /// Where the printer is.
@@ -64,6 +71,11 @@ pub enum PortConfig {
         path: String,
         /// Bits per second.
         baud: u32,
+    },
+    /// A serial port that a box on the network hands on (ser2net, ESP3D): `HOST:PORT`.
+    Tcp {
+        /// Where.
+        address: String,
     },
     /// The virtual printer, which the link starts, or finds running.
     Virtual(StandIn),
@@ -95,6 +107,10 @@ enum Note {
     Loaded(Result<Program, Finding>),
     /// A record that goes ahead of its lines is on the disk.
     Kept,
+    /// A port on the network answered, or did not.
+    Dialled(std::io::Result<std::net::TcpStream>),
+    /// The stop button was pressed.
+    Pressed,
     Terminate,
 }
 
@@ -113,6 +129,8 @@ struct Link {
     journal: Sender<(Record, Sender<()>)>,
     started: Instant,
     reopen_at: Instant,
+    /// A thread waits for a port on the network.
+    dials: bool,
     told: String,
     end_by: Option<Instant>,
     child: Option<std::process::Child>,
@@ -162,6 +180,7 @@ impl Link {
             PortConfig::Path { path, .. } => {
                 (path.clone(), config.printer.is_virtual && !is_metal(path))
             }
+            PortConfig::Tcp { address } => (format!("{}{address}", dial::PREFIX), false),
             PortConfig::Virtual(_) => ("virtual".to_owned(), true),
         };
         if let Some(job) = &last {
@@ -194,6 +213,7 @@ impl Link {
             journal: keep_journal(journal, kept),
             started: Instant::now(),
             reopen_at: Instant::now(),
+            dials: false,
             told: String::new(),
             end_by: None,
             child: None,
@@ -201,6 +221,9 @@ impl Link {
             config,
         };
         signals::watch(link.teller());
+        if let Some(path) = link.config.stop_button.clone() {
+            button::watch(path, link.teller());
+        }
         tracing::info!(socket = %socket.display(), "printer link ready");
         Ok(link)
     }
@@ -273,6 +296,12 @@ impl Link {
             match note {
                 Note::Loaded(program) => self.conductor.loaded(now, program),
                 Note::Kept => self.conductor.kept(now),
+                Note::Dialled(answer) => self.dialled(answer),
+                Note::Pressed => {
+                    tracing::warn!("the stop button was pressed");
+                    self.conductor.emergency_stop(now);
+                    self.carry_out();
+                }
                 Note::Terminate => {
                     tracing::info!("told to end: making the printer safe");
                     self.terminate(now);
@@ -401,8 +430,35 @@ impl Link {
                 }
                 (stand_in.pty.to_string_lossy().into_owned(), 115_200)
             }
+            PortConfig::Tcp { address } => {
+                if !std::mem::replace(&mut self.dials, true) {
+                    dial::dial(address.clone(), self.teller());
+                }
+                return;
+            }
         };
-        match Port::open(&path, baud) {
+        self.opened(&path, Port::open(&path, baud));
+    }
+
+    /// A port on the network answered, or did not.
+    fn dialled(&mut self, answer: std::io::Result<std::net::TcpStream>) {
+        self.dials = false;
+        self.reopen_at = Instant::now() + REOPEN;
+        let PortConfig::Tcp { address } = &self.config.port else {
+            return;
+        };
+        let address = format!("{}{address}", dial::PREFIX);
+        let port = answer
+            .and_then(Port::over)
+            .map_err(|source| PortError::Open {
+                path: address.clone(),
+                source,
+            });
+        self.opened(&address, port);
+    }
+
+    fn opened(&mut self, path: &str, port: Result<Port, PortError>) {
+        match port {
             Ok(port) => {
                 tracing::info!(path, "port open");
                 self.told.clear();
@@ -466,6 +522,7 @@ impl Link {
                 sha256,
                 released,
             } => self.load(path, sha256, released),
+            Action::SwitchOff => relay::switch_off(&self.config.switch_off),
             Action::Event(event) => self.clients.tell(&event),
             Action::Journal(record) => self.write_journal(record),
         }
@@ -476,6 +533,7 @@ impl Link {
         let data = self.config.data.clone();
         let foreign = match &self.config.port {
             PortConfig::Path { path, .. } if !is_pseudo_terminal(path) => Foreign::Refused,
+            PortConfig::Tcp { .. } => Foreign::Refused,
             _ => Foreign::Judged,
         };
         std::thread::spawn(move || {

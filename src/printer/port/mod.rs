@@ -17,6 +17,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// Most bytes that wait for the kernel. Three lines are on their way at most, so more means a fault.
 const PENDING_MAX: usize = 64 * 1024;
 
+/// A port on the network is asked for a sign of life after so long, and given up after four times that.
+const KEEP_ALIVE: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// Why the port can not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PortError {
@@ -92,6 +95,28 @@ impl Port {
             tracing::debug!(path, %error, "no latency timer to set");
         }
         Ok(port)
+    }
+
+    /// A connection to a serial port that somebody else has open. Its rate is set there.
+    ///
+    /// # Errors
+    /// When the socket takes none of its settings.
+    pub fn over(stream: std::net::TcpStream) -> std::io::Result<Self> {
+        use rustix::net::sockopt;
+        stream.set_nonblocking(true)?;
+        // Each line goes by itself.
+        stream.set_nodelay(true)?;
+        // A box without current says nothing more: the line is given up when it has answered nothing for so long.
+        sockopt::set_socket_keepalive(&stream, true)?;
+        sockopt::set_tcp_keepidle(&stream, KEEP_ALIVE)?;
+        sockopt::set_tcp_keepintvl(&stream, KEEP_ALIVE)?;
+        sockopt::set_tcp_keepcnt(&stream, 3)?;
+        sockopt::set_tcp_user_timeout(&stream, 4 * KEEP_ALIVE.as_millis() as u32)?;
+        Ok(Self {
+            fd: stream.into(),
+            line: None,
+            pending: Vec::new(),
+        })
     }
 
     /// Raw, no hang-up on close; input that is older than we are goes.

@@ -49,6 +49,13 @@ pub enum Class {
     Person,
 }
 
+impl Class {
+    /// Its `ok` comes when a heater or a person is ready.
+    pub(super) fn waits(self) -> bool {
+        matches!(self, Self::Heat | Self::Person)
+    }
+}
+
 /// Watches the oldest unanswered line.
 #[derive(Debug, Default)]
 pub(super) struct Watch {

@@ -165,6 +165,10 @@ pub struct Transport {
     wait: Option<u64>,
     /// The last answer to a line of ours.
     answered_ms: Millis,
+    /// Lines before this one were written when an answer came that can belong to a fence alone.
+    fence_answered_to: u64,
+    /// Half a refusal came, whose `Resend` is still to come; until then it is waited for.
+    half_refused: Option<Millis>,
     /// The last report that nobody asked for.
     reported_ms: Option<Millis>,
     last_tag: u64,
@@ -204,6 +208,8 @@ impl Transport {
             emergency_parser: false,
             wait: None,
             answered_ms: 0,
+            fence_answered_to: 0,
+            half_refused: None,
             reported_ms: None,
             last_tag: 0,
             since_fence: 0,
@@ -270,14 +276,14 @@ impl Transport {
             && !self.fence_is_due_first()
             && !self.is_held_up()
             && self.wait.is_none()
+            && self.half_refused.is_none()
             && self.ring_has_room()
     }
 
     /// A line that waits for heat or for a person is on its way. Nothing follows it: a queue that fills up behind it
     /// makes the printer deaf for `M112`.
     fn is_held_up(&self) -> bool {
-        let waits = |sent: &Sent| matches!(sent.class, Class::Heat | Class::Person);
-        self.in_flight().any(waits)
+        self.in_flight().any(|sent| sent.class.waits())
     }
 
     /// Is every line that was sent proved?
@@ -397,7 +403,12 @@ impl Transport {
                     self.greet(now, tries);
                 }
             }
-            Mode::Steady => self.watch_silence(now),
+            Mode::Steady => {
+                if self.half_refused.is_some_and(|until| now >= until) {
+                    self.end_of_refusal(false);
+                }
+                self.watch_silence(now);
+            }
             Mode::Quiet(_) => self.tick_quiet(now),
             Mode::Checking(_) => self.tick_checking(now),
             Mode::Counting(_) => self.tick_counting(now),
@@ -412,6 +423,7 @@ impl Transport {
             Mode::Greeting { since, .. } | Mode::Proving { since, .. } => {
                 Some(since + greeting::PATIENCE_MS)
             }
+            Mode::Steady if self.half_refused.is_some() => self.half_refused,
             Mode::Steady if self.acked + 1 == self.next => Some(self.fence_ms + IDLE_MS),
             Mode::Steady => {
                 let fence = self.has_fence_room().then_some(self.fence_ms + FENCE_MS);
@@ -454,7 +466,7 @@ impl Transport {
             self.watch.restart(now);
         }
         self.watch.planned(class);
-        if matches!(class, Class::Heat | Class::Person) {
+        if class.waits() {
             self.wait = Some(self.next);
         }
         let alone = fence.is_some_and(|fence| self.is_alone(now, fence));
@@ -512,7 +524,7 @@ impl Transport {
 
     /// Writes what may be written: repeats first, then a fence when one is due.
     fn pump(&mut self, now: Millis) {
-        while self.mode == Mode::Steady {
+        while self.mode == Mode::Steady && self.half_refused.is_none() {
             let room = self.flown - self.acked < self.window;
             if self.flown + 1 < self.next {
                 if !room || !self.has_place() {
@@ -546,12 +558,16 @@ impl Transport {
         self.flown - self.acked < self.window && !flies && !self.is_held_up() && self.has_place()
     }
 
-    /// Can no answer to an earlier fence of this kind still come? None is on its way; or what was asked before was answered,
-    /// as far as it will be, and it has been quiet since.
+    /// Can no answer to an earlier fence of this kind still come? None is on its way; or some fence was answered since it was
+    /// written, no other line is in front of it, and it has been quiet since. That an older line was answered says nothing:
+    /// the printer may be slow, and the fence's answer still to come.
     fn is_alone(&self, now: Millis, kind: Fence) -> bool {
-        let before = self.in_flight().rfind(|sent| sent.fence == Some(kind));
+        let Some(before) = self.in_flight().rfind(|sent| sent.fence == Some(kind)) else {
+            return true;
+        };
         let quiet = now >= self.answered_ms + ALONE_MS + 2 * self.figures.round_trip_ms;
-        before.is_none_or(|sent| self.answered_ms > sent.at && quiet)
+        let open = |sent: &Sent| sent.number < before.number && sent.fence.is_none();
+        quiet && before.number < self.fence_answered_to && !self.in_flight().any(open)
     }
 
     /// Lines on their way, oldest first.
@@ -585,6 +601,7 @@ impl Transport {
         self.phantoms = 0;
         self.error_last = None;
         self.contradiction = None;
+        self.half_refused = None;
         self.doubt_steadily();
     }
 

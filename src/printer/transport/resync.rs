@@ -11,6 +11,8 @@ const QUIET_MS: Millis = 50;
 const QUIET_MAX_MS: Millis = 500;
 /// After three refusals of one line.
 const QUIET_SLOW_MS: Millis = 250;
+/// The second half of a refusal comes within this time, besides two round trips.
+const HALF_MS: Millis = 100;
 /// Questions what the firmware wants before the line is given up.
 const QUESTIONS_MAX: u32 = 12;
 /// Refusals of one line after which the print ends.
@@ -98,6 +100,8 @@ impl Transport {
                 // The last line was a duplicate: everything is there. The Resend of this error is still to come; what is
                 // written before it would be taken for what it asks for.
                 if matches!(reply, Reply::LinkError { .. }) {
+                    let until = now + HALF_MS + 2 * self.figures.round_trip_ms;
+                    self.half_refused = Some(until);
                     return;
                 }
                 let taken = self.answered_of_taken(self.flown);
@@ -113,11 +117,19 @@ impl Transport {
         }
     }
 
+    /// The second half of a refusal came, or will not come any more: without it a fence asks.
+    pub(super) fn end_of_refusal(&mut self, whole: bool) {
+        if self.half_refused.take().is_some() && !whole {
+            self.doubt_steadily();
+        }
+    }
+
     fn be_quiet(&mut self, now: Millis, from: Option<u64>) {
         if from.is_some() {
             self.figures.resends += 1;
             self.out.push(Output::Resent);
         }
+        self.half_refused = None;
         self.mode = Mode::Quiet(Quiet {
             from,
             started: now,
@@ -297,10 +309,15 @@ impl Transport {
             return false;
         };
         (sent.at, sent.alone) = (now, alone);
+        let waits = sent.class.waits();
         let bytes = sent.frame.clone().into_bytes();
         self.out.push(Output::Write(bytes));
         self.figures.sent += 1;
         self.flown = number;
+        if waits {
+            // What was taken for the end of its wait was none.
+            self.wait = Some(number);
+        }
         true
     }
 }

@@ -11,6 +11,13 @@ const ELSEWHERE_MAX: u32 = 2;
 impl Transport {
     pub(super) fn in_steady(&mut self, now: Millis, reply: &Reply) {
         match reply {
+            Reply::Resend(_) => self.end_of_refusal(true),
+            Reply::Ok { .. } | Reply::OkTemperatures(_) | Reply::Position(_) => {
+                self.end_of_refusal(false);
+            }
+            _ => {}
+        }
+        match reply {
             Reply::Ok {
                 line: Some(number), ..
             } => {
@@ -78,8 +85,10 @@ impl Transport {
             sent.fence != Some(Fence::Temperatures) && sent.number < self.heard_to
         };
         let oldest = self.in_flight().find(plain).map(|s| s.number);
-        if let Some(number) = oldest {
-            self.credit(now, number);
+        match oldest {
+            Some(number) => self.credit(now, number),
+            // All that is left of the answer to a fence.
+            None => self.fence_was_answered(),
         }
     }
 
@@ -119,12 +128,18 @@ impl Transport {
         let Some(number) = due.map(|sent| sent.number) else {
             return false;
         };
+        self.fence_was_answered();
         // Its own answer is certain; of a line before it that had none nobody knows whether it was made or lost.
         let unanswered = self
             .in_flight()
             .filter(|s| s.number < number && s.fence.is_none());
         let lines = unanswered.count() as u64;
         if lines > 0 && !self.rules.are_numbered() {
+            // Whether they were made or lost, nothing waits behind them any more: orders to switch off are heard.
+            self.acked = number;
+            if self.wait.is_some_and(|wait| wait < number) {
+                self.wait = None;
+            }
             self.fail(LineFault::Unanswered { lines });
             return true;
         }
@@ -142,6 +157,10 @@ impl Transport {
         self.proved = number;
         self.credit(now, number);
         true
+    }
+
+    fn fence_was_answered(&mut self) {
+        self.fence_answered_to = self.heard_to.min(self.next);
     }
 
     pub(super) fn credit(&mut self, now: Millis, number: u64) {

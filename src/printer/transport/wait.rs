@@ -32,6 +32,14 @@ impl Transport {
         self.wait.is_none_or(|number| waiting(number) < places)
     }
 
+    /// So many questions without a number may still be put to a printer that waits, so that it goes on reading; `None`: it
+    /// does not wait, as far as is known. True behind a lost line, too.
+    pub fn places_in_wait(&self) -> Option<u64> {
+        let wait = self.wait?;
+        let waiting = (self.flown + 1).saturating_sub(wait.max(self.acked));
+        Some((self.awake_max() + 1).saturating_sub(waiting))
+    }
+
     pub(super) fn heats(&self) -> bool {
         let unproved = self.sent_since(self.proved.min(self.acked));
         let mut classes = unproved.map(|s| s.class).chain(self.waits());

@@ -173,6 +173,7 @@ impl Firmware {
                 let text = line.text.get(4..).unwrap_or_default().trim().to_owned();
                 self.say(&text);
             }
+            ('M', 73) if matches!(dialect, D::Prusa311 | D::Prusa314) => self.tell_progress(&words),
             ('M', 155) => self.auto_report(words.get('S').unwrap_or(0.0)),
             ('M', 220) => {
                 self.feed_factor = words.get('S').map_or(self.feed_factor, |p| p / 100.0);
@@ -344,6 +345,18 @@ impl Firmware {
             .dialect
             .relative_e(mode.axes, mode.own, mode.last);
         self.relative = [mode.axes, mode.axes, mode.axes, e];
+    }
+
+    /// Marlin_main.cpp, M73: both modes are told, the other one as it was when the board was switched on.
+    fn tell_progress(&mut self, words: &Words) {
+        let value = |letter| words.get(letter).unwrap_or(0.0);
+        for (mode, percent, minutes) in
+            [("NORMAL", value('P'), value('R')), ("SILENT", 255.0, -1.0)]
+        {
+            self.say(&format!(
+                "{mode} MODE: Percent done: {percent:.0}; print time remaining in mins: {minutes:.0}"
+            ));
+        }
     }
 
     fn report_temperatures(&mut self) {

@@ -72,6 +72,11 @@ fn a_value_that_can_not_be_meant_is_refused_by_key() {
         ("[display]\noutput = 'png:'", "display.output"),
         ("[printer]\nport = 'pty:'", "printer.port"),
         ("[printer]\nport = '/dev/'", "printer.port"),
+        ("[printer]\ntransport = 'tcp:'", "printer.transport"),
+        ("[printer]\ntransport = 'tcp:esp3d'", "printer.transport"),
+        ("[printer]\ntransport = 'udp:esp3d:23'", "printer.transport"),
+        ("[printer]\nstop_button = 'event0'", "printer.stop_button"),
+        ("[printer]\nswitch_off = ['gpioset']", "printer.switch_off"),
     ] {
         let text = parse(text).unwrap_err().to_string();
         assert!(text.contains(key), "{text}");

@@ -124,11 +124,15 @@ impl Engine {
             return None;
         }
         let port = match view.port.as_str() {
-            "" => self.config.printer.port.as_str(),
+            "" => self.config.printer.place(),
             said => said,
         };
         let path = port.strip_prefix("pty:").unwrap_or(port);
-        let text = if path.starts_with('/') && !std::path::Path::new(path).exists() {
+        let text = if let Some(at) = port.strip_prefix("tcp:") {
+            format!(
+                "The printer at {at} does not answer. Switch on the printer and the box that hands its port on; if that does not help, ask IT to look at printer.transport."
+            )
+        } else if path.starts_with('/') && !std::path::Path::new(path).exists() {
             format!(
                 "There is no printer at {port}: nothing is plugged in there. Switch the printer on and check its USB cable; if it has another port, ask IT to set printer.port."
             )

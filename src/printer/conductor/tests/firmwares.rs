@@ -4,7 +4,7 @@ use super::super::{Conductor, Port, Record, Setup};
 use super::happening;
 use crate::printer::journal::Journal;
 use crate::printer::rig::{Rig, part};
-use crate::printer::virtual_printer::{Faults, What};
+use crate::printer::virtual_printer::{Dialect, Faults, What};
 use crate::printer::wire::Phase;
 use crate::status::PrinterState;
 
@@ -570,4 +570,19 @@ fn nothing_but_a_question_is_said_before_the_printer_is_known() {
         .unwrap();
     assert!(rig.lines()[known].contains("M110"));
     assert!(rig.lines().iter().any(|l| l.contains("M155 S0")));
+}
+
+#[test]
+fn a_prusa_is_told_how_far_its_print_is_and_a_marlin_is_not() {
+    for (firmware, told) in [(Dialect::Prusa314, true), (Dialect::Marlin21, false)] {
+        let mut rig = Rig::of(firmware, &part(37, 400), 37);
+        rig.assert_printed();
+        let lines = rig.lines();
+        let said: Vec<&String> = lines.iter().filter(|l| l.contains(" M73 P")).collect();
+        assert_eq!(!said.is_empty(), told, "{firmware:?}");
+        if told {
+            assert!(said[0].contains("M73 P0 R"), "{said:?}");
+            assert!(said.len() >= 10 && said.len() <= 101, "{}", said.len());
+        }
+    }
 }

@@ -10,6 +10,7 @@ use crate::printer::wire::{JobStatus, Phase};
 mod cool;
 mod firmwares;
 mod stops;
+mod waits;
 
 fn fault_name(job: &JobStatus) -> String {
     job.fault.as_ref().map_or(String::new(), |f| f.name.clone())

@@ -165,3 +165,35 @@ fn a_stop_that_was_on_its_way_when_the_link_died_is_sent_again() {
     assert_eq!(fault(&rig), "emergency_stop");
     assert_eq!(rig.board.firmware().targets_c(), [0.0, 0.0]);
 }
+
+#[test]
+fn behind_an_emergency_the_mains_go_off_once_and_never_behind_a_cancel() {
+    let begun = || {
+        let mut rig = Rig::new(&part(16, 300), Faults::default(), 16);
+        rig.begin();
+        assert!(rig.until(200.0, |rig| rig.board.firmware().accepted() >= 100));
+        rig
+    };
+    let mut rig = begun();
+    let pressed = rig.now;
+    rig.conductor.emergency_stop(rig.ms());
+    rig.until(60.0, |_| false);
+    let [off] = rig.switched_off_s[..] else {
+        panic!("{:?}", rig.switched_off_s);
+    };
+    assert!(
+        off >= pressed + 2.0 && off < pressed + 5.0,
+        "{pressed} {off}"
+    );
+    // A firmware that halts itself has a heater that nobody may trust.
+    let mut rig = begun();
+    rig.say("Error:Thermal Runaway, system stopped! Heater_ID: 0");
+    rig.say("Error:Printer halted. kill() called!");
+    rig.until(60.0, |_| false);
+    assert_eq!(rig.switched_off_s.len(), 1);
+    let mut rig = begun();
+    rig.conductor.cancel(rig.ms()).unwrap();
+    rig.finish();
+    rig.until(60.0, |_| false);
+    assert_eq!(rig.switched_off_s, [0.0; 0]);
+}

@@ -151,3 +151,113 @@ fn an_ok_behind_a_word_that_is_not_supported_belongs_to_no_line() {
     let lost = |o: &Output| matches!(o, Output::Fault(LineFault::Unanswered { .. }));
     assert!(transport.drain().iter().any(lost), "it is not sent again");
 }
+
+/// Says twice that line `wanted` is due, though a later one is proved.
+fn contradict(transport: &mut Transport, now: Millis, wanted: u64) {
+    for k in 0..2 {
+        let error = format!(
+            "Error:Line Number is not Last Line Number+1, Last Line: {}",
+            wanted - 1
+        );
+        let resend = format!("Resend: {wanted}");
+        hear(transport, now + 200 * k, &[&error, &resend, "ok"]);
+        transport.tick(now + 200 * k + 100);
+    }
+}
+
+#[test]
+fn a_heating_line_that_is_sent_again_is_waited_for_again() {
+    let mut transport = heating();
+    // The answer to an old question, late: it is taken for that of the new one, and the wait for over.
+    assert_eq!(pass(&mut transport, 10, 10_500, false).len(), 1);
+    hear(&mut transport, 10_501, &[REPORT]);
+    assert!(!transport.is_waiting_for_heat());
+    // The heating line was damaged. It is wanted, and sent again.
+    pass(&mut transport, 10_501, 13_000, false);
+    contradict(&mut transport, 13_000, 4);
+    let again = pass(&mut transport, 13_400, 13_700, false);
+    assert!(
+        again.iter().any(|l| l.starts_with("N4 M109")),
+        "once more: {again:?}"
+    );
+    assert!(transport.is_waiting_for_heat());
+    // It waits, and says nothing: its queue keeps a place for M112.
+    let behind = pass(&mut transport, 13_700, 30_000, false);
+    assert!(behind.len() <= 2, "{behind:?}");
+    assert!(!transport.has_room());
+}
+
+#[test]
+fn where_nothing_is_sent_twice_an_answer_behind_a_wait_says_that_it_is_over() {
+    for dialect in [Dialect::Klipper, Dialect::RepRapFirmware] {
+        let mut transport = Transport::new(Rules {
+            window: 1,
+            ..rules(dialect)
+        });
+        transport.hello(0);
+        hear(&mut transport, 1, &["ok", REPORT, REPORT, REPORT]);
+        written(&mut transport);
+        transport
+            .send(10, "M109 S200", Class::Heat, 1, PLAN)
+            .unwrap();
+        assert_eq!(
+            pass(&mut transport, 10, 10_500, false).len(),
+            2,
+            "{dialect}"
+        );
+        assert!(transport.is_waiting_for_heat());
+        // Its `ok` got lost; the question behind it was answered.
+        hear(&mut transport, 60_000, &[REPORT]);
+        let unanswered = |o: &Output| matches!(o, Output::Fault(LineFault::Unanswered { .. }));
+        assert!(transport.drain().iter().any(unanswered), "{dialect}");
+        assert!(!transport.is_waiting_for_heat(), "{dialect}: nothing waits");
+    }
+}
+
+#[test]
+fn an_answer_to_an_older_line_makes_no_question_alone() {
+    let mut transport = connected();
+    send(&mut transport, 10, 1);
+    // A question goes behind it; the move's own `ok` comes after that, and the printer is slow.
+    let mut now = 10;
+    let mut asked = Vec::new();
+    while asked.len() < 2 {
+        now = transport.wake_ms(now).unwrap().max(now + 1);
+        transport.tick(now);
+        asked.extend(written(&mut transport));
+    }
+    assert!(asked[1].starts_with("N5 M105"), "{asked:?}");
+    hear(&mut transport, now + 1, &["ok"]);
+    while asked.len() < 3 {
+        now = transport.wake_ms(now).unwrap().max(now + 1);
+        transport.tick(now);
+        asked.extend(written(&mut transport));
+    }
+    assert!(asked[2].starts_with("N6 M105"), "{asked:?}");
+    // The answer to the first question proves nothing of the second.
+    hear(&mut transport, now + 1, &[REPORT]);
+    assert!(!transport.is_certain());
+    hear(&mut transport, now + 2, &[REPORT]);
+    assert!(transport.is_certain());
+}
+
+#[test]
+fn behind_half_a_refusal_nothing_is_written_and_without_the_other_half_a_fence_asks() {
+    let mut transport = connected();
+    send(&mut transport, 10, 1);
+    hear(&mut transport, 11, &["ok"]);
+    written(&mut transport);
+    // The line came twice.
+    let half = "Error:Line Number is not Last Line Number+1, Last Line: 4";
+    hear(&mut transport, 12, &[half]);
+    assert!(!transport.has_room(), "the other half is still to come");
+    transport.tick(20);
+    assert_eq!(written(&mut transport), [""; 0]);
+    // It got lost.
+    let asked = pass(&mut transport, 20, 400, false);
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    assert!(asked[0].starts_with("N5 M105"), "{asked:?}");
+    assert!(!transport.has_room(), "the fence goes first");
+    hear(&mut transport, 401, &[REPORT]);
+    assert!(transport.has_room() && transport.is_certain());
+}
