@@ -16,6 +16,11 @@ maximum resident size. Rounds go A B A B, medians are printed with their range.
 Over air: the share of the outer walls' length whose middle has no plastic under it: no stroke in the layer below whose
 width reaches there, and no support or interface in the three layers below. PrusaSlicer's overhang perimeters count as outer
 walls.
+
+Touched: area of the mesh's inner face, outer face and rim that has a stroke of support or interface within 0.45 mm right
+under it, or over it where support stands on the part, above the first millimetre; what lies lower holds the part on the bed
+and is counted apart, as is the plastic of the part in the first layer. The faces are told by the sphere that fits the
+corners best: outer within 53 degrees of the way out of it, inner within 53 degrees of the way in, the rim between.
 """
 
 import argparse
@@ -273,6 +278,95 @@ def judged(path):
                 if not any(covers(cells, x, y) for cells in under):
                     bare += length / steps
     return part, support, bare / total if total else 0.0
+
+
+# --- what support touches --------------------------------------------------------------------------------------------
+
+FOOT_MM = 1.0
+REACH_MM = 0.45
+EDGE_MM = 0.5
+
+
+def solved(rows):
+    """Gauss, on rows of coefficients and right side."""
+    count = len(rows)
+    for i in range(count):
+        pivot = max(range(i, count), key=lambda k: abs(rows[k][i]))
+        rows[i], rows[pivot] = rows[pivot], rows[i]
+        for j in range(count):
+            if j != i:
+                factor = rows[j][i] / rows[i][i]
+                rows[j] = [a - factor * b for a, b in zip(rows[j], rows[i])]
+    return [rows[i][count] / rows[i][i] for i in range(count)]
+
+
+def centre(faces):
+    """Middle of the sphere that fits the corners best."""
+    points = {p for f in faces for p in f}
+    middle = [sum(p[i] for p in points) / len(points) for i in range(3)]
+    rows = [[0.0] * 5 for _ in range(4)]
+    for p in points:
+        q = [p[i] - middle[i] for i in range(3)]
+        one = [2 * q[0], 2 * q[1], 2 * q[2], 1.0, sum(c * c for c in q)]
+        for i in range(4):
+            for j in range(5):
+                rows[i][j] += one[i] * one[j]
+    shift = solved(rows)
+    return [middle[i] + shift[i] for i in range(3)]
+
+
+def pieces(face):
+    """A triangle cut until its edges are short."""
+    a, b, c = face
+    edges = [(math.dist(a, b), a, b, c), (math.dist(b, c), b, c, a), (math.dist(c, a), c, a, b)]
+    length, p, q, r = max(edges)
+    if length <= 2 * EDGE_MM:
+        yield face
+        return
+    half = tuple((p[i] + q[i]) / 2 for i in range(3))
+    yield from pieces((p, half, r))
+    yield from pieces((half, q, r))
+
+
+def touched(path, faces):
+    """Inner face, outer face and rim that support touches, in mm2: above the first millimetre, and below it."""
+    tops, high = heights(path)
+    of_support = [grid(s for s in layer if s[0] in HELD) for layer in layers(path)]
+    out_of = centre(faces)
+    above, below = [0.0] * 3, [0.0] * 3
+    for face in faces:
+        for a, b, c in pieces(face):
+            u, v = [b[i] - a[i] for i in range(3)], [c[i] - a[i] for i in range(3)]
+            normal = [u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]]
+            twice = math.hypot(*normal)
+            if twice == 0:
+                continue
+            x, y, z = ((a[i] + b[i] + c[i]) / 3 for i in range(3))
+            if normal[2] < 0:
+                near = [n for n, top in enumerate(tops) if -0.01 <= z - top <= REACH_MM]
+            else:
+                near = [n for n, top in enumerate(tops) if -0.01 <= top - high[n] - z <= REACH_MM]
+            if not any(covers(of_support[n], x, y) for n in near):
+                continue
+            way = [x - out_of[0], y - out_of[1], z - out_of[2]]
+            cosine = sum(p * q for p, q in zip(way, normal)) / twice / math.hypot(*way)
+            side = 1 if cosine > 0.6 else 0 if cosine < -0.6 else 2
+            (above if z > FOOT_MM else below)[side] += twice / 2
+    return above, below
+
+
+def heights(path):
+    """Top and height of each layer, from the file's own comments."""
+    tops, high, z, last = [], [], 0.0, 0.2
+    for line in open(path, errors="replace"):
+        if line.startswith(";LAYER_CHANGE"):
+            tops.append(None)
+            high.append(0.2)
+        elif line.startswith(";Z:") and tops and tops[-1] is None:
+            tops[-1] = float(line[3:])
+        elif line.startswith(";HEIGHT:") and high:
+            high[-1] = float(line[8:])
+    return tops, high
 
 
 def span(values, digits):
