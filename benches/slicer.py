@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""The slicer beside PrusaSlicer: CPU time, peak memory, support, outer walls over air, closeness of volume.
+"""The slicer beside PrusaSlicer and CuraEngine: CPU time, peak memory, support, outer walls over air, closeness of volume.
 
-Needs Python alone, the release binary, and `prusa-slicer` where it is to be compared (Debian: `apt-get install prusa-slicer`).
+Needs Python alone, the release binary, and the peers where they are to be compared (Debian: `apt-get install prusa-slicer
+cura-engine`; CuraEngine's definitions lie in the package `cura`, which need not be installed: `apt-get download cura`,
+`dpkg -x cura_*.deb FOLDER`, then `--cura FOLDER/usr/share/cura/resources`).
 
     cargo build --release
     python3 benches/slicer.py                                  # generated parts
@@ -37,6 +39,24 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FILAMENT_MM2 = math.pi / 4 * 1.75**2
+
+CURA = {
+    # Meshes lie in the bed's own coordinates; the engine counts from the bed's middle.
+    "mesh_position_x": "-125", "mesh_position_y": "-105", "machine_width": "250", "machine_depth": "210",
+    "machine_height": "210", "machine_nozzle_size": "0.4", "material_diameter": "1.75", "layer_height": "0.2",
+    "layer_height_0": "0.2", "initial_layer_line_width_factor": "100", "wall_line_count": "2", "infill_pattern": "lines",
+    "infill_sparse_density": "100", "infill_line_distance": "0.45", "top_layers": "0", "bottom_layers": "0",
+    "roofing_layer_count": "0", "support_enable": "true", "support_type": "everywhere", "support_angle": "50",
+    "support_z_distance": "0.2", "support_top_distance": "0.2", "support_bottom_distance": "0.2",
+    "support_line_distance": "2", "adhesion_type": "brim", "brim_width": "5", "brim_line_count": "11",
+    **{
+        name: "0.45"
+        for name in (
+            "line_width wall_line_width wall_line_width_0 wall_line_width_x skin_line_width infill_line_width "
+            "support_line_width support_roof_line_width support_bottom_line_width skirt_brim_line_width"
+        ).split()
+    },
+}
 
 PRUSA = {
     "nozzle_diameter": "0.4", "filament_diameter": "1.75", "bed_shape": "0x0,250x0,250x210,0x210",
@@ -140,9 +160,14 @@ def on_bed(faces):
     return [tuple(tuple(p[i] + by[i] for i in range(3)) for p in f) for f in faces]
 
 
-def posed(binary, path, folder):
+def posed_path(folder, name):
+    """Our file of a part in the pose that the search chose, with the brim that the pose wants."""
+    return folder / f"{name}.posed.gcode"
+
+
+def posed(binary, path, folder, name):
     """A part as our search stands it."""
-    out = folder / "pose.gcode"
+    out = posed_path(folder, name)
     command = [binary, "slice", path, "--printer", "prusa-mk3s", "-o", out]
     subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
     parts = json.loads(out.with_suffix(".plan.json").read_text())["parts"]
@@ -159,24 +184,31 @@ def posed(binary, path, folder):
 # --- runs ----------------------------------------------------------------------------------------------------------
 
 
+# A child starts as large as the process that forks it, and the kernel counts that: a small one has to do it.
+STARTER = """
+import os, subprocess, sys
+os.sched_setaffinity(0, {int(sys.argv[1])})
+child = subprocess.Popen(sys.argv[2:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+said = child.stderr.read().decode(errors="replace")
+_, status, used = os.wait4(child.pid, 0)
+if status:
+    sys.exit(said[-2000:])
+print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+"""
+
+
 def timed(command):
     """CPU seconds and peak MiB of a process on one core."""
     core = min(os.sched_getaffinity(0))
-    child = subprocess.Popen(
-        [str(c) for c in command],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
-    )
-    said = child.stderr.read().decode(errors="replace")
-    _, status, used = os.wait4(child.pid, 0)
-    if status:
-        sys.exit(f"{' '.join(map(str, command))}: {said[-2000:]}")
-    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+    starter = [sys.executable, "-S", "-c", STARTER, str(core), *map(str, command)]
+    ended = subprocess.run(starter, cwd=ROOT, capture_output=True, text=True)
+    if ended.returncode:
+        sys.exit(f"{' '.join(map(str, command))}: {ended.stderr}")
+    cpu, peak = ended.stdout.split()
+    return float(cpu), float(peak)
 
 
-def commands(binary, prusa, folder, name):
+def commands(binary, prusa, cura, folder, name):
     mesh = folder / f"{name}.stl"
     ours = [binary, "slice", mesh, "--as-is", "--printer", "prusa-mk3s", "-o", folder / f"{name}.calvaria.gcode"]
     found = {"calvaria": (ours, folder / f"{name}.calvaria.gcode")}
@@ -184,22 +216,33 @@ def commands(binary, prusa, folder, name):
         out = folder / f"{name}.prusa.gcode"
         theirs = [prusa, "--export-gcode", "--load", folder / "prusa.ini", "--center", "125,105", "-o", out, mesh]
         found["PrusaSlicer"] = (theirs, out)
+    if cura:
+        out = folder / f"{name}.cura.gcode"
+        theirs = ["CuraEngine", "slice", "-j", cura / "definitions/fdmprinter.def.json"]
+        # Once for the machine, once for its extruder, which has a filament and widths of its own.
+        for of in ([], ["-e0"]):
+            theirs += of
+            for key, value in CURA.items():
+                theirs += ["-s", f"{key}={value}"]
+        found["CuraEngine"] = ([*theirs, "-l", mesh, "-o", out], out)
     return found
 
 
 # --- what a file draws ---------------------------------------------------------------------------------------------
 
-OUTER = ("External perimeter", "Overhang perimeter")
-HELD = ("Support material", "Support material interface")
-ASIDE = HELD + ("Skirt/Brim", "Skirt", "Custom", "")
+OUTER = ("External perimeter", "Overhang perimeter", "WALL-OUTER")
+HELD = ("Support material", "Support material interface", "SUPPORT", "SUPPORT-INTERFACE")
+ASIDE = HELD + ("Skirt/Brim", "Skirt", "SKIRT", "Custom", "")
+# PrusaSlicer's and ours, and Cura's.
+LAYER = (";LAYER_CHANGE", ";LAYER:")
 
 
 def layers(path):
-    """Strokes by layer: (type, from, to, width), heights from the file's own comments."""
+    """Strokes by layer: (type, from, to, width), heights from the file's own comments; Cura writes none, its are 0.2."""
     found, kind, high, last_e, relative = [], "", 0.2, 0.0, False
     at = [0.0, 0.0]
     for line in open(path, errors="replace"):
-        if line.startswith(";LAYER_CHANGE"):
+        if line.startswith(LAYER):
             found.append([])
         elif line.startswith(";TYPE:"):
             kind = line[6:].strip()
@@ -359,8 +402,8 @@ def heights(path):
     """Top and height of each layer, from the file's own comments."""
     tops, high, z, last = [], [], 0.0, 0.2
     for line in open(path, errors="replace"):
-        if line.startswith(";LAYER_CHANGE"):
-            tops.append(None)
+        if line.startswith(LAYER):
+            tops.append(0.2 * (len(tops) + 1) if line.startswith(";LAYER:") else None)
             high.append(0.2)
         elif line.startswith(";Z:") and tops and tops[-1] is None:
             tops[-1] = float(line[3:])
@@ -381,9 +424,13 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", action="append", help="part to compare; may come again")
     parser.add_argument("--keep", type=pathlib.Path, help="folder for meshes and files; without it they go")
-    parser.add_argument("--alone", action="store_true", help="without PrusaSlicer")
+    parser.add_argument("--alone", action="store_true", help="without the peers")
+    parser.add_argument("--cura", type=pathlib.Path, help="CuraEngine's resources; without them it is left out")
     args = parser.parse_args()
     prusa = None if args.alone else shutil.which("prusa-slicer")
+    cura = None if args.alone or not shutil.which("CuraEngine") else args.cura
+    if cura:
+        os.environ["CURA_ENGINE_SEARCH_PATH"] = f"{cura / 'definitions'}:{cura / 'extruders'}"
     folder = args.keep or pathlib.Path(tempfile.mkdtemp())
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -397,9 +444,10 @@ def main():
         "wedge": lambda: prism([(0, 0), (40, 0), (0, 12)], 20),
         "cube": lambda: prism([(0, 0), (30, 0), (30, 30), (0, 30)], 30),
     }
-    for given in args.parts:
-        name, path = given.split("=", 1)
-        makers[name] = lambda path=path: posed(args.bin, path, folder)
+    given = dict(part.split("=", 1) for part in args.parts)
+    for name, path in given.items():
+        makers[name] = lambda name=name, path=path: posed(args.bin, path, folder, name)
+    stands = []
     print("| part | triangles | slicer | CPU s | peak MiB | part / mesh volume | support mm3 | outer walls over air |")
     print("|---|---|---|---|---|---|---|---|")
     for name, make in makers.items():
@@ -407,7 +455,7 @@ def main():
             continue
         faces = on_bed(make())
         write_stl(folder / f"{name}.stl", faces)
-        runs = commands(args.bin, prusa, folder, name)
+        runs = commands(args.bin, prusa, cura, folder, name)
         took = {slicer: [] for slicer in runs}
         for _ in range(args.rounds):
             for slicer, (command, _) in runs.items():
@@ -420,6 +468,22 @@ def main():
                 f"| {support:.0f} | {100 * bare:.2f} % |",
                 flush=True,
             )
+        if name in given:
+            own = {"calvaria, as it stands": posed_path(folder, name)}
+            own.update((slicer, out) for slicer, (_, out) in runs.items() if slicer != "calvaria")
+            stands += [(name, slicer, out, faces) for slicer, out in own.items()]
+    if stands:
+        print()
+        print("| part, in our pose | slicer | touched mm2: inner | outer | rim | below 1 mm | first layer mm2 | over air |")
+        print("|---|---|---|---|---|---|---|---|")
+    for name, slicer, out, faces in stands:
+        above, below = touched(out, faces)
+        first = sum(s[4] for s in layers(out)[0] if s[0] not in ASIDE) / 0.2
+        print(
+            f"| {name} | {slicer} | {above[0]:.0f} | {above[1]:.0f} | {above[2]:.0f} | {sum(below):.0f} | {first:.1f} "
+            f"| {100 * judged(out)[2]:.2f} % |",
+            flush=True,
+        )
     if not args.keep:
         shutil.rmtree(folder)
 

@@ -119,7 +119,7 @@ pub(super) fn run(args: Args) -> Outcome {
     let mut sliced =
         slice(&loaded.mesh, &printer, &material, &settings, &mut |_| {}).map_err(|error| {
             match error {
-                SliceError::Setting { .. } | SliceError::NoPose { .. } => Failure::usage(error),
+                SliceError::Setting { .. } => Failure::usage(error),
                 SliceError::Empty
                 | SliceError::Open { .. }
                 | SliceError::InsideOut

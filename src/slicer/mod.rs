@@ -104,14 +104,6 @@ pub enum SliceError {
         /// Bed and height.
         bed_mm: [f64; 3],
     },
-    /// A pose was asked for that the search did not find.
-    #[error("pose {asked} was asked for; there are {found} to choose from.")]
-    NoPose {
-        /// Its number.
-        asked: u32,
-        /// How many there are.
-        found: usize,
-    },
     /// A setting makes no sense.
     #[error("the setting {name} is {value}, allowed is {low} to {high}.")]
     Setting {

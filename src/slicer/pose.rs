@@ -276,7 +276,7 @@ impl Pose {
         let [inner, outer, rim] = self.hanging_mm2;
         format!(
             "{:.0} mm high, first layer {:.1} mm², to be supported: {inner:.0} mm² of the inner face, {outer:.0} of the outer \
-             face, {rim:.0} of the rim; weight {:.0} min",
+             face, {rim:.0} of the rim; cost {:.0} min",
             self.high_mm,
             self.stand.first_mm2,
             self.cost_s / 60.0,
