@@ -20,6 +20,8 @@ const NARROWEST: f64 = 0.25;
 const WIDTHS: [f64; 2] = [0.6, 1.7];
 /// Distance of samples along the outline: below the narrowest strip, so that triangles respect it.
 const SAMPLE_UM: f64 = 100.0;
+/// Triangles lower than this lie along a straight side, where rounding to micrometres decides on which side of it.
+const FLAT_UM: f64 = 3.0;
 /// Steps of width.
 const STEP_UM: i32 = 50;
 /// Shortest piece of one width.
@@ -65,7 +67,9 @@ fn axes(strip: &Region) -> Vec<Vec<Node>> {
     let (samples, next) = samples(strip);
     let inside: Vec<[u32; 3]> = delaunay::triangles(&samples)
         .into_iter()
-        .filter(|t| is_inside(*t, &samples, &next, strip))
+        .filter(|t| {
+            !is_flat(t.map(|i| samples[i as usize])) && is_inside(*t, &samples, &next, strip)
+        })
         .collect();
     let mut graph = Graph::new(&samples, &next, &inside);
     graph.prune();
@@ -93,6 +97,16 @@ fn samples(strip: &Region) -> (Vec<Spot>, Vec<u32>) {
         next.push(first as u32);
     }
     (spots, next)
+}
+
+/// Three samples of one straight side, that is: no place where the strip could be crossed.
+fn is_flat([a, b, c]: [Spot; 3]) -> bool {
+    let wide = |p: Spot, q: Spot| [f64::from(q.x - p.x), f64::from(q.y - p.y)];
+    let ([ux, uy], [vx, vy]) = (wide(a, b), wide(a, c));
+    let longest = distance_um(a, b)
+        .max(distance_um(b, c))
+        .max(distance_um(c, a));
+    (ux * vy - uy * vx).abs() < FLAT_UM * longest
 }
 
 /// A triangle with a side along the outline lies left of it or not; one without is asked by its middle.
@@ -124,16 +138,24 @@ impl Graph {
         };
         // Keyed by the chord's ends, in order: the numbering is the same on every run.
         let mut chords: BTreeMap<(u32, u32), usize> = BTreeMap::new();
+        let key = |a: u32, b: u32| (a.min(b), a.max(b));
+        // A chord that crosses the strip has the strip on both of its sides.
+        let mut sides: BTreeMap<(u32, u32), usize> = BTreeMap::new();
+        for &[a, b, c] in inside {
+            for chord in [key(a, b), key(b, c), key(c, a)] {
+                *sides.entry(chord).or_default() += 1;
+            }
+        }
         for triangle in inside {
             let corners = triangle.map(|i| samples[i as usize]);
             let mut own = Vec::with_capacity(3);
             for k in 0..3 {
                 let (a, b) = (triangle[k], triangle[(k + 1) % 3]);
-                if next[a as usize] == b || next[b as usize] == a {
+                if next[a as usize] == b || next[b as usize] == a || sides[&key(a, b)] < 2 {
                     continue;
                 }
                 let (p, q) = (corners[k], corners[(k + 1) % 3]);
-                let node = *chords.entry((a.min(b), a.max(b))).or_insert_with(|| {
+                let node = *chords.entry(key(a, b)).or_insert_with(|| {
                     graph.add(Node {
                         spot: Spot::new((p.x + q.x) / 2, (p.y + q.y) / 2),
                         width_um: distance_um(p, q),

@@ -8,6 +8,7 @@ mod mutants;
 mod overhang;
 mod proof;
 mod raster;
+mod wedges;
 
 fn printer() -> Printer {
     Printer::load("virtual").unwrap()
