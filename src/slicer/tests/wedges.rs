@@ -5,7 +5,7 @@ use super::*;
 use crate::space::{Point, Vector};
 use proptest::prelude::*;
 
-/// A wedge lying on its side, 6 mm high: from 0.05 mm at its tip to `wide_mm` over `long_mm`, turned by an angle.
+/// A wedge lying on its side, 1.2 mm high: from 0.05 mm at its tip to `wide_mm` over `long_mm`, turned by an angle.
 fn wedge(long_mm: f64, wide_mm: f64, turn_deg: f64) -> Mesh<Lps> {
     let half = wide_mm / 2.0;
     let outline = [
