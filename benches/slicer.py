@@ -165,11 +165,15 @@ def posed_path(folder, name):
     return folder / f"{name}.posed.gcode"
 
 
+def posing(binary, path, folder, name):
+    """The command that searches for a pose and slices."""
+    return [binary, "slice", path, "--printer", "prusa-mk3s", "-o", posed_path(folder, name)]
+
+
 def posed(binary, path, folder, name):
     """A part as our search stands it."""
     out = posed_path(folder, name)
-    command = [binary, "slice", path, "--printer", "prusa-mk3s", "-o", out]
-    subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
+    subprocess.run(posing(binary, path, folder, name), check=True, capture_output=True, cwd=ROOT)
     parts = json.loads(out.with_suffix(".plan.json").read_text())["parts"]
     if len(parts) != 1:
         sys.exit(f"{path} has {len(parts)} bodies; one is compared at a time")
@@ -457,9 +461,12 @@ def main():
         write_stl(folder / f"{name}.stl", faces)
         runs = commands(args.bin, prusa, cura, folder, name)
         took = {slicer: [] for slicer in runs}
+        searched = []
         for _ in range(args.rounds):
             for slicer, (command, _) in runs.items():
                 took[slicer].append(timed(command))
+            if name in given:
+                searched.append(timed(posing(args.bin, given[name], folder, name))[0] - took["calvaria"][-1][0])
         for slicer, (_, out) in runs.items():
             part, support, bare = judged(out)
             cpu, peak = zip(*took[slicer])
@@ -472,6 +479,8 @@ def main():
             own = {"calvaria, as it stands": posed_path(folder, name)}
             own.update((slicer, out) for slicer, (_, out) in runs.items() if slicer != "calvaria")
             stands += [(name, slicer, out, faces) for slicer, out in own.items()]
+            # The same file with the search and without; the pose's own brim is in it.
+            print(f"{name}: search and brim {span(searched, 2)} s of CPU for {len(faces)} triangles", file=sys.stderr)
     if stands:
         print()
         print("| part, in our pose | slicer | touched mm2: inner | outer | rim | below 1 mm | first layer mm2 | over air |")
