@@ -19,7 +19,7 @@ const TOUCHED_S: [f64; 3] = [3.0, 9.0, 30.0];
 /// A face belongs to the rim when it looks further than this from the way out of the skull: cosine.
 const RIM: f64 = 0.6;
 /// What touches the part below this height holds it on the bed, mm.
-pub(super) const FOOT_MM: f64 = 1.0;
+const FOOT_MM: f64 = 1.0;
 /// A part this many times as high (to its centre of mass) as its stand reaches begins to sway.
 const SWAY: f64 = 3.0;
 /// Cost of one such time more, s; of two, four times as much.

@@ -20,6 +20,9 @@ const XY_GAP: f64 = 0.55;
 const COLUMN_GAP: f64 = 0.75;
 /// The interface reaches this far beyond the overhang, of a line's width.
 const ROOF: f64 = 0.6;
+/// It is to be this wide, of a line's width, less what two layers of the part give way: where little overhang is supported,
+/// that is little, and the interface reaches further.
+const ROOF_WIDE: f64 = 1.6;
 /// Distance of support lines.
 const PITCH: Um = Um(2_000);
 /// Distance of support lines on the bed, which have to hold there.
@@ -65,9 +68,11 @@ fn overhang(regions: &[Region], layer: usize, recipe: &Recipe) -> Overhang {
     let rough = ROUGHNESS.min(Um(ledge.0 / 2));
     let held = regions[below].offset(Um(ledge.0 - rough.0), Corner::Round);
     let bare = regions[layer].minus(&held).opened(rough);
+    let width = recipe.width.mm();
+    let roof_mm = (ROOF * width).max(ROOF_WIDE * width - 2.0 * ledge.mm());
     Overhang {
         columns: bare.offset(REACH, Corner::Sharp).simplified(SIMPLIFY),
-        roof: bare.offset(Um::from_mm(ROOF * recipe.width.mm()), Corner::Sharp),
+        roof: bare.offset(Um::from_mm(roof_mm), Corner::Sharp),
     }
 }
 
