@@ -83,6 +83,6 @@ pub enum Phase {
 pub trait Link: Send + Sync {
     /// Sends an order. Does not wait: the answer comes as [`Report::Answer`].
     fn order(&self, order: Order);
-    /// Stops the printer now, past everything that waits. Comes back within a second.
+    /// Stops the printer now, past everything that waits. Comes back within two seconds: a second for each of two ways.
     fn emergency_stop(&self) -> Reply;
 }
