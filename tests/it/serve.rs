@@ -43,11 +43,20 @@ fn a_series_becomes_a_print_and_every_screen_follows() {
     wait("the page", Duration::from_secs(10), || room.get("/healthz"));
     shown("idle");
     let states = room.states();
+    // At most four events a second: a state that is passed in less may be left out, but none comes out of order. The
+    // person sees each one that they act on.
+    let mut told = Vec::new();
+    let hear = |last: &str, told: &mut Vec<String>| {
+        while told.last().is_none_or(|s| s != last) {
+            told.push(states.recv_timeout(PRINT_MAX).unwrap());
+        }
+    };
     copy_slowly(&series, &room.data().join("drop/series"));
     room.reaches("designing", DESIGN_MAX);
     shown("in-work");
     let job = room.reaches("awaiting_release", DESIGN_MAX);
     shown("awaiting-release");
+    hear("awaiting_release", &mut told);
     release(&room, &job.code);
     shown("printing");
     let stopped = wait("stopped by the fault", PRINT_MAX, || {
@@ -56,14 +65,6 @@ fn a_series_becomes_a_print_and_every_screen_follows() {
     });
     assert!(!stopped.reason.is_empty() && !stopped.next.is_empty());
     shown("attention");
-    // At most four events a second: a state that is passed in less may be left out, but none comes out of order. The
-    // person sees this one.
-    let mut told = Vec::new();
-    let hear = |last: &str, told: &mut Vec<String>| {
-        while told.last().is_none_or(|s| s != last) {
-            told.push(states.recv_timeout(PRINT_MAX).unwrap());
-        }
-    };
     hear("stopped", &mut told);
 
     // The person looks, resets the printer and prints the same design again.
