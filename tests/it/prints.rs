@@ -296,7 +296,13 @@ fn changed(taken: &[String], text: &str) -> Vec<String> {
 fn a_changed_line_is_told_from_one_of_the_links_own() {
     let text = "G28\nG1 X1.5 Y2 E1 ; wall\nG1 X2 Y2 E2\n";
     let list = |lines: &[&str]| lines.iter().map(|l| (*l).to_owned()).collect::<Vec<_>>();
-    let fine = list(&["G28", "G1 X1.5 Y2 E1", "M105", "G1 X2 Y2 E2", "G1 Z5.00 F480"]);
+    let fine = list(&[
+        "G28",
+        "G1 X1.5 Y2 E1",
+        "M105",
+        "G1 X2 Y2 E2",
+        "G1 Z5.00 F480",
+    ]);
     assert!(changed(&fine, text).is_empty());
     let other = list(&["G28", "G1 X1.55 Y2 E1", "G1 X2 Y2 E2", "G1 Z5.00 F480"]);
     assert_eq!(changed(&other, text), ["G1 X1.55 Y2 E1"]);
