@@ -175,7 +175,7 @@ impl Caller {
             return Ok(());
         }
         if self.method != Method::POST {
-            return no("method", "That can not be done here.", "Use GET or POST.");
+            return Err(Fault::of_status(StatusCode::METHOD_NOT_ALLOWED));
         }
         let by_proxy = self.forwarded && !(reached.behind_proxy && self.secure);
         if !self.stop && by_proxy {

@@ -282,7 +282,7 @@ fn an_emergency_stop_is_on_the_wire_within_100_ms() {
 #[test]
 fn a_port_that_floods_does_not_hold_up_the_stop() {
     use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     unlockpt(&master).unwrap();
     let port = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
@@ -294,23 +294,27 @@ fn a_port_that_floods_does_not_hold_up_the_stop() {
     rustix::io::ioctl_fionbio(&master, true).unwrap();
     let mut client = station.client();
     std::thread::sleep(Duration::from_millis(400));
-    let over = AtomicBool::new(false);
+    let (over, flooded) = (AtomicBool::new(false), AtomicUsize::new(0));
     let flood = " T:20.00 /0.00 B:20.00 /0.00 @:0 B@:0\n".repeat(100);
-    let (flooded, answered) = std::thread::scope(|scope| {
-        let flooding = scope.spawn(|| {
-            let mut bytes = 0_usize;
+    let answered = std::thread::scope(|scope| {
+        scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
-                bytes += rustix::io::write(&master, flood.as_bytes()).unwrap_or(0);
+                let written = rustix::io::write(&master, flood.as_bytes()).unwrap_or(0);
+                flooded.fetch_add(written, Ordering::Relaxed);
             }
-            bytes
         });
-        std::thread::sleep(Duration::from_millis(300));
+        // However busy the machine is, the press comes in the middle of a flood.
+        let until = Instant::now() + Duration::from_secs(60);
+        while flooded.load(Ordering::Relaxed) < 1 << 20 && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(20));
+        }
         let pressed = Instant::now();
         client.ask(Ask::EmergencyStop).unwrap();
         let answered = pressed.elapsed();
         over.store(true, Ordering::Relaxed);
-        (flooding.join().unwrap(), answered)
+        answered
     });
+    let flooded = flooded.into_inner();
     println!("{flooded} bytes, answered in {answered:?}");
     assert!(flooded > 1 << 20, "no flood: {flooded} bytes");
     // Alone it takes some milliseconds; a link that the flood holds up never answers.

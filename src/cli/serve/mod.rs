@@ -64,6 +64,9 @@ pub(super) fn run(args: Args) -> Outcome {
             .write_all(text.as_bytes())
             .map_err(Failure::failed);
     }
+    // What this process and those that it starts write is the station's user's alone, also without the unit's UMask: scans
+    // and pictures of heads. What others may reach (the drop folder) gets its mode by name.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     // Another station on the folder is said before its socket is.
     let first = lock(&config)?;
     let front = Front::take(&config)?;

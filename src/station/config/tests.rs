@@ -50,6 +50,24 @@ fn an_unknown_key_is_refused_with_the_nearest_known_one() {
 }
 
 #[test]
+fn a_key_that_is_like_none_gets_no_guess() {
+    for text in [
+        "wibble = 1",
+        "[design]\nwibble = 1",
+        "[cloud]\nuser = 'x'",
+        "[printer]\ncolour = 1",
+    ] {
+        match parse(text) {
+            Err(error @ ConfigError::UnknownKey { .. }) => {
+                let said = error.to_string();
+                assert!(said.contains("--print-config"), "{text}: {said}");
+            }
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_value_that_can_not_be_meant_is_refused_by_key() {
     for (text, key) in [
         ("[display]\nsize = 'big'", "display.size"),

@@ -78,8 +78,9 @@ fn who_may_look_and_act() {
             "{site}"
         );
     }
-    let delete = said("127.0.0.1", Method::DELETE, ACT, &[HERE], &reached());
-    assert_eq!(delete, "method");
+    let delete = caller("127.0.0.1", &Method::DELETE, ACT, &[HERE]).check(&reached());
+    let fault = delete.unwrap_err();
+    assert_eq!((fault.0.as_u16(), fault.1.code.as_str()), (405, "method"));
 }
 
 #[test]
