@@ -180,6 +180,7 @@ fn outermost(hole: &Sheet<bool>, bevel: &Sheet<bool>, far: &[f32]) -> Vec<f32> {
 mod tests {
     use super::super::chart::Chart;
     use super::super::tables::Others;
+    use super::super::vault::Marks;
     use super::*;
     use crate::space::{Lps, Point, Vector};
 
@@ -208,7 +209,10 @@ mod tests {
             ((r - RADIUS_MM + 3.0).abs() - 3.0).max(arc - HOLE_MM) as f32
         };
         let chart = Chart::new(centre, RADIUS_MM, Vector::new([1.0, 0.0, 0.0])).unwrap();
-        Vault::survey(chart, 60.0, &bone, &missing, |_| Others::default()).unwrap()
+        Vault::survey(chart, 60.0, &bone, Marks::network(&missing), |_| {
+            Others::default()
+        })
+        .unwrap()
     }
 
     #[test]

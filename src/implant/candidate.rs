@@ -1,5 +1,7 @@
-//! Candidate: bodies of what the network marks as missing, each on its own.
+//! Candidate: places where bone may be missing, each on its own: bodies of what the network marks, and openings of the vault
+//! that it does not mark.
 
+use super::opening::Opening;
 use crate::space::{Lps, Point};
 use crate::volume::components::{self, Connectivity};
 use crate::volume::crop::{self, IndexBox, bounds, crop};
@@ -10,13 +12,28 @@ const BODIES_MOST: usize = 8;
 /// Room around what is predicted, so that its border is interpolated as on the whole grid, mm.
 const BESIDE_MM: f64 = 4.0;
 
-/// A predicted body outside the skull.
+/// Tables of bone lie this near to the radius that the bone around an opening has, mm.
+const SHEET_MM: f64 = 4.0;
+
+/// Who says that bone is missing at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sign {
+    /// The network marks it.
+    Network,
+    /// The network does not; rays from the middle of the head meet no bone there.
+    Bone,
+}
+
+/// A place where bone may be missing.
 pub(super) struct Candidate {
+    /// Who says so.
+    pub(super) sign: Sign,
     /// Its middle.
     pub(super) centroid: Point<Lps>,
     /// One of its voxels.
     pub(super) voxel: [i64; 3],
-    /// The probability, but for what belongs to another body: two holes under one chart stay two.
+    /// The probability, but for what belongs to another body: two holes under one chart stay two. Of an opening: 1 where
+    /// the tables of its bone would lie.
     pub(super) own: Volume<f32>,
 }
 
@@ -69,10 +86,51 @@ pub(super) fn candidates(
             (probability.data().iter().zip(&own)).map(|(&p, &own)| if own { p } else { 0.0 });
         let alone = probability.with(alone.collect());
         Some(Candidate {
+            sign: Sign::Network,
             centroid: body.centroid()?,
             voxel: [0, 1, 2].map(|a| (first[a] + near[a].start) as i64),
             own: crop(&alone, &crop::grown(&alone, &inner, BESIDE_MM)),
         })
     };
     (1..=count).filter_map(candidate).collect()
+}
+
+/// An opening of the vault; `None` where it has no voxel on the grid.
+pub(super) fn of_opening(open: &Opening, skull: &Volume<bool>) -> Option<Candidate> {
+    let to_ijk = skull.to_ijk();
+    let at = |u: f64, v: f64, r: f64| to_ijk.apply(open.chart.point(u, v, r)).0;
+    let (mut low, mut high) = ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);
+    for (cell, _) in (open.cells.data.iter().enumerate()).filter(|&(_, &open)| open) {
+        let (u, v) = open.cells.mm(cell);
+        for r in [open.radius_mm - SHEET_MM, open.radius_mm + SHEET_MM] {
+            for (a, x) in at(u, v, r).into_iter().enumerate() {
+                (low[a], high[a]) = (low[a].min(x), high[a].max(x));
+            }
+        }
+    }
+    let (shape, spacing) = (skull.shape(), skull.spacing_mm());
+    let near: IndexBox = [0, 1, 2].map(|a| {
+        let margin = BESIDE_MM / spacing[a] + 1.0;
+        let from = ((low[a] - margin).max(0.0) as usize).min(shape[a]);
+        from..((high[a] + margin).max(0.0) as usize + 1).clamp(from, shape[a])
+    });
+    let part = crop(skull, &near);
+    let own: Vec<f32> = (0..part.data().len())
+        .map(|o| {
+            let [u, v, r] = open.chart.locate(part.centre(part.index(o)));
+            let there = (r - open.radius_mm).abs() <= SHEET_MM
+                && open.cells.nearest(u, v) == Some(true)
+                && !part.data()[o];
+            if there { 1.0 } else { 0.0 }
+        })
+        .collect();
+    let own = part.with(own);
+    let body = own.map(|&p| p > 0.0);
+    let first = body.index(body.data().iter().position(|&v| v)?);
+    Some(Candidate {
+        sign: Sign::Bone,
+        centroid: body.centroid()?,
+        voxel: [0, 1, 2].map(|a| (first[a] + near[a].start) as i64),
+        own,
+    })
 }

@@ -288,6 +288,7 @@ fn foresight(
 #[cfg(test)]
 mod tests {
     use super::super::tables::Others;
+    use super::super::vault::Marks;
     use super::*;
     use crate::space::{Lps, Vector};
 
@@ -361,7 +362,7 @@ mod tests {
             mirrored: None,
             foreseen: askew_mm.and_then(|_| learned.over(vault, 62.0)),
         };
-        let vault = Vault::survey(chart, 62.0, &bone, &missing, others).unwrap();
+        let vault = Vault::survey(chart, 62.0, &bone, Marks::network(&missing), others).unwrap();
         let (mut off, mut thick) = (0.0f64, 0.0f64);
         for (cell, _) in vault.hole.data.iter().enumerate().filter(|&(_, &h)| h) {
             let (u, v) = vault.hole.mm(cell);

@@ -14,7 +14,7 @@ use super::chart::{Chart, Sheet, blank};
 use super::plate::{Stiffness, Wish, solve};
 use super::rays::{NEAR_PLATE, Rays};
 use super::tables::ramp;
-use super::vault::{Field, NODE_MM};
+use super::vault::{Field, Marks, NODE_MM};
 use crate::space::{Lps, Map};
 use crate::volume::distance;
 
@@ -78,7 +78,12 @@ impl Mirrored {
         expected: &Sheet<f64>,
     ) -> Self {
         let nothing = |_| 1.0;
-        let rays = Rays::cast(chart, reach_mm, &|p| bone(reflection.apply(p)), &nothing);
+        let rays = Rays::cast(
+            chart,
+            reach_mm,
+            &|p| bone(reflection.apply(p)),
+            Marks::network(&nothing),
+        );
         let nodes = blank(reach_mm, NODE_MM);
         let walls: Vec<Option<Wall>> = (0..nodes.data.len())
             .map(|n| {
@@ -276,7 +281,7 @@ mod tests {
                 foreseen: None,
             }
         };
-        let vault = Vault::survey(chart, 60.0, &bone, &missing, look).unwrap();
+        let vault = Vault::survey(chart, 60.0, &bone, Marks::network(&missing), look).unwrap();
         assert_eq!(vault.others.mirrored.is_some(), vault.mirrored_share > 0.0);
         let places = [(0.0, 0.0), (8.0, 5.0), (-14.0, 3.0), (6.0, -20.0)];
         let off = places.map(|(u, v)| {

@@ -5,7 +5,7 @@
 
 use super::body::Body;
 use super::candidate::candidates;
-use super::opening::{Opening, openings};
+use super::opening::{NAMED_DEG, Opening, openings};
 use super::place;
 use super::rules::Rules;
 use super::scene::Scene;
@@ -90,7 +90,7 @@ pub fn missing(
     tracing::debug!(nod_deg = axes.nod_deg(), "axes");
     let least_mm2 = rules.part_least_cm2 * 100.0;
     let none = |why: &str| {
-        let open = openings(skull, None, &axes, least_mm2);
+        let open = openings(skull, None, &axes, least_mm2, NAMED_DEG);
         NoDefect::because(why).although(&open, &axes)
     };
     let threshold = rules.threshold;
@@ -111,11 +111,20 @@ pub fn missing(
             .at_most(PREDICTED_MOST_ML);
         return Err(none);
     }
-    let Some(near) = bounds(&hit) else {
-        return Err(none("the network marks nothing as missing."));
-    };
     let least_voxels = rules.body_least_mm3 / skull.voxel_mm3();
-    let candidates = candidates(probability, &hit, skull, &near, least_voxels);
+    let near = bounds(&hit);
+    let candidates = (near.iter())
+        .flat_map(|near| candidates(probability, &hit, skull, near, least_voxels))
+        .collect::<Vec<_>>();
+    tracing::debug!(candidates = candidates.len(), "candidates");
+    let scene = Scene::new(skull, &hull, look, axes, rules, prior);
+    let found = scene.found(&candidates);
+    if !found.holes.is_empty() {
+        return Ok(scene.missing(found));
+    }
+    if near.is_none() {
+        return Err(none("the network marks nothing as missing."));
+    }
     if candidates.is_empty() {
         let mut none = none("what the network marks is smaller than a hole.");
         none.finding = none
@@ -124,14 +133,6 @@ pub fn missing(
             .at_least(rules.body_least_mm3 / 1000.0);
         return Err(none);
     }
-
-    tracing::debug!(candidates = candidates.len(), "candidates");
-    let scene = Scene::new(skull, &hull, look, axes, rules, prior);
-    let found = scene.found(&candidates);
-    if found.holes.is_empty() {
-        let why =
-            (found.refused.first()).map_or("no ray passes the skull there.", |r| r.why.as_str());
-        return Err(none(why));
-    }
-    Ok(scene.missing(found))
+    let why = (found.refused.first()).map_or("no ray passes the skull there.", |r| r.why.as_str());
+    Err(none(why))
 }

@@ -1,10 +1,10 @@
-//! Opening: places of the vault that are open and get no part. A technician sees them on the pictures; so the
-//! findings name them, whatever the network thinks.
+//! Opening: places where rays from the middle of the head leave the vault without meeting bone. Where the network marks nothing
+//! they may be holes all the same; those that get no part are named, since a technician sees them on the pictures.
 //!
 //! Rays from the middle of the head, 2 mm apart over the whole vault. Saw lines, sutures and pinholes are narrower
 //! than what counts.
 
-use super::chart::{Chart, blank};
+use super::chart::{Chart, Sheet, blank};
 use super::place;
 use crate::head::Axes;
 use crate::space::{Lps, Point};
@@ -20,8 +20,12 @@ const REACH_MM: f64 = 150.0;
 /// Bone nearer to the middle is skull base; farther off there is none. mm.
 const FROM_MM: f64 = 52.0;
 const TO_MM: f64 = 130.0;
-/// Stays off the vault's floor: right over the brow a ray may pass through an orbit.
-const MARGIN_DEG: f64 = 12.0;
+/// How far above the floor of the upper vault ([`place::on_upper_vault`]) an opening is looked for, degrees. What is named without
+/// having been surveyed stays well off it: right over the brow a ray may pass through an orbit.
+pub(super) const NAMED_DEG: f64 = 12.0;
+/// An opening that is surveyed before anything is said of it may lie lower: on every whole training skull that was looked at
+/// no ray passes from here on either, and each place is inside what [`place::on_vault`] takes for vault.
+pub(super) const SURVEYED_DEG: f64 = -10.0;
 /// Nothing narrower than twice this counts, mm.
 const SLIT_MM: f64 = 4.0;
 /// A ray is looked at every mm: thinner bone is no vault.
@@ -48,14 +52,21 @@ pub(super) struct Opening {
     pub(super) mm2: f64,
     /// Its middle.
     pub(super) centre: Point<Lps>,
+    /// The chart of the whole vault, and the rays that it has on it.
+    pub(super) chart: Chart,
+    pub(super) cells: Sheet<bool>,
+    /// How far off from the chart's centre the bone around it is, mm.
+    pub(super) radius_mm: f64,
 }
 
-/// Open places of at least `least_mm2`, the largest first. `filled` is bone that is already accounted for.
+/// Open places of at least `least_mm2` from `floor_deg` above the floor of the upper vault on, the largest first. `filled` is
+/// bone that is already accounted for.
 pub(super) fn openings(
     skull: &Volume<bool>,
     filled: Option<&Volume<bool>>,
     axes: &Axes,
     least_mm2: f64,
+    floor_deg: f64,
 ) -> Vec<Opening> {
     let Some(chart) = Chart::new(axes.middle(), RADIUS_MM, axes.up()) else {
         return Vec::new();
@@ -69,7 +80,7 @@ pub(super) fn openings(
     };
     let ray = |u: f64, v: f64| {
         let at = |r: f64| chart.point(u, v, r);
-        if u.hypot(v) > REACH_MM || !place::on_upper_vault(axes.locate(at(RADIUS_MM)), MARGIN_DEG) {
+        if u.hypot(v) > REACH_MM || !place::on_upper_vault(axes.locate(at(RADIUS_MM)), floor_deg) {
             return Ray::Elsewhere;
         }
         for n in 0..((TO_MM - FROM_MM) / STEP_MM) as u32 {
@@ -126,6 +137,9 @@ pub(super) fn openings(
             (mm2 >= least_mm2).then(|| Opening {
                 mm2,
                 centre: chart.point(u / cells, v / cells, radius),
+                chart,
+                cells: sheet.with(body.data().to_vec()),
+                radius_mm: radius,
             })
         })
         .collect();

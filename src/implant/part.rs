@@ -13,7 +13,7 @@ use super::fit::Seat;
 use super::insertion::{self, Way};
 use super::rays::RAY_MM;
 use super::rules::{Rules, Thickness};
-use super::vault::Vault;
+use super::vault::{Marks, Vault};
 use crate::space::{Ijk, Lps, Map};
 use crate::volume::components::{self, Connectivity};
 use crate::volume::{Hu, Volume, distance, morphology};
@@ -87,8 +87,14 @@ impl Made {
         let bone_at = |p| near.at(p, |v| v);
         let missing_at = |p| 0.5 - target.at(p, |v| if v { 1.0 } else { 0.0 });
         let others = |_: &_| body.others.clone();
-        let vault = Vault::survey(chart, body.reach_mm, &bone_at, &missing_at, others)
-            .ok_or_else(no_rim)?;
+        let vault = Vault::survey(
+            chart,
+            body.reach_mm,
+            &bone_at,
+            Marks::network(&missing_at),
+            others,
+        )
+        .ok_or_else(no_rim)?;
         tracing::debug!("vault surveyed");
         let part_thickness = part_thickness(&vault, rules);
         let shape = wanted(&grid, &vault, &part_thickness);

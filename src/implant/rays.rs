@@ -2,9 +2,10 @@
 //! is the hole.
 
 use super::bevel::Bevel;
+use super::candidate::Sign;
 use super::chart::{Chart, Sheet, blank};
 use super::tables::Others;
-use super::vault::{Field, Vault};
+use super::vault::{Field, Marks, Vault, extent};
 use crate::volume::components::{Connectivity, label};
 use crate::volume::{distance, morphology};
 use rayon::prelude::*;
@@ -38,12 +39,14 @@ pub(super) type Window = Option<(f64, f64)>;
 pub(super) struct Rays {
     pub(super) chart: Chart,
     pub(super) walls: Sheet<Walls>,
-    /// Outermost prediction along each ray, where there is any.
+    /// Outermost mark along each ray, where there is any.
     pub(super) predicted: Sheet<Option<f32>>,
+    /// Whose marks they are.
+    pub(super) sign: Sign,
 }
 
 impl Rays {
-    pub(super) fn cast(chart: Chart, reach_mm: f64, bone: &Field, prediction: &Field) -> Self {
+    pub(super) fn cast(chart: Chart, reach_mm: f64, bone: &Field, marks: Marks) -> Self {
         let sheet = blank(reach_mm, RAY_MM);
         let (low, high) = (chart.radius_mm * FROM_SHARE, chart.radius_mm + BEYOND_MM);
         let met: Vec<(Walls, Option<f32>)> = (0..sheet.data.len())
@@ -53,7 +56,7 @@ impl Rays {
                 let direction = chart.direction(u, v);
                 let at = |r: f64| chart.centre.plus(direction.times(r));
                 let walls = inside(low, high, BONE_STEP_MM, |r| bone(at(r)));
-                let predicted = inside(low, high, PREDICTED_STEP_MM, |r| prediction(at(r)));
+                let predicted = inside(low, high, PREDICTED_STEP_MM, |r| (marks.field)(at(r)));
                 let longest = predicted
                     .iter()
                     .copied()
@@ -70,6 +73,7 @@ impl Rays {
                 data: walls,
             },
             predicted: sheet.with(predicted),
+            sign: marks.sign,
         }
     }
 
@@ -157,6 +161,7 @@ impl Rays {
         };
         let count = hole.iter().filter(|&&h| h).count();
         let open = count > 8 * predicted || (0..cells).any(|c| hole[c] && far(c));
+        let whole = extent(&sheet.with(hole.clone()));
         if open {
             let seen = sheet
                 .with(sheet.data.iter().map(Option::is_some).collect())
@@ -171,15 +176,20 @@ impl Rays {
         let both = |a: &dyn Fn(usize) -> bool| (0..cells).filter(|&c| a(c)).count() as f64;
         let seen = |c: usize| sheet.data[c].is_some();
         let free = both(&|c| seen(c) && !bone.data[c]) / predicted.max(1) as f64;
-        let covered = both(&|c| seen(c) && hole.data[c]) / both(&|c| hole.data[c]).max(1.0);
+        let covered = match self.sign {
+            Sign::Network => both(&|c| seen(c) && hole.data[c]) / both(&|c| hole.data[c]).max(1.0),
+            Sign::Bone => 0.0,
+        };
         Some(Vault {
             chart: self.chart,
+            sign: self.sign,
             bevel: Bevel::none(&hole),
             hole,
             outer: expected.clone(),
             thickness: expected.with(vec![5.0; expected.data.len()]),
             bordered,
             open,
+            whole,
             step_p95: 0.0,
             free,
             covered,

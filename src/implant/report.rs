@@ -1,10 +1,11 @@
 //! Report: what people are told of the holes that were found, and of what gets no part.
 
 use super::body::{Body, labels};
+use super::candidate::Sign;
 use super::missing::Missing;
-use super::opening::openings;
+use super::opening::{NAMED_DEG, openings};
 use super::place;
-use super::scene::{Found, Refused, Scene};
+use super::scene::{CLOSED_LEAST, Found, Refused, Scene};
 use super::vault::Vault;
 use crate::status::Finding;
 use crate::volume::Volume;
@@ -59,8 +60,8 @@ impl Scene<'_> {
     /// What gets no part although the network marks it, or although the vault is open there.
     fn left_out(&self, mask: &Volume<bool>, refused: &[Refused]) -> Vec<Finding> {
         let name = |at| place::region(at, &self.axes);
-        let mut findings: Vec<Finding> = refused
-            .iter()
+        let mut findings: Vec<Finding> = (refused.iter())
+            .filter(|r| r.sign == Sign::Network)
             .map(|r| {
                 let text = format!(
                     "The network marks another place as missing ({}); it was left out: {}",
@@ -71,7 +72,7 @@ impl Scene<'_> {
             })
             .collect();
         let least_mm2 = self.rules.part_least_cm2 * 100.0;
-        for open in openings(self.skull, Some(mask), &self.axes, least_mm2) {
+        for open in openings(self.skull, Some(mask), &self.axes, least_mm2, NAMED_DEG) {
             let near = |r: &&Refused| r.at.minus(open.centre).length() < SAME_PLACE_MM;
             let why = refused
                 .iter()
@@ -138,7 +139,15 @@ impl Scene<'_> {
                     .at_most(BEVEL_LEAST_MM),
             );
         }
-        if vault.covered < 0.5 {
+        if vault.sign == Sign::Bone {
+            let text = "The network does not mark this hole: bone that ends all round says that it is one. Look whether it is, and \
+                        whether a part is wanted there.";
+            findings.push(
+                Finding::warn("found_by_bone", text)
+                    .value(vault.bordered * 100.0, "%")
+                    .at_least(CLOSED_LEAST * 100.0),
+            );
+        } else if vault.covered < 0.5 {
             let text =
                 "The network marks less than half of the hole; bone gave the rest of the shape.";
             findings.push(

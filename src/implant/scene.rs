@@ -1,15 +1,16 @@
 //! Scene: one skull and its axes, against which every place that the network marks is looked at: is it a hole, and
 //! which voxels of it would be bone?
 
-use super::candidate::Candidate;
+use super::candidate::{Candidate, Sign, of_opening};
 use super::chart::{Chart, sphere};
 use super::field::Sampled;
 use super::foreseen::Learned;
 use super::mirrored::Mirrored;
+use super::opening::{SURVEYED_DEG, openings};
 use super::place;
 use super::rules::Rules;
 use super::tables::Others;
-use super::vault::Vault;
+use super::vault::{Marks, Vault};
 use crate::head::{Axes, Look, Prior, Shell};
 use crate::space::{Lps, Map, Point};
 use crate::volume::components::{self, Connectivity};
@@ -25,10 +26,21 @@ const BORDER_LEAST: f64 = 0.6;
 const HOLE_LEAST_MM2: f64 = 100.0;
 /// Share of the hole that the prediction must cover.
 const COVERED_LEAST: f64 = 0.1;
+/// The same of a hole that the network does not mark: bone is all that speaks for it.
+pub(super) const CLOSED_LEAST: f64 = 0.9;
+/// Openings under this are not surveyed, mm2.
+const OPENING_LEAST_MM2: f64 = 200.0;
+/// Share of a hole that the network does not mark whose outer table must lie on the scan: the end of a scan opens a skull too.
+const SCANNED_LEAST: f64 = 0.98;
+/// A fontanelle or a bregmatic bone lies this near to the midline, mm, this steeply above the middle, degrees, and is no larger,
+/// mm2.
+const FONTANELLE: (f64, f64, f64) = (15.0, 55.0, 1500.0);
 /// Share of the hole that must lie on the vault: above the brow and the ears.
 const VAULTED_LEAST: f64 = 0.6;
 /// The sphere is fitted to the skin this far around a body.
 const AROUND_MM: f64 = 65.0;
+/// As far as a chart of a hole reaches from its middle: half a skull's 75 mm and some bone around.
+const REACH_MM: f64 = 115.0;
 /// Rays beyond the hole's outline that may still hold missing bone, mm.
 const EDGE_MM: f64 = 1.5;
 
@@ -40,13 +52,15 @@ struct Reflection {
     off_mm: f64,
 }
 
-/// A place that the network marks and that is no hole.
+/// A place where bone may be missing and that is no hole.
 pub(super) struct Refused {
+    /// Who said so.
+    pub(super) sign: Sign,
     pub(super) at: Point<Lps>,
     pub(super) why: String,
 }
 
-/// What became of the places that the network marks.
+/// What became of the places where bone may be missing.
 pub(super) struct Found {
     /// Every hole with its voxels, on a part of the grid that holds them; the largest first.
     pub(super) holes: Vec<(Vault, Volume<bool>)>,
@@ -95,7 +109,8 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// Looks at every place that the network marks.
+    /// Looks at every place that the network marks, then at those where the vault is open all the same. Without a look at the
+    /// head's own axes nobody knows where the vault ends.
     pub(super) fn found(&self, candidates: &[Candidate]) -> Found {
         let mut found = Found {
             holes: Vec::new(),
@@ -103,16 +118,33 @@ impl<'a> Scene<'a> {
             refused: Vec::new(),
         };
         for candidate in candidates {
-            if found.mask.get(candidate.voxel).copied().unwrap_or(false) {
-                continue;
-            }
-            if let Err(why) = self.add(candidate, &mut found) {
-                let at = candidate.centroid;
-                found.refused.push(Refused { at, why });
+            self.look_at(candidate, &mut found);
+        }
+        if self.reflection.is_some() {
+            let filled = Some(&found.mask);
+            let open = openings(
+                self.skull,
+                filled,
+                &self.axes,
+                OPENING_LEAST_MM2,
+                SURVEYED_DEG,
+            );
+            for candidate in open.iter().filter_map(|open| of_opening(open, self.skull)) {
+                self.look_at(&candidate, &mut found);
             }
         }
         (found.holes).sort_by_key(|(_, body)| std::cmp::Reverse(body.count()));
         found
+    }
+
+    fn look_at(&self, candidate: &Candidate, found: &mut Found) {
+        if found.mask.get(candidate.voxel).copied().unwrap_or(false) {
+            return;
+        }
+        if let Err(why) = self.add(candidate, found) {
+            let (sign, at) = (candidate.sign, candidate.centroid);
+            found.refused.push(Refused { sign, at, why });
+        }
     }
 
     /// One of them; why it is none where it is not added.
@@ -123,9 +155,13 @@ impl<'a> Scene<'a> {
         let region = [0, 1, 2].map(|a| corner[a]..corner[a] + body.shape()[a]);
         let mut there = crop(&found.mask, &region);
         let shared = (body.data().iter().zip(there.data())).filter(|&(&a, &b)| a && b);
-        if 2 * shared.count() > body.count() {
+        let shared = shared.count();
+        if 2 * shared > body.count() {
             // One hole that the network marks in two pieces.
             return Ok(());
+        }
+        if candidate.sign == Sign::Bone && shared > 0 {
+            return Err("it goes on from a hole that gets a part.".into());
         }
         // A bridge between two holes that lacks a table lies in the bevel of both: it goes with the first.
         let own = (body.data().iter().zip(there.data())).map(|(&a, &b)| a && !b);
@@ -162,21 +198,34 @@ impl<'a> Scene<'a> {
         let predicted = Sampled::new(&candidate.own, 0.0);
         let threshold = self.rules.threshold;
         let predicted = |p: Point<Lps>| threshold - predicted.at(p, |v| v);
-
-        let none = "no ray passes the skull where the network marks it as missing.";
-        let first =
-            Vault::survey(chart, 80.0, &bone, &predicted, |_| Others::default()).ok_or(none)?;
-        let ((u, v), far) = first.extent();
-        let chart = chart.turned_to(u, v).ok_or(none)?;
-        let reach_mm = (far + 22.0).min(115.0);
-        let others = |vault: &Vault| Others {
-            mirrored: self
-                .reflection
-                .as_ref()
-                .map(|r| Mirrored::cast(chart, reach_mm, &bone, &r.map, r.off_mm, &vault.outer)),
-            foreseen: (self.learned.as_ref()).and_then(|learned| learned.over(vault, reach_mm)),
+        let marks = Marks {
+            field: &predicted,
+            sign: candidate.sign,
         };
-        let vault = Vault::survey(chart, reach_mm, &bone, &predicted, others).ok_or(none)?;
+
+        let none = match candidate.sign {
+            Sign::Network => "no ray passes the skull where the network marks it as missing.",
+            Sign::Bone => "no ray from the middle of what is around it passes the skull.",
+        };
+        let first = Vault::survey(chart, 80.0, &bone, marks, |_| Others::default()).ok_or(none)?;
+        let from = |chart: Chart, far: f64| {
+            let reach_mm = (far + 22.0).min(REACH_MM);
+            let others = |vault: &Vault| Others {
+                mirrored: self.reflection.as_ref().map(|r| {
+                    Mirrored::cast(chart, reach_mm, &bone, &r.map, r.off_mm, &vault.outer)
+                }),
+                foreseen: (self.learned.as_ref()).and_then(|learned| learned.over(vault, reach_mm)),
+            };
+            Vault::survey(chart, reach_mm, &bone, marks, others)
+        };
+        let ((u, v), far) = first.extent();
+        let mut vault = from(chart.turned_to(u, v).ok_or(none)?, far).ok_or(none)?;
+        if vault.open
+            && let Some((chart, far)) = vault.centred(REACH_MM, &bone, marks)
+            && let Some(closed) = from(chart, far).filter(|again| !again.open)
+        {
+            vault = closed;
+        }
         self.judge(&vault)?;
         Ok(vault)
     }
@@ -194,7 +243,9 @@ impl<'a> Scene<'a> {
                 percent(FREE_LEAST)
             ));
         }
-        if vault.covered < COVERED_LEAST {
+        if vault.sign == Sign::Bone {
+            self.judge_alone(vault)?;
+        } else if vault.covered < COVERED_LEAST {
             return Err(format!(
                 "the network marks only {:.0} % of the hole.",
                 percent(vault.covered)
@@ -215,6 +266,38 @@ impl<'a> Scene<'a> {
                 percent(vaulted),
                 percent(VAULTED_LEAST)
             ));
+        }
+        Ok(())
+    }
+
+    /// What more is asked where the network says nothing: bone all round, and that it is no end of the scan and no fontanelle.
+    fn judge_alone(&self, vault: &Vault) -> Result<(), String> {
+        let unmarked = "the network does not mark it as missing, and";
+        if vault.open || vault.bordered < CLOSED_LEAST {
+            return Err(format!(
+                "{unmarked} only {:.0} % of its border is bone, {:.0} % are wanted.",
+                vault.bordered * 100.0,
+                CLOSED_LEAST * 100.0
+            ));
+        }
+        let to_ijk = self.skull.to_ijk();
+        let shape = self.skull.shape();
+        let on_scan = |at: Point<Lps>| {
+            let index = to_ijk.apply(at).0;
+            (0..3).all(|a| index[a] > 0.5 && index[a] < shape[a] as f64 - 1.5)
+        };
+        if vault.share(on_scan) < SCANNED_LEAST {
+            return Err(format!("{unmarked} the scan ends there."));
+        }
+        let (aside_mm, steep_deg, most_mm2) = FONTANELLE;
+        let ((u, v), _) = vault.extent();
+        let [x, y, z] = self
+            .axes
+            .locate(vault.chart.point(u, v, vault.outer.sample(u, v)))
+            .0;
+        let crown = x.abs() < aside_mm && z.atan2(x.hypot(y)).to_degrees() > steep_deg;
+        if crown && vault.area_mm2() < most_mm2 {
+            return Err(format!("{unmarked} a fontanelle lies there."));
         }
         Ok(())
     }

@@ -8,6 +8,7 @@
 
 use super::around::Begins;
 use super::bevel::Bevel;
+use super::candidate::Sign;
 use super::chart::{Chart, Sheet, blank};
 use super::mirrored::Mirrored;
 use super::rays::{NEAR_PLATE, OUTERMOST, RAY_MM, Rays};
@@ -21,14 +22,33 @@ pub(super) const NODE_MM: f64 = 2.0;
 const NETWORK_LEAST: f64 = 0.3;
 /// A bevel that reaches into the ring draws the tables down and is seen too narrow; without it they are laid again, so often.
 const BEVELLED: usize = 2;
+/// Looks for the middle of a hole that runs over the edge of its chart, each from the middle of what the last one saw.
+const CENTRED: usize = 3;
 
 /// A scalar field in the patient, negative inside.
 pub(super) type Field<'a> = dyn Fn(Point<Lps>) -> f32 + Sync + 'a;
+
+/// What marks a hole: a field that is negative inside, and whose word it is.
+#[derive(Clone, Copy)]
+pub(super) struct Marks<'a> {
+    pub(super) field: &'a Field<'a>,
+    pub(super) sign: Sign,
+}
+
+impl<'a> Marks<'a> {
+    /// What the network marks.
+    pub(super) fn network(field: &'a Field<'a>) -> Self {
+        let sign = Sign::Network;
+        Self { field, sign }
+    }
+}
 
 /// The skull around and over one hole.
 #[derive(Clone, Debug)]
 pub(super) struct Vault {
     pub(super) chart: Chart,
+    /// Who says that it is one.
+    pub(super) sign: Sign,
     /// Rays of the hole, 1 mm apart.
     pub(super) hole: Sheet<bool>,
     /// Rays beside it where one of the tables is missing.
@@ -41,11 +61,13 @@ pub(super) struct Vault {
     pub(super) bordered: f64,
     /// The hole runs out of the vault: the prediction ends it there.
     pub(super) open: bool,
+    /// Middle in (u, v) and extent of the hole before the prediction ended it, as [`Self::extent`] has them, mm.
+    pub(super) whole: ((f64, f64), f64),
     /// How far the ring lies off the plate, 95th percentile, mm: the step at the border.
     pub(super) step_p95: f64,
     /// Share of the predicted rays that meet no vault.
     pub(super) free: f64,
-    /// Share of the hole's rays that are predicted.
+    /// Share of the hole's rays that the network marks.
     pub(super) covered: f64,
     /// Who else was asked for the shape.
     pub(super) others: Others,
@@ -56,30 +78,17 @@ pub(super) struct Vault {
 }
 
 impl Vault {
-    /// Surveys the hole that lies under a prediction. `bone` and `prediction` are negative inside. `reach_mm`: how
+    /// Surveys the hole that lies under what marks it. `bone` is negative inside. `reach_mm`: how
     /// far from the chart's middle to look. `others` are asked once, with the vault as the bone alone has it: what they
     /// know of it. `None` when no ray passes the vault where the prediction is.
     pub(super) fn survey(
         chart: Chart,
         reach_mm: f64,
         bone: &Field,
-        prediction: &Field,
+        marks: Marks,
         others: impl FnOnce(&Self) -> Others,
     ) -> Option<Self> {
-        let rays = Rays::cast(chart, reach_mm, bone, prediction);
-        let nodes = blank(reach_mm, NODE_MM);
-        let sphere = nodes.with(vec![chart.radius_mm; nodes.data.len()]);
-        // Before anything better is known, the outermost bone of each ray is the vault.
-        let mut vault = rays.hole(&sphere, OUTERMOST)?;
-        for window in [OUTERMOST, NEAR_PLATE] {
-            rays.first_tables(&mut vault, window);
-            let again = rays.hole(&vault.outer, NEAR_PLATE)?;
-            vault = Self {
-                outer: vault.outer,
-                thickness: vault.thickness,
-                ..again
-            };
-        }
+        let (rays, mut vault) = Self::outlined(chart, reach_mm, bone, marks)?;
         let others = others(&vault);
         let network = vault.covered >= NETWORK_LEAST;
         // The bone far from the hole alone would take the relief of the vault for a bevel.
@@ -95,6 +104,48 @@ impl Vault {
             ..others
         };
         Some(vault)
+    }
+
+    /// The hole as bone alone outlines it, in a plate through the bone around it.
+    fn outlined(chart: Chart, reach_mm: f64, bone: &Field, marks: Marks) -> Option<(Rays, Self)> {
+        let rays = Rays::cast(chart, reach_mm, bone, marks);
+        let nodes = blank(reach_mm, NODE_MM);
+        let sphere = nodes.with(vec![chart.radius_mm; nodes.data.len()]);
+        // Before anything better is known, the outermost bone of each ray is the vault.
+        let mut vault = rays.hole(&sphere, OUTERMOST)?;
+        for window in [OUTERMOST, NEAR_PLATE] {
+            rays.first_tables(&mut vault, window);
+            let again = rays.hole(&vault.outer, NEAR_PLATE)?;
+            vault = Self {
+                outer: vault.outer,
+                thickness: vault.thickness,
+                ..again
+            };
+        }
+        Some((rays, vault))
+    }
+
+    /// A chart in the middle of a hole that ran over the edge of its own, and how far to look there: a prediction that
+    /// marks the rim of one side alone lies far from the middle of what is open. `None` where bone does not close the hole
+    /// from there either.
+    pub(super) fn centred(
+        &self,
+        reach_mm: f64,
+        bone: &Field,
+        marks: Marks,
+    ) -> Option<(Chart, f64)> {
+        let (mut chart, mut whole) = (self.chart, self.whole);
+        for _ in 0..CENTRED {
+            let ((u, v), _) = whole;
+            chart = chart.turned_to(u, v)?;
+            let (_, seen) = Self::outlined(chart, reach_mm, bone, marks)?;
+            whole = seen.whole;
+            if !seen.open {
+                let ((u, v), far) = whole;
+                return Some((chart.turned_to(u, v)?, far));
+            }
+        }
+        None
     }
 
     /// Where the outer table is missing: hole and wide bevel.
@@ -113,16 +164,7 @@ impl Vault {
 
     /// Middle of the hole with its bevel in (u, v) and the largest distance from there, mm.
     pub(super) fn extent(&self) -> ((f64, f64), f64) {
-        let bare = self.bare();
-        let cells: Vec<(f64, f64)> = (bare.data.iter().enumerate())
-            .filter(|&(_, &h)| h)
-            .map(|(c, _)| bare.mm(c))
-            .collect();
-        let n = cells.len().max(1) as f64;
-        let (u, v) = cells.iter().fold((0.0, 0.0), |s, c| (s.0 + c.0, s.1 + c.1));
-        let middle = (u / n, v / n);
-        let far = cells.iter().map(|c| (c.0 - middle.0).hypot(c.1 - middle.1));
-        (middle, far.fold(0.0, f64::max))
+        extent(&self.bare())
     }
 
     /// Share of the hole's points on the outer table for which a test holds.
@@ -179,4 +221,17 @@ impl Vault {
         let scale = self.outer.sample(u, v) / self.chart.radius_mm;
         RAY_MM * RAY_MM * shrink * scale * scale
     }
+}
+
+/// Middle of the cells that are set, in (u, v), and the largest distance from there, mm.
+pub(super) fn extent(cells: &Sheet<bool>) -> ((f64, f64), f64) {
+    let cells: Vec<(f64, f64)> = (cells.data.iter().enumerate())
+        .filter(|&(_, &set)| set)
+        .map(|(c, _)| cells.mm(c))
+        .collect();
+    let n = cells.len().max(1) as f64;
+    let (u, v) = cells.iter().fold((0.0, 0.0), |s, c| (s.0 + c.0, s.1 + c.1));
+    let middle = (u / n, v / n);
+    let far = cells.iter().map(|c| (c.0 - middle.0).hypot(c.1 - middle.1));
+    (middle, far.fold(0.0, f64::max))
 }

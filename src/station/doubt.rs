@@ -5,10 +5,14 @@ use crate::status::{Finding, Severity};
 
 /// Warnings that are doubt. What is missing here tells of a scan or a print that is less good, not of a part that may
 /// be another than the patient needs.
-const DOUBTFUL: [(&str, &str); 13] = [
+const DOUBTFUL: [(&str, &str); 14] = [
     (
         "network_short",
         "the network sees less than half of the bone that the geometry misses",
+    ),
+    (
+        "found_by_bone",
+        "the network marks nothing there; bone alone says that it is a hole",
     ),
     (
         "open_rim",
