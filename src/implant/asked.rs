@@ -34,6 +34,16 @@ const MIRRORED_MM: f64 = 20.0;
 const OUTER_WEIGHTS: (f64, f64) = (1e-2, mirrored::OUTER_WEIGHT);
 const THICKNESS_WEIGHTS: (f64, f64) = (0.1, mirrored::THICKNESS_WEIGHT);
 
+/// What the stated variance of the thickness is short of: on 104 holes of the `val` skulls 1.25 times the stated deviation
+/// holds 67 % of the nodes, twice that 94 %. The outer table's holds 71 and 94 % as it is stated.
+const THICKNESS_GROWN: f64 = 1.25 * 1.25;
+
+/// What one table is wished to be over the nodes of a hole: height in mm with the wish's weight, and the variance of it.
+struct Together {
+    wishes: Vec<(Option<f64>, f64)>,
+    variance: Vec<Option<f64>>,
+}
+
 /// Who is asked about the nodes of one hole.
 pub(super) struct Asked<'a> {
     pub(super) around: &'a Around,
@@ -47,15 +57,19 @@ impl Asked<'_> {
         self.mirrored.is_some() || self.foreseen.is_some()
     }
 
-    /// Puts bent wishes for the outer table in place of those that are there. `plate`: what stands without others.
-    pub(super) fn outer(&self, plate: &Sheet<f64>, wishes: &mut Sheet<Wish>) {
+    /// Puts bent wishes for the outer table in place of those that are there. `plate`: what stands without others. The variance
+    /// of what is wished at each node of the hole, mm2.
+    pub(super) fn outer(&self, plate: &Sheet<f64>, wishes: &mut Sheet<Wish>) -> Vec<Option<f64>> {
         let plate = self.said(
             |n| Some(plate.data[n]),
             |far| (PLATE_SD * far.powf(PLATE_POWER)).powi(2),
         );
         let other = self.other(|m| &m.outer, MIRRORED_SD_MM);
-        let heights = self.together(&plate, &other, OUTER_WEIGHTS, |f| &f.outer);
-        for (n, (mm, weight)) in heights.into_iter().enumerate() {
+        let all = self.together(&plate, &other, OUTER_WEIGHTS, |f| &f.outer);
+        if !self.anybody() {
+            return all.variance;
+        }
+        for (n, (mm, weight)) in all.wishes.into_iter().enumerate() {
             if let Some(mm) = mm {
                 wishes.data[n] = Wish {
                     height_mm: self.around.bent(mm),
@@ -63,10 +77,11 @@ impl Asked<'_> {
                 };
             }
         }
+        all.variance
     }
 
-    /// The thickness of bone over ring and hole, mm.
-    pub(super) fn thickness(&self) -> Sheet<f64> {
+    /// The thickness of bone over ring and hole, mm, and its variance at each node of the hole, mm2.
+    pub(super) fn thickness(&self) -> (Sheet<f64>, Vec<Option<f64>>) {
         let around = self.around;
         let wish = |n: usize| {
             (around.thickness(n)).map_or_else(Wish::default, |height_mm| Wish {
@@ -77,14 +92,16 @@ impl Asked<'_> {
         let nodes = around.ring.data.len();
         let mut wishes = around.ring.with((0..nodes).map(wish).collect());
         let carried = solve(&wishes, &around.inside, Stiffness::Membrane);
-        if !self.anybody() {
-            return carried;
-        }
         let variance = |far| MEMBRANE_SD_MM.powi(2) * apart(far, MEMBRANE_MM);
-        let carried = self.said(|n| Some(carried.data[n]), variance);
+        let own = self.said(|n| Some(carried.data[n]), variance);
         let other = self.other(|m| &m.thickness, MIRRORED_THICKNESS_SD_MM);
-        let heights = self.together(&carried, &other, THICKNESS_WEIGHTS, |f| &f.thickness);
-        for (n, (mm, weight)) in heights.into_iter().enumerate() {
+        let all = self.together(&own, &other, THICKNESS_WEIGHTS, |f| &f.thickness);
+        let grown = |variance: &Option<f64>| variance.map(|v| v * THICKNESS_GROWN);
+        let variance = all.variance.iter().map(grown).collect();
+        if !self.anybody() {
+            return (carried, variance);
+        }
+        for (n, (mm, weight)) in all.wishes.into_iter().enumerate() {
             if let Some(mm) = mm {
                 wishes.data[n] = Wish {
                     height_mm: mm.max(THINNEST_MM),
@@ -92,7 +109,10 @@ impl Asked<'_> {
                 };
             }
         }
-        solve(&wishes, &around.inside, Stiffness::Membrane)
+        (
+            solve(&wishes, &around.inside, Stiffness::Membrane),
+            variance,
+        )
     }
 
     /// What all say together of each node, and how strongly it is wished. `weights`: where the prior takes part, and where
@@ -103,18 +123,23 @@ impl Asked<'_> {
         other: &[Said],
         weights: (f64, f64),
         foreseen: impl Fn(&Joined) -> &[Said],
-    ) -> Vec<(Option<f64>, f64)> {
+    ) -> Together {
         let say = self.mirrored.map_or(0.0, |m| m.say * weights.1);
-        let alone = || other.iter().map(|said| (said.map(|s| s.0), say)).collect();
-        let Some(foreseen) = self.foreseen.map(foreseen) else {
-            return alone();
-        };
+        let nothing = vec![None; own.len()];
+        let foreseen = self.foreseen.map_or(nothing.as_slice(), foreseen);
         let all = weighed(&[own, other, foreseen]);
         let node = |n: usize| match foreseen[n] {
-            Some(_) => (all[n], weights.0),
+            Some(_) => (all[n].map(|said| said.0), weights.0),
             None => (other[n].map(|said| said.0), say),
         };
-        (0..all.len()).map(node).collect()
+        let variance = |n: usize| match foreseen[n] {
+            Some(_) => all[n].map(|said| said.1),
+            None => other[n].or(own[n]).map(|said| said.1),
+        };
+        Together {
+            wishes: (0..own.len()).map(node).collect(),
+            variance: (0..own.len()).map(variance).collect(),
+        }
     }
 
     /// What the other half says: the less sure, the larger the variance.

@@ -35,6 +35,7 @@ mod scene;
 mod solid;
 mod subtract;
 mod tables;
+mod uncertainty;
 mod vault;
 
 pub use body::Body;

@@ -5,6 +5,7 @@ use super::bevel::Bevel;
 use super::candidate::Sign;
 use super::chart::{Chart, Sheet, blank};
 use super::tables::Others;
+use super::uncertainty::Uncertainty;
 use super::vault::{Field, Marks, Vault, extent};
 use crate::volume::components::{Connectivity, label};
 use crate::volume::{distance, morphology};
@@ -191,6 +192,7 @@ impl Rays {
             open,
             whole,
             step_p95: 0.0,
+            uncertainty: Uncertainty::default(),
             free,
             covered,
             others: Others::default(),

@@ -126,6 +126,19 @@ impl Scene<'_> {
                         the other half of the head alone. Look at it from all sides.";
             findings.push(Finding::warn("unlike_others", text));
         }
+        if let Some(outer) = &vault.uncertainty.outer {
+            let thickness = vault
+                .uncertainty
+                .thickness
+                .as_ref()
+                .map_or(0.0, |t| t.mean_mm);
+            let text = format!(
+                "How far the part's outside is expected to lie off the bone that was there, in the mean; at the least sure \
+                 tenth of the hole {:.1} mm and more, its thickness {thickness:.1} mm in the mean.",
+                outer.worst_mm
+            );
+            findings.push(Finding::info("expected_error", text).value(outer.mean_mm, "mm"));
+        }
         if vault.open {
             let text = "The hole runs out of the vault; there the network alone ends the part. Look at its border.";
             findings.push(Finding::warn("open_rim", text).value(vault.bordered * 100.0, "%"));

@@ -3,8 +3,8 @@
 /// A value in mm and its variance in mm2 at one node; `None` where nothing is said.
 pub(super) type Said = Option<(f64, f64)>;
 
-/// The values, each weighed by its precision; `None` where nobody says anything.
-pub(super) fn weighed(all: &[&[Said]]) -> Vec<Option<f64>> {
+/// The values, each weighed by its precision, with the variance that is left; `None` where nobody says anything.
+pub(super) fn weighed(all: &[&[Said]]) -> Vec<Said> {
     let nodes = all.iter().map(|said| said.len()).min().unwrap_or(0);
     let node = |n: usize| {
         let (mut sum, mut weight) = (0.0, 0.0);
@@ -12,7 +12,7 @@ pub(super) fn weighed(all: &[&[Said]]) -> Vec<Option<f64>> {
             let precision = 1.0 / variance.max(1e-6);
             (sum, weight) = (sum + precision * mm, weight + precision);
         }
-        (weight > 0.0).then(|| sum / weight)
+        (weight > 0.0).then(|| (sum / weight, 1.0 / weight))
     };
     (0..nodes).map(node).collect()
 }
@@ -31,8 +31,9 @@ mod tests {
         let a: [Said; 4] = [Some((1.0, 1.0)), Some((1.0, 1.0)), None, None];
         let b: [Said; 4] = [Some((4.0, 0.5)), None, Some((4.0, 0.5)), None];
         let both = weighed(&[&a, &b]);
-        assert!((both[0].unwrap() - 3.0).abs() < 1e-12);
-        assert_eq!(both[1..], [Some(1.0), Some(4.0), None]);
+        let (mm, variance) = both[0].unwrap();
+        assert!((mm - 3.0).abs() < 1e-12 && (variance - 1.0 / 3.0).abs() < 1e-12);
+        assert_eq!(both[1..], [Some((1.0, 1.0)), Some((4.0, 0.5)), None]);
     }
 
     #[test]

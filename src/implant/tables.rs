@@ -9,6 +9,7 @@ use super::mirrored::Mirrored;
 use super::plate::{Stiffness, Wish, solve};
 use super::rays::{NEAR_PLATE, Rays, Window};
 use super::said::Said;
+use super::uncertainty::Uncertainty;
 use super::vault::Vault;
 
 /// How strongly the network holds the plate where the bone is far: reach 18 mm.
@@ -55,11 +56,13 @@ impl Rays {
             mirrored: other.as_ref(),
             foreseen: foreseen.as_ref(),
         };
+        let outer_variance = asked.outer(&outer, &mut wishes);
         if asked.anybody() {
-            asked.outer(&outer, &mut wishes);
             outer = around.outer(&wishes);
         }
-        vault.thickness = asked.thickness();
+        let (thickness, thickness_variance) = asked.thickness();
+        vault.thickness = thickness;
+        vault.uncertainty = Uncertainty::of(&outer_variance, &thickness_variance);
         vault.step_p95 = step_p95(&around, &outer);
         // Beyond the ring nothing was solved: what was expected stays.
         for n in 0..outer.data.len() {

@@ -13,6 +13,7 @@ use super::chart::{Chart, Sheet, blank};
 use super::mirrored::Mirrored;
 use super::rays::{NEAR_PLATE, OUTERMOST, RAY_MM, Rays};
 use super::tables::Others;
+use super::uncertainty::Uncertainty;
 use crate::space::{Lps, Point};
 use crate::volume::Volume;
 
@@ -69,6 +70,8 @@ pub(super) struct Vault {
     pub(super) free: f64,
     /// Share of the hole's rays that the network marks.
     pub(super) covered: f64,
+    /// How far its tables are expected to lie off.
+    pub(super) uncertainty: Uncertainty,
     /// Who else was asked for the shape.
     pub(super) others: Others,
     /// Share of the hole whose shape follows it.
