@@ -34,9 +34,9 @@ const MIRRORED_MM: f64 = 20.0;
 const OUTER_WEIGHTS: (f64, f64) = (1e-2, mirrored::OUTER_WEIGHT);
 const THICKNESS_WEIGHTS: (f64, f64) = (0.1, mirrored::THICKNESS_WEIGHT);
 
-/// What the stated variance of the thickness is short of: on 104 holes of the `val` skulls 1.25 times the stated deviation
-/// holds 67 % of the nodes, twice that 94 %. The outer table's holds 71 and 94 % as it is stated.
-const THICKNESS_GROWN: f64 = 1.25 * 1.25;
+/// How much larger the variance is than what all state together, outer table and thickness: they err alike in part. Chosen so
+/// that one and two standard deviations hold 72 and 93, 68 and 94 % of the nodes of `val` holes (`benches/RESULTS.md`).
+const GROWN: (f64, f64) = (1.2 * 1.2, 1.45 * 1.45);
 
 /// What one table is wished to be over the nodes of a hole: height in mm with the wish's weight, and the variance of it.
 struct Together {
@@ -66,8 +66,9 @@ impl Asked<'_> {
         );
         let other = self.other(|m| &m.outer, MIRRORED_SD_MM);
         let all = self.together(&plate, &other, OUTER_WEIGHTS, |f| &f.outer);
+        let variance = grown(&all.variance, GROWN.0);
         if !self.anybody() {
-            return all.variance;
+            return variance;
         }
         for (n, (mm, weight)) in all.wishes.into_iter().enumerate() {
             if let Some(mm) = mm {
@@ -77,7 +78,7 @@ impl Asked<'_> {
                 };
             }
         }
-        all.variance
+        variance
     }
 
     /// The thickness of bone over ring and hole, mm, and its variance at each node of the hole, mm2.
@@ -96,8 +97,7 @@ impl Asked<'_> {
         let own = self.said(|n| Some(carried.data[n]), variance);
         let other = self.other(|m| &m.thickness, MIRRORED_THICKNESS_SD_MM);
         let all = self.together(&own, &other, THICKNESS_WEIGHTS, |f| &f.thickness);
-        let grown = |variance: &Option<f64>| variance.map(|v| v * THICKNESS_GROWN);
-        let variance = all.variance.iter().map(grown).collect();
+        let variance = grown(&all.variance, GROWN.1);
         if !self.anybody() {
             return (carried, variance);
         }
@@ -160,4 +160,9 @@ impl Asked<'_> {
         };
         (0..self.around.depth_mm.len()).map(node).collect()
     }
+}
+
+fn grown(variance: &[Option<f64>], by: f64) -> Vec<Option<f64>> {
+    let node = |variance: &Option<f64>| variance.map(|mm2| mm2 * by);
+    variance.iter().map(node).collect()
 }

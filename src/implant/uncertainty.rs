@@ -1,7 +1,7 @@
-//! Uncertainty: how far the tables over a hole are expected to lie off the bone that was there, by the variance that plate, other half of
+//! Uncertainty: how far the tables over a hole are expected to lie off the bone that was there, by what plate, other half of
 //! the head and prior state of themselves.
 //!
-//! Held against the truth of 104 holes of the `val` skulls: `benches/RESULTS.md`.
+//! Held against the truth of holes of the `val` skulls: `benches/RESULTS.md`.
 
 /// What is expected of one table of one hole.
 #[derive(Clone, Copy, Debug, PartialEq)]
