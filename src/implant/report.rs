@@ -133,8 +133,8 @@ impl Scene<'_> {
                 .as_ref()
                 .map_or(0.0, |t| t.mean_mm);
             let text = format!(
-                "How far the part's outside is expected to lie off the bone that was there, in the mean; at the least sure \
-                 tenth of the hole {:.1} mm and more, its thickness {thickness:.1} mm in the mean.",
+                "The thickness is expected to be {thickness:.1} mm off the bone that was there, the outside {:.1} mm and more in the \
+                 least sure tenth of the hole, and in the mean.",
                 outer.worst_mm
             );
             findings.push(Finding::info("expected_error", text).value(outer.mean_mm, "mm"));
