@@ -35,7 +35,7 @@ const OUTER_WEIGHTS: (f64, f64) = (1e-2, mirrored::OUTER_WEIGHT);
 const THICKNESS_WEIGHTS: (f64, f64) = (0.1, mirrored::THICKNESS_WEIGHT);
 
 /// How much larger the variance is than what all state together, outer table and thickness: they err alike in part. Chosen so
-/// that one and two standard deviations hold 72 and 93, 68 and 94 % of the nodes of `val` holes (`benches/RESULTS.md`).
+/// that one and two standard deviations hold 72 and 93, 67 and 93 % of the nodes of `val` holes (`benches/RESULTS.md`).
 const GROWN: (f64, f64) = (1.2 * 1.2, 1.45 * 1.45);
 
 /// What one table is wished to be over the nodes of a hole: height in mm with the wish's weight, and the variance of it.
