@@ -33,7 +33,7 @@ pub use grammar::{
 };
 pub use motion::{AXES, Effect, Machine, MotionError, Move, moves};
 pub use number::{DIGITS_MAX, Number, NumberError};
-pub use profile::{Feeds, Limits, Link, Material, Printer};
+pub use profile::{Feeds, Limits, Link, Material, Printer, Tuning};
 pub use reentry::{Header, Plan, ReEntryError, reentry, same_from_layer};
 pub use seal::{MAKER, seal};
 pub use shelf::ProfileError;

@@ -78,6 +78,39 @@ fn hold_bed_min() -> f64 {
     60.0
 }
 
+/// How far a person may change a print while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tuning {
+    /// Least and most speed, percent of the file's.
+    pub speed_percent: [f64; 2],
+    /// Least and most filament, percent of the file's.
+    pub flow_percent: [f64; 2],
+    /// Least and most of the part fan, percent of what the file orders.
+    pub fan_percent: [f64; 2],
+    /// So far the nozzle may be lifted or lowered, mm; 0: not at all.
+    pub z_mm: f64,
+}
+
+impl Default for Tuning {
+    /// Speed and flow together stay below 1.32 times the flow that the file was checked for.
+    fn default() -> Self {
+        Self {
+            speed_percent: [50.0, 120.0],
+            flow_percent: [90.0, 110.0],
+            fan_percent: [0.0, 150.0],
+            z_mm: 0.2,
+        }
+    }
+}
+
+impl Tuning {
+    /// A profile that says nothing of tuning says the same as before there was any: its hash stays.
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A printer: its space, limits, link, and its start and end code.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -108,6 +141,9 @@ pub struct Printer {
     pub limits: Limits,
     /// Link settings.
     pub link: Link,
+    /// How far a person may change a print while it runs.
+    #[serde(default, skip_serializing_if = "Tuning::is_default")]
+    pub tuning: Tuning,
     /// Start code; `{hotend_c}`, `{hotend_first_c}`, `{bed_c}`, `{bed_first_c}` are filled in from the material.
     pub start: Vec<String>,
     /// End code.

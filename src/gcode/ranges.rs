@@ -6,7 +6,7 @@
 //! Ends: what desktop and high-temperature printers have (PEEK is the hottest: nozzle 420 C, bed 160 C), with room
 //! above.
 
-use super::profile::{Feeds, Limits, Link, Material, Printer};
+use super::profile::{Feeds, Limits, Link, Material, Printer, Tuning};
 
 /// A number of a profile that is outside what makes sense.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +55,7 @@ pub(super) fn printer(printer: &Printer) -> Result<(), Outside> {
         first_layer_mm,
         limits,
         link,
+        tuning: tuned,
         start: _,
         end: _,
     } = printer;
@@ -71,6 +72,7 @@ pub(super) fn printer(printer: &Printer) -> Result<(), Outside> {
     ];
     judge(rows.map(owned))?;
     machine(limits)?;
+    tuning(tuned)?;
     let facts = dialect.facts();
     let Link {
         baud,
@@ -93,6 +95,27 @@ pub(super) fn printer(printer: &Printer) -> Result<(), Outside> {
         ("link.boot_s", *boot_s, 0.0, 60.0),
         ("link.hold_nozzle_min", *hold_nozzle_min, 0.1, 120.0),
         ("link.hold_bed_min", *hold_bed_min, 0.1, 720.0),
+    ];
+    judge(rows.map(owned))
+}
+
+/// 100 percent, which is the file itself, is always within.
+fn tuning(tuning: &Tuning) -> Result<(), Outside> {
+    let Tuning {
+        speed_percent,
+        flow_percent,
+        fan_percent,
+        z_mm,
+    } = tuning;
+    let rows: [Row; 7] = [
+        ("tuning.speed_percent", speed_percent[0], 10.0, 100.0),
+        ("tuning.speed_percent", speed_percent[1], 100.0, 200.0),
+        ("tuning.flow_percent", flow_percent[0], 50.0, 100.0),
+        ("tuning.flow_percent", flow_percent[1], 100.0, 150.0),
+        ("tuning.fan_percent", fan_percent[0], 0.0, 100.0),
+        ("tuning.fan_percent", fan_percent[1], 100.0, 300.0),
+        // Further down the nozzle ploughs through what is printed.
+        ("tuning.z_mm", *z_mm, 0.0, 1.0),
     ];
     judge(rows.map(owned))
 }
@@ -306,8 +329,10 @@ mod tests {
             "limits.junction_deviation_mm",
             "limits.bed_max_c",
             "link.boot_s",
+            "tuning.fan_percent.0",
+            "tuning.z_mm",
         ];
-        walk(text, 31, &zero, printer);
+        walk(text, 38, &zero, printer);
         walk(
             include_str!("../../printer-profiles/prusa-mk3s.toml"),
             31,

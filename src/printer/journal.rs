@@ -81,6 +81,17 @@ pub enum Record {
         #[serde(default)]
         at_printer: bool,
     },
+    /// A person changed speed, flow, fan or height: what is in force from now on.
+    Tuned {
+        /// Percent of the file's.
+        speed_percent: f64,
+        /// Percent of the file's.
+        flow_percent: f64,
+        /// Percent of what the file orders.
+        fan_percent: f64,
+        /// mm over where the file has it.
+        z_mm: f64,
+    },
     /// A person answered what the printer asked.
     Answered {
         /// Place of the choice, from 0.
@@ -242,6 +253,7 @@ pub(super) fn last_job(text: &str) -> (Option<JobStatus>, bool) {
             | Record::Stands { .. }
             | Record::Paused
             | Record::Resumed { .. }
+            | Record::Tuned { .. }
             | Record::Answered { .. }
             | Record::Halted { .. }
             | Record::Recovered

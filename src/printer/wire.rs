@@ -12,7 +12,7 @@
 //! ```
 
 use super::started::Started;
-use crate::status::{Finding, Heater, PrinterState, Refused};
+use crate::status::{Finding, Heater, PrinterState, Refused, Tune, Tuning};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -61,6 +61,9 @@ pub enum Command {
     Resume,
     /// Give the print up: park, heaters off; ends as `stopped`.
     Cancel,
+    /// Change speed, flow, part fan or height of the print that runs, within the profile's bounds. Answered when taken: the
+    /// lines go between two of the file's. Speed, flow and fan end with the print, the height with the next homing.
+    Tune(Tune),
     /// Stop everything now (`M112`). Always taken, in every state; answered when the bytes are written.
     EmergencyStop,
     /// Answers what the printer asks at its own panel ([`Status::prompt`]): the choice by its place from 0. Without a
@@ -141,6 +144,9 @@ pub struct Status {
     /// What the printer asks at its own panel.
     #[serde(default)]
     pub prompt: Option<Prompt>,
+    /// What a person has changed of the print that runs, and may change; `None`: nothing is printed that could be.
+    #[serde(default)]
+    pub tuning: Option<Tuning>,
     /// How the wire does.
     pub line: LineFigures,
 }

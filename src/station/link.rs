@@ -4,7 +4,7 @@
 //! Holds: reports come in the order in which the link said them, answers to orders among them; after
 //!        [`Report::Up`] the first status is the link's present one.
 
-use crate::status::{PrinterView, Reason, Refused, Reply};
+use crate::status::{PrinterView, Reason, Refused, Reply, Tune};
 use std::path::PathBuf;
 
 /// What the link is told to do.
@@ -27,6 +27,8 @@ pub enum Order {
     Resume,
     /// Give the print up: park, heaters off.
     Cancel,
+    /// Change speed, flow, fan or height of the print that runs.
+    Tune(Tune),
     /// Answer what the printer asks at its own panel: the choice by its place, from 0.
     Answer(usize),
     /// After a halt and a look: reset the board. Nothing is resumed.

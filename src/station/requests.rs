@@ -6,7 +6,7 @@ use super::engine::{Answer, Engine};
 use super::link::Order;
 use super::step::Event;
 use super::store::{Begin, Job, Known, StoreError};
-use crate::status::{Act, JobState, PrinterState, Refused, Reply, Request};
+use crate::status::{Act, JobState, PrinterState, Refused, Reply, Request, Tune};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -150,6 +150,7 @@ impl Engine {
             Request::Answer {
                 question, choice, ..
             } => self.answer_printer(name, question, *choice, asked),
+            Request::Tune { tune, .. } => self.tune_print(name, *tune, asked),
             Request::Unlock { name: whom, .. } => {
                 if person.role != crate::status::Role::Supervisor {
                     let text = "Only a supervisor clears wrong PINs.";
@@ -224,6 +225,23 @@ impl Engine {
         let code = job.map(|job| job.code).unwrap_or_default();
         self.note(actor, &code, kind, body, &asked.of_link())?;
         self.give(Order::Answer(choice), &code, kind);
+        Ok(())
+    }
+
+    /// Within which bounds is the link's to say: it knows the profile in force.
+    fn tune_print(&mut self, actor: &str, tune: Tune, asked: &Asked) -> Reply {
+        self.link_is_up()?;
+        if tune == Tune::default() {
+            let text = "It is not said what to change.";
+            return no("nothing_asked", text, "Say speed, flow, fan or height.");
+        }
+        let Some(job) = self.store.on_printer().map_err(|e| store_says(&e))? else {
+            let text = "Nothing is being printed that could be tuned.";
+            return no("not_printing", text, "Look at the state.");
+        };
+        let kind = "printer_tune_asked";
+        self.note(actor, &job.code, kind, json!(tune), &asked.of_link())?;
+        self.give(Order::Tune(tune), &job.code, kind);
         Ok(())
     }
 

@@ -13,6 +13,7 @@ mod ready;
 mod reentry;
 mod request;
 mod snapshot;
+mod tuning;
 
 pub use designer::{DesignOutcome, DesignSummary, DesignerLine, Reason};
 pub use finding::{Bound, Finding, Severity};
@@ -27,6 +28,7 @@ pub use snapshot::{
     HOT_C, Heater, History, JobView, PrinterState, PrinterView, Prompt, PutAway, Snapshot,
     StationView,
 };
+pub use tuning::{Tune, Tuning, TuningBounds};
 
 /// Side of the defect, in the patient's own left and right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

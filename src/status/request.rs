@@ -1,6 +1,6 @@
 //! Acts: what a person asks of the station, on whose word, and until when it may begin.
 
-use super::{Nozzle, Reason, Side};
+use super::{Nozzle, Reason, Side, Tune};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -55,6 +55,13 @@ pub enum Request {
         /// The choice by its place, from 0; 0 where there are none: go on.
         choice: usize,
     },
+    /// Changes speed, flow, fan or height of the print that runs, within the profile's bounds.
+    Tune {
+        /// Who. The code is not read.
+        act: Act,
+        /// What.
+        tune: Tune,
+    },
     /// A supervisor clears what wrong PINs have delayed: a name, or every name and address where `name` is empty.
     Unlock {
         /// Who. The code is not read.
@@ -87,6 +94,7 @@ impl Request {
             | Self::Recover(act)
             | Self::Reject { act, .. }
             | Self::Answer { act, .. }
+            | Self::Tune { act, .. }
             | Self::Unlock { act, .. } => vec![(&act.operator, &mut act.pin)],
         }
     }

@@ -1,6 +1,6 @@
 //! Everything a screen may show, at one instant.
 
-use super::{Finding, JobState, Progress, Reentry, Severity, Side};
+use super::{Finding, JobState, Progress, Reentry, Severity, Side, Tuning};
 use serde::{Deserialize, Serialize};
 
 /// Above this a nozzle or bed burns whoever touches it, degrees Celsius: every screen says so.
@@ -128,6 +128,9 @@ pub struct PrinterView {
     /// What it asks at its own panel; shown where [`PrinterView::question`] says so.
     #[serde(default)]
     pub prompt: Option<Prompt>,
+    /// What was changed of the print that runs, and may be; `None`: nothing is printed that could be tuned.
+    #[serde(default)]
+    pub tuning: Option<Tuning>,
     /// What was wrong, once its cause has ended: worth knowing, nobody is needed for it.
     #[serde(default)]
     pub past_fault: Option<Finding>,

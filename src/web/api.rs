@@ -5,6 +5,7 @@ use super::fault::Fault;
 use super::{Desk, Shared};
 use crate::status::{
     Act, History, JobView, Person, Pin, Refused, ReleaseAct, Reply, Request, Side, Snapshot, Terms,
+    Tune,
 };
 use axum::Json;
 use axum::extract::{Path, Query, State};
@@ -101,6 +102,19 @@ struct AnswerBody {
     pin: Pin,
     question: String,
     choice: usize,
+    id: Option<String>,
+    deadline_s: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TuneBody {
+    operator: String,
+    pin: Pin,
+    speed_percent: Option<f64>,
+    flow_percent: Option<f64>,
+    fan_percent: Option<f64>,
+    z_mm: Option<f64>,
     id: Option<String>,
     deadline_s: Option<f64>,
 }
@@ -232,6 +246,29 @@ pub(super) async fn answer(
         choice,
     };
     shared.desk.ask(request, terms).await?;
+    Ok(done())
+}
+
+/// Changes speed, flow, fan or height of the print that runs.
+pub(super) async fn tune(
+    State(shared): State<Shared>,
+    heard: Heard,
+    body: Body,
+) -> Result<Json<Value>, Fault> {
+    let body: TuneBody = body.parse()?;
+    let terms = heard.terms(body.id.as_deref(), body.deadline_s)?;
+    let act = Act {
+        code: String::new(),
+        operator: body.operator,
+        pin: body.pin,
+    };
+    let tune = Tune {
+        speed_percent: body.speed_percent,
+        flow_percent: body.flow_percent,
+        fan_percent: body.fan_percent,
+        z_mm: body.z_mm,
+    };
+    shared.desk.ask(Request::Tune { act, tune }, terms).await?;
     Ok(done())
 }
 

@@ -172,6 +172,7 @@ fn router(shared: Shared) -> Router {
         .route("/jobs/{code}/{act}", post(api::act))
         .route("/printer/recover", post(api::recover))
         .route("/printer/answer", post(api::answer))
+        .route("/printer/tune", post(api::tune))
         .route("/printer/bed-clear", post(api::bed_clear))
         .route("/operators/unlock", post(api::unlock))
         .route("/events", get(events::events))

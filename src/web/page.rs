@@ -367,6 +367,7 @@ fn print_acts(html: &mut Html) {
     html.raw("<form id=\"print-acts\" class=\"acts\" hidden>");
     parts::who(html);
     html.raw("<button type=\"button\" data-act=\"pause\">Pause</button><button type=\"button\" data-act=\"resume\" hidden>Resume</button><p class=\"answer\" role=\"status\"></p><span class=\"far\"></span><button type=\"button\" class=\"danger\" data-open=\"cancel\">Cancel print\u{2026}</button></form>");
+    parts::tune(html);
     parts::asks(html);
     parts::recover(html);
     parts::bed_clear(html);

@@ -263,6 +263,27 @@ pub(super) fn asks(into: &mut Html) {
     into.raw("<span class=\"choices\"></span><p class=\"answer\" role=\"status\"></p></form>");
 }
 
+/// What may be changed of a print that runs; the script fills in what is in force and its bounds, and shows it while there is one.
+pub(super) fn tune(into: &mut Html) {
+    into.raw("<details id=\"tune\" hidden><summary>Tune this print</summary><form class=\"acts\">");
+    for (name, label, step) in [
+        ("speed_percent", "Speed, %", "1"),
+        ("flow_percent", "Flow, %", "1"),
+        ("fan_percent", "Fan, % of the file\u{2019}s", "1"),
+        ("z_mm", "Height, mm", "0.01"),
+    ] {
+        into.raw("<label>")
+            .raw(label)
+            .raw("<input type=\"number\" name=\"");
+        into.raw(name)
+            .raw("\" step=\"")
+            .raw(step)
+            .raw("\" required></label>");
+    }
+    who(into);
+    into.raw("<button type=\"button\" data-printer=\"tune\">Tune</button><p class=\"answer\" role=\"status\"></p><p class=\"quiet\">Ends with this print. It stands in the record.</p></form></details>");
+}
+
 /// The way back from a halt; the script shows it while the printer is halted.
 pub(super) fn recover(into: &mut Html) {
     into.raw("<form id=\"recover\" class=\"acts\" hidden>");
@@ -288,11 +309,17 @@ pub(super) fn facts(snapshot: &Snapshot, job: Option<&JobView>) -> serde_json::V
         true => PrinterState::Halted,
         false => snapshot.printer.state,
     };
+    let runs = matches!(
+        snapshot.printer.state,
+        PrinterState::Printing | PrinterState::Paused
+    );
+    let tuning = snapshot.printer.tuning.filter(|_| runs);
     serde_json::json!({
         "now": snapshot.station.now,
         "printer": printer,
         "on_bed": snapshot.printer.on_bed,
         "asks": snapshot.printer.question(),
+        "tuning": tuning,
         "printing": printing.map(|j| serde_json::json!({
             "code": j.code, "state": j.state,
             "spent": duration::words(snapshot.printer.spent_s), "left": duration::words(snapshot.printer.left_s),

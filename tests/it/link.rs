@@ -11,7 +11,7 @@ use crate::printer::{Station, part};
 use crate::room::head::{Place, places};
 use calvaria::printer::virtual_printer::Record;
 use calvaria::printer::wire::{Command as Ask, Phase};
-use calvaria::status::PrinterState;
+use calvaria::status::{PrinterState, Tune};
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -107,7 +107,11 @@ fn executed(log: &Path) -> Vec<Place> {
     let records = text
         .lines()
         .filter_map(|line| serde_json::from_str::<Record>(line).ok());
-    let ends = records.filter_map(|record| match record {
+    ends(&records.collect::<Vec<_>>())
+}
+
+fn ends(records: &[Record]) -> Vec<Place> {
+    let ends = records.iter().filter_map(|record| match record {
         Record::Block { to, .. } => Some(to.map(|v| (v * 1e5).round() as i64)),
         _ => None,
     });
@@ -183,6 +187,71 @@ fn a_stop_button_stops_the_printer_and_a_relay_takes_its_mains() {
         assert!(Instant::now() < by, "the relay was never switched");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Over real processes: what a person tunes goes between two lines, the part is the file's, and the next print begins as its
+/// file says.
+#[test]
+fn a_print_that_is_tuned_executes_exactly_the_file_and_leaves_nothing_behind() {
+    let station = Station::at(60.0, &[]);
+    station.until("ready", |s| s.state == PrinterState::Idle);
+    let text = part(1500);
+    station.print(&text);
+    let mut client = station.client();
+    let asked = Tune {
+        speed_percent: Some(110.0),
+        flow_percent: Some(95.0),
+        fan_percent: Some(50.0),
+        z_mm: Some(-0.05),
+    };
+    // Refused until the print has homed.
+    let by = Instant::now() + Duration::from_secs(60);
+    let status = loop {
+        match client.ask(Ask::Tune(asked)) {
+            Ok(status) => break status,
+            Err(error) => assert!(Instant::now() < by, "{error}"),
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    let tuning = status.tuning.unwrap();
+    assert_eq!((tuning.speed_percent, tuning.z_mm), (110.0, -0.05));
+    let wild = Tune {
+        speed_percent: Some(900.0),
+        ..Tune::default()
+    };
+    let refused = client.ask(Ask::Tune(wild)).unwrap_err().to_string();
+    assert!(refused.contains("from 50 to 120"), "{refused}");
+    let status = station.until("over", |s| {
+        s.job.as_ref().is_some_and(|j| j.phase.is_over())
+    });
+    let job = status.job.unwrap();
+    assert_eq!(job.phase, Phase::Printed, "{:?}", job.fault);
+    assert_eq!(status.tuning, None);
+    let refused = client.ask(Ask::Tune(asked)).unwrap_err().to_string();
+    assert!(refused.contains("Nothing is being printed"), "{refused}");
+    let records = station.records();
+    let lines = records.iter().filter_map(|record| match record {
+        Record::Line { text, .. } => Some(text.as_str()),
+        _ => None,
+    });
+    let tuned: Vec<&str> = lines
+        .filter(|l| {
+            ["M220", "M221", "M290"]
+                .iter()
+                .any(|word| l.starts_with(word))
+        })
+        .collect();
+    let wanted = [
+        "M220 S100",
+        "M221 S100",
+        "M220 S110",
+        "M221 S95",
+        "M290 P0 Z-0.05",
+        "M220 S100",
+        "M221 S100",
+    ];
+    assert_eq!(tuned, wanted);
+    assert_eq!(ends(&records), places(text.lines()));
 }
 
 /// 200 presses while the port says as much as a pseudo-terminal carries: the answer in time, none lost.

@@ -6,7 +6,7 @@ use calvaria::station::Store;
 use calvaria::station::link::{Order, Phase};
 use calvaria::station::store::Entry;
 use calvaria::status::{
-    Act, Finding, JobState, Pin, PrinterState, Prompt, Refused, Request, Severity,
+    Act, Finding, JobState, Pin, PrinterState, Prompt, Refused, Request, Severity, Tune,
 };
 use std::time::{Duration, Instant};
 
@@ -246,4 +246,69 @@ fn what_the_printer_asks_is_answered_once_and_by_who_saw_it() {
     b.wait_for(&code, JobState::Stopped);
     assert_eq!(b.ask(answer(asked, 1), "a-5"), Err("nothing_asked".into()));
     assert_eq!(b.handle.snapshots().borrow().printer.question(), None);
+}
+
+#[test]
+fn who_tunes_a_print_stands_in_its_record_with_what_was_asked() {
+    let b = Bench::new(DESIGNS);
+    let slower = Tune {
+        speed_percent: Some(80.0),
+        ..Tune::default()
+    };
+    let tune = |tune: Tune| Request::Tune {
+        act: Act {
+            code: String::new(),
+            operator: "S. Haus".into(),
+            pin: Pin(PIN.into()),
+        },
+        tune,
+    };
+    let (code, _) = b.printing();
+    assert_eq!(
+        b.ask(tune(Tune::default()), "t-0"),
+        Err("nothing_asked".into())
+    );
+    assert_eq!(b.ask(tune(slower), "t-1"), Ok(()));
+    assert_eq!(b.link.ordered().last(), Some(&Order::Tune(slower)));
+    let entry = record(&b, &code).pop().unwrap();
+    assert_eq!(
+        (entry.kind.as_str(), entry.actor.as_str()),
+        ("printer_tune_asked", "S. Haus")
+    );
+    assert_eq!(entry.body["speed_percent"], 80.0);
+    assert!(entry.body.get("flow_percent").is_none());
+    // The bounds are the link's to say.
+    b.link.says(no("out_of_bounds"));
+    assert_eq!(b.ask(tune(slower), "t-2"), Err("out_of_bounds".into()));
+    assert_eq!(kinds(&b, &code).last().unwrap(), "printer_tune_refused");
+    // With a wrong PIN nothing is asked of the link.
+    let orders = b.link.ordered().len();
+    let guessed = Request::Tune {
+        act: Act {
+            code: String::new(),
+            operator: "S. Haus".into(),
+            pin: Pin("000000".into()),
+        },
+        tune: slower,
+    };
+    assert_eq!(b.ask(guessed, "t-3"), Err("wrong_pin".into()));
+    assert_eq!(b.link.ordered().len(), orders);
+}
+
+#[test]
+fn nothing_is_tuned_where_nothing_is_printed() {
+    let b = Bench::new(DESIGNS);
+    let tune = Request::Tune {
+        act: Act {
+            code: String::new(),
+            operator: "S. Haus".into(),
+            pin: Pin(PIN.into()),
+        },
+        tune: Tune {
+            flow_percent: Some(95.0),
+            ..Tune::default()
+        },
+    };
+    b.link.status(PrinterState::Idle, None);
+    assert_eq!(b.ask(tune, "t-1"), Err("not_printing".into()));
 }

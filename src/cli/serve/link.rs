@@ -257,6 +257,7 @@ impl Link for SocketLink {
             Order::Pause => Command::Pause,
             Order::Resume => Command::Resume,
             Order::Cancel => Command::Cancel,
+            Order::Tune(tune) => Command::Tune(tune),
             Order::Answer(choice) => Command::Answer { choice },
             Order::Recover => Command::Recover,
         };
@@ -335,6 +336,7 @@ pub(super) fn view(status: &wire::Status) -> PrinterView {
             choices: p.choices.clone(),
         }),
         port: status.port.clone(),
+        tuning: status.tuning,
         ..PrinterView::default()
     }
 }

@@ -363,7 +363,7 @@ pub(super) static BUDDY: Facts = Facts {
     // USB CDC of the board itself: nothing is wired to its reset.
     at_connect: AtConnect::Stays,
     boot_lines: &["start"],
-    // lcd/extensible_ui and marlin_server: M73 sets what the screen shows.
+    // gcode/lcd/M73_PE.cpp, with M73_PRUSA (Configuration_MK4_adv.h): P in percent, R in minutes; nothing is said.
     has_m73: true,
     ..MARLIN
 };

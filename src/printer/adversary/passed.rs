@@ -48,6 +48,11 @@ impl PassedLines {
         });
     }
 
+    /// No line was damaged and taken.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
     /// By which lines the last right and the first wrong move were ordered; no first wrong one: the end is missing.
     pub(super) fn first_wrong(&mut self, by: std::ops::RangeInclusive<Option<u64>>) {
         let (right, wrong) = by.into_inner();

@@ -203,6 +203,7 @@ impl Conductor {
                 park::heat_off()
             };
             self.script = self.spoken(script).collect();
+            self.untune();
             self.must_cool(now, now);
         } else {
             self.end_job(now, Some(faults::link_ended()));

@@ -118,6 +118,7 @@ impl Conductor {
     /// Orders after a stop: when they are not taken in time, the emergency stop is.
     pub(super) fn make_safe(&mut self, now: Millis, script: Vec<(String, Class)>) {
         self.script = self.spoken(script).collect();
+        self.untune();
         if let Some(why) = self.fault.clone() {
             self.unsafe_since = Some((now, why));
         }

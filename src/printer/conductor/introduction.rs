@@ -31,10 +31,9 @@ const APART_MS: Millis = 200;
 /// Another printer than before says so so often in a row: a damaged answer of the same one does not, and taking it for
 /// another one would leave it hot.
 const OTHER_TIMES: u32 = 4;
-/// So many answers more than anybody else make a printer that was not known; and so many where answers differ: on such a
-/// wire the same damage comes twice.
-const LEAD: u32 = 2;
-const LEAD_DAMAGED: u32 = 3;
+/// So many answers more than anybody else make a printer that was not known: the same damage comes twice, and a printer that is
+/// known by it would be another one at its next whole answer.
+const LEAD: u32 = 3;
 /// Answers kept to compare.
 const ANSWERS_MAX: usize = 8;
 /// So many bytes that are no text, and so large a share of all, are a wrong rate.
@@ -78,8 +77,8 @@ impl Introduction {
         self.garbage += bytes.iter().filter(|b| !text(b)).count() as u64;
     }
 
-    /// Answers carry no checksum, and damage may make the same of two: who is believed has been heard twice, and where
-    /// answers differ three times more than anybody else.
+    /// Answers carry no checksum, and damage may make the same of two: who is believed has been heard three times more than
+    /// anybody else.
     fn is_believed(&mut self, line: &str, now: Millis) -> bool {
         let answers = &mut self.answers;
         match answers.iter_mut().find(|(other, ..)| other == line) {
@@ -100,12 +99,7 @@ impl Introduction {
                 .filter(move |(other, ..)| (other == line) == own);
             of.map(|(_, times, _)| *times).max().unwrap_or(0)
         };
-        let lead = if answers.len() == 1 {
-            LEAD
-        } else {
-            LEAD_DAMAGED
-        };
-        times(true) >= times(false) + lead
+        times(true) >= times(false) + LEAD
     }
 
     /// Counts answers of one and the same other printer, in a row.

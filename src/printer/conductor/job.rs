@@ -6,6 +6,7 @@ use super::super::reentry::{AHEAD_MAX, surely};
 use super::super::transport::Millis;
 use super::super::wire::{JobStatus, Phase, PrinterName};
 use super::tracker::Tracker;
+use super::tune::Tuned;
 
 /// Where a job stands, with what each stage has to remember.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +42,8 @@ pub(super) struct Job {
     pub(super) guarded: bool,
     /// Percent that the printer was told last.
     told_percent: Option<u32>,
+    /// What a person has changed.
+    pub(super) tuned: Tuned,
     /// Lines that have credit.
     done: usize,
     /// Someone wants it held; since which line.
@@ -104,6 +107,7 @@ impl Job {
             next: 0,
             guarded: false,
             told_percent: None,
+            tuned: Tuned::default(),
             done: 0,
             pause_from: None,
             pause_ms: 0,
@@ -200,7 +204,7 @@ impl Job {
     }
 
     fn left_s(&self) -> f64 {
-        (self.program.total_s - self.done_s()).max(0.0)
+        (self.program.total_s - self.done_s()).max(0.0) * self.tuned.times()
     }
 
     pub(super) fn phase(&self) -> Phase {

@@ -41,6 +41,7 @@ mod stop;
 mod tests;
 mod tracker;
 mod troubles;
+mod tune;
 
 use job::{Job, Stage};
 use tracker::Tracker;
@@ -154,6 +155,10 @@ pub struct Conductor {
     /// What it asks there.
     prompt: Option<panel::Asked>,
     has_prompts: bool,
+    /// Puts back what was tuned of a print that has ended, until it is said.
+    untuned: Vec<(String, Class)>,
+    /// `M290` moves the height in small steps: the firmware says so.
+    has_baby_steps: bool,
     heat: heat::HeatWatch,
     /// An order to switch off is on its way since, and why.
     unsafe_since: Option<(Millis, Finding)>,
@@ -209,6 +214,8 @@ impl Conductor {
             waits: None,
             prompt: None,
             has_prompts: false,
+            untuned: Vec::new(),
+            has_baby_steps: false,
             heat: heat::HeatWatch::default(),
             unsafe_since: None,
             said: troubles::Said::default(),
@@ -347,6 +354,7 @@ impl Conductor {
             Reply::Capability(name, yes) => match name.as_str() {
                 "EMERGENCY_PARSER" => self.transport.has_emergency_parser(*yes),
                 "PROMPT_SUPPORT" => self.has_prompts = *yes,
+                "BABYSTEPPING" => self.has_baby_steps = *yes,
                 _ => {}
             },
             // What a stop says about itself stays: a printer that still speaks of its panel has not confirmed it.
@@ -461,6 +469,8 @@ impl Conductor {
         if self.facts().has_m155 {
             self.own("M155 S0", Class::Setting);
         }
+        self.untuned.clear();
+        self.script.extend(tune::as_the_file_says());
         if self.job.as_ref().is_some_and(|job| job.guarded) {
             self.guard();
         } else if self.facts().has_m85 {

@@ -41,6 +41,7 @@ impl Conductor {
                 self.fault.clone().or_else(|| self.connect_fault.clone()),
             ),
             prompt: self.prompt(),
+            tuning: self.tuning(),
             line: LineFigures {
                 sent: figures.sent,
                 resends: figures.resends,
@@ -56,6 +57,7 @@ impl Conductor {
         let is_new = self.shown.as_ref().is_none_or(|old| {
             old.state != status.state
                 || old.fault != status.fault
+                || old.tuning != status.tuning
                 || old.job.as_ref().map(|j| j.phase) != status.job.as_ref().map(|j| j.phase)
         });
         let due = now >= self.shown_ms + STATUS_MS;

@@ -71,6 +71,8 @@ impl Conductor {
         };
         let Some((text, class, _)) = line else {
             job.stage = Stage::Finishing;
+            let undo = job.tuned.undo();
+            self.script.extend(undo);
             self.own("M400", Class::Drain);
             return true;
         };
@@ -82,7 +84,12 @@ impl Conductor {
         };
         job.next += 1;
         let tag = job.next as u64;
-        self.put(now, &text, class, tag)
+        let follows = job.tuned.hears(&text);
+        let went = self.put(now, &text, class, tag);
+        if let Some(line) = follows {
+            self.own(&line, Class::Setting);
+        }
+        went
     }
 
     /// A line that waits for heat or for a person goes only when all before it is proved: then what is on its way is
@@ -284,11 +291,12 @@ impl Conductor {
 
     /// The job is over: `None` printed, otherwise stopped.
     pub(super) fn end_job(&mut self, now: Millis, fault: Option<Finding>) {
-        let Some(job) = self.job.take() else {
+        let Some(mut job) = self.job.take() else {
             return;
         };
         self.away_since = None;
         self.script.clear();
+        self.untuned = job.tuned.undo();
         let phase = if fault.is_none() {
             Phase::Printed
         } else {

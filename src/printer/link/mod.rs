@@ -369,6 +369,7 @@ impl Link {
             Command::Pause => self.conductor.pause(now),
             Command::Resume => self.conductor.resume(now),
             Command::Cancel => self.conductor.cancel(now),
+            Command::Tune(tune) => self.conductor.tune(now, tune),
             Command::EmergencyStop => {
                 self.conductor.emergency_stop(now);
                 Ok(())

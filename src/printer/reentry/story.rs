@@ -117,6 +117,7 @@ impl Story {
             Record::Began { .. }
             | Record::Ended { .. }
             | Record::Paused
+            | Record::Tuned { .. }
             | Record::Answered { .. }
             | Record::Halted { .. }
             | Record::Recovered

@@ -163,6 +163,8 @@ pub struct Transport {
     /// The last line that waits for heat or for a person, until a fence behind it is answered: the firmware may have taken
     /// it and still wait.
     wait: Option<u64>,
+    /// Lines that were refused since: of one that was damaged a piece may lie in the queue as a line of its own.
+    pieces: u64,
     /// The last answer to a line of ours.
     answered_ms: Millis,
     /// Lines before this one were written when an answer came that can belong to a fence alone.
@@ -207,6 +209,7 @@ impl Transport {
             buffer: None,
             emergency_parser: false,
             wait: None,
+            pieces: 0,
             answered_ms: 0,
             fence_answered_to: 0,
             half_refused: None,
@@ -366,6 +369,12 @@ impl Transport {
         if let Reply::Temperatures(_) = reply {
             self.reported_ms = Some(now);
         }
+        if let Reply::LinkError { last } = reply
+            && last.is_none_or(|last| last >= self.proved)
+        {
+            // One that asks for a line before that was reset: nothing lies with it.
+            self.pieces += 1;
+        }
         if let Reply::Ok { .. }
         | Reply::OkTemperatures(_)
         | Reply::Position(_)
@@ -467,7 +476,7 @@ impl Transport {
         }
         self.watch.planned(class);
         if class.waits() {
-            self.wait = Some(self.next);
+            (self.wait, self.pieces) = (Some(self.next), 0);
         }
         let alone = fence.is_some_and(|fence| self.is_alone(now, fence));
         self.last_tag = tag;

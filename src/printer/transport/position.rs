@@ -71,12 +71,16 @@ impl Transport {
     }
 
     pub(super) fn in_checking(&mut self, now: Millis, reply: &Reply) {
+        let ahead = match (&self.mode, reply) {
+            (Mode::Checking(check), Reply::Position(said)) => self.is_ahead(said, &check.plan),
+            _ => false,
+        };
         let Mode::Checking(check) = &mut self.mode else {
             return;
         };
         match reply {
             Reply::Position(said) => {
-                if is_at(said, &check.plan) {
+                if is_at(said, &check.plan) && !ahead {
                     self.recheck = false;
                     if self.contradiction.is_some() {
                         return self.ask_what_is_wanted(now);
@@ -103,6 +107,16 @@ impl Transport {
             Reply::Resend(_) | Reply::LinkError { .. } => self.note_odd(reply),
             _ => {}
         }
+    }
+
+    /// Behind homing the plan does not know where the head stands until the first move says so. That it stands where a line
+    /// that is still to be made puts it means that this line was made: cut from its number by a false line end.
+    fn is_ahead(&self, said: &[f64; 4], plan: &[f64; 4]) -> bool {
+        let there = |after: &[f64; 4], axis: usize| {
+            plan[axis].is_nan() && (said[axis] - after[axis]).abs() <= POSITION_MM
+        };
+        let mut to_come = self.ring.iter().filter(|sent| sent.number > self.flown);
+        to_come.any(|sent| (0..3).any(|axis| there(&sent.after, axis)))
     }
 
     /// The position differs. Either a cut line was carried out, or the Resend was a late echo and the firmware is

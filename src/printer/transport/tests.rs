@@ -465,6 +465,47 @@ fn an_executed_tail_is_found_by_its_position() {
 }
 
 #[test]
+fn a_move_that_came_before_its_turn_is_found_though_the_place_behind_homing_is_not_known() {
+    let unknown = [f64::NAN, f64::NAN, f64::NAN, 0.0];
+    let refused = [
+        "Error:checksum mismatch, Last Line: 4",
+        "Resend: 5",
+        "ok",
+        "ok",
+    ];
+    for (x, y, found) in [(20.0, 20.0, true), (0.0, 0.0, false)] {
+        let mut transport = connected();
+        let at = 10;
+        let lines = [
+            ("G92 E0", unknown),
+            ("G1 Z0.3", [f64::NAN, f64::NAN, 0.3, 0.0]),
+            ("G1 X20 Y20", [20.0, 20.0, 0.3, 0.0]),
+        ];
+        for (tag, (text, after)) in (1..).zip(lines) {
+            transport
+                .send(at, text, Class::Move(100), tag, after)
+                .unwrap();
+        }
+        hear(&mut transport, 20, &refused);
+        transport.tick(70);
+        written(&mut transport);
+        let said = format!("X:{x:.2} Y:{y:.2} Z:0.00 E:0.00 Count X:0 Y:0 Z:0");
+        let mut now = 75;
+        let mut fault = false;
+        for _ in 0..3 {
+            hear(&mut transport, now, &[&said, "ok", &said, "ok"]);
+            hear(&mut transport, now + 5, &refused);
+            transport.tick(now + 60);
+            now += 70;
+            let outputs = transport.drain();
+            fault |=
+                (outputs.iter()).any(|o| matches!(o, Output::Fault(LineFault::Position { .. })));
+        }
+        assert_eq!(fault, found, "{x}");
+    }
+}
+
+#[test]
 fn ten_refusals_of_one_line_end_it() {
     let mut transport = connected();
     send(&mut transport, 10, 1);

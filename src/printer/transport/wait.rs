@@ -29,7 +29,9 @@ impl Transport {
     pub(super) fn has_place_of(&self, places: u64) -> bool {
         // One that has its `ok` lies there no longer.
         let waiting = |number: u64| (self.flown + 1).saturating_sub(number.max(self.acked));
-        self.wait.is_none_or(|number| waiting(number) < places)
+        // A line end that the wire put into a line makes a command of its second half, which waits like any other.
+        let lie = |number: u64| waiting(number) + self.pieces;
+        (self.wait).is_none_or(|number| waiting(number) < places && lie(number) <= self.awake_max())
     }
 
     /// So many questions without a number may still be put to a printer that waits, so that it goes on reading; `None`: it
@@ -37,7 +39,7 @@ impl Transport {
     pub fn places_in_wait(&self) -> Option<u64> {
         let wait = self.wait?;
         let waiting = (self.flown + 1).saturating_sub(wait.max(self.acked));
-        Some((self.awake_max() + 1).saturating_sub(waiting))
+        Some((self.awake_max() + 1).saturating_sub(waiting + self.pieces))
     }
 
     pub(super) fn heats(&self) -> bool {

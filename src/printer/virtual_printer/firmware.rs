@@ -24,6 +24,8 @@ pub struct Options {
     pub emergency_parser: bool,
     /// ADVANCED_OK.
     pub advanced_ok: bool,
+    /// BABYSTEPPING: `M290` is known.
+    pub babystepping: bool,
     /// Send an `ok` after a Resend (not all builds do).
     pub resend_ok: bool,
     /// Deaf after a reset, virtual s.
@@ -42,6 +44,7 @@ impl Options {
             line_max: 96,
             emergency_parser: false,
             advanced_ok: false,
+            babystepping: true,
             resend_ok: true,
             boot_s: 0.5,
             limits,
@@ -66,6 +69,7 @@ impl Options {
             bufsize,
             line_max,
             emergency_parser: dialect == Dialect::Repetier,
+            babystepping: dialect == Dialect::Marlin21,
             ..Self::stock(limits)
         }
     }
@@ -139,6 +143,9 @@ pub struct Firmware {
     idle_next: f64,
     pub(super) feed_mm_s: f64,
     pub(super) feed_factor: f64,
+    pub(super) flow_factor: f64,
+    /// Part fan, 0 to 255.
+    pub(super) fan: f64,
     pub(super) keepalive_s: f64,
     busy_next: f64,
     pub(super) report_every_s: f64,
@@ -188,6 +195,8 @@ impl Firmware {
             idle_next: f64::INFINITY,
             feed_mm_s: 25.0,
             feed_factor: 1.0,
+            flow_factor: 1.0,
+            fan: 0.0,
             keepalive_s: 2.0,
             busy_next: f64::INFINITY,
             report_every_s: 0.0,
@@ -225,7 +234,8 @@ impl Firmware {
         self.mode = Mode::default();
         self.homed = [false; 3];
         (self.tool, self.asked_temperatures) = (false, false);
-        (self.feed_mm_s, self.feed_factor) = (25.0, 1.0);
+        (self.feed_mm_s, self.feed_factor, self.flow_factor) = (25.0, 1.0, 1.0);
+        self.fan = 0.0;
         (self.keepalive_s, self.report_every_s, self.inactive_s) = (2.0, 0.0, 0.0);
         self.report_next = f64::INFINITY;
         self.busy_until = 0.0;
@@ -264,6 +274,11 @@ impl Firmware {
     pub(super) fn nozzle_nm(&self) -> [i64; 4] {
         let at = self.frozen.or(self.planner.under_way(self.clock));
         at.unwrap_or(self.at)
+    }
+
+    /// Factors of speed and flow (M220, M221), and the part fan, 0 to 255.
+    pub fn tuned(&self) -> [f64; 3] {
+        [self.feed_factor, self.flow_factor, self.fan]
     }
 
     /// Targets of hotend and bed, C.

@@ -178,15 +178,25 @@ impl Firmware {
             ('M', 220) => {
                 self.feed_factor = words.get('S').map_or(self.feed_factor, |p| p / 100.0);
             }
+            ('M', 221) => {
+                self.flow_factor = words.get('S').map_or(self.flow_factor, |p| p / 100.0);
+            }
+            ('M', 106) if words.get('P').is_none_or(|p| p == 0.0) => {
+                self.fan = words.get('S').unwrap_or(255.0);
+            }
+            ('M', 107) if words.get('P').is_none_or(|p| p == 0.0) => self.fan = 0.0,
+            // gcode/motion/M290.cpp, feature/babystep.cpp: the motors step, and what is counted stays. Not before homing.
+            ('M', 290) if self.options.babystepping => {
+                if let Some(mm) = words.get('Z').or(words.get('S')).filter(|_| self.homed[2]) {
+                    self.raised_nm += (mm.clamp(-2.0, 2.0) * 1e6).round() as i64;
+                }
+            }
             ('M', 400) => return Running::Drain(Box::new(Running::Now)),
             ('M', 999) => self.restart(),
             // The motors are off: Klipper and RepRapFirmware forget where they are.
             ('M', 18 | 84) => self.homed = [false; 3],
             ('G', 21)
-            | (
-                'M',
-                17 | 73 | 106 | 107 | 108 | 110 | 117 | 201..=205 | 211 | 221 | 410 | 413 | 900,
-            )
+            | ('M', 17 | 73 | 106 | 107 | 108 | 110 | 117 | 201..=205 | 211 | 410 | 413 | 900)
             | ('G', 10) => {}
             ('T', 0) => self.tool = true,
             _ => return self.unknown(&line.text),

@@ -111,6 +111,7 @@ impl Firmware {
         };
         self.say(name);
         let prompts = u8::from(self.options.dialect == D::Buddy);
+        let steps = u8::from(self.options.babystepping);
         let caps: &[(&str, u8)] = match self.options.dialect {
             D::Duet | D::Klipper => &[],
             D::Prusa311 | D::Prusa314 => &[
@@ -132,6 +133,7 @@ impl Firmware {
                 ("SERIAL_XON_XOFF", 0),
                 ("AUTOREPORT_TEMP", 1),
                 ("EMERGENCY_PARSER", parser),
+                ("BABYSTEPPING", steps),
                 ("HOST_ACTION_COMMANDS", prompts),
                 ("PROMPT_SUPPORT", prompts),
                 ("THERMAL_PROTECTION", 1),

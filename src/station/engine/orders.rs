@@ -230,6 +230,7 @@ pub(super) fn kind_of(order: &Order) -> &'static str {
         Order::Resume => "resume_asked",
         Order::Cancel => "cancel_asked",
         Order::Answer(_) => "printer_answer_asked",
+        Order::Tune(_) => "printer_tune_asked",
         Order::Recover => "printer_recover_asked",
     }
 }
@@ -241,6 +242,7 @@ pub(super) fn refused_kind(kind: &str) -> &'static str {
         "resume_asked" => "resume_refused",
         "cancel_asked" => "cancel_refused",
         "printer_answer_asked" => "printer_answer_refused",
+        "printer_tune_asked" => "printer_tune_refused",
         _ => "printer_recover_refused",
     }
 }
@@ -250,6 +252,7 @@ fn in_words(kind: &str) -> &'static str {
         "pause_asked" => "The hold that was asked for",
         "resume_asked" => "Going on, as it was asked for,",
         "cancel_asked" => "The end that was asked for",
+        "printer_tune_asked" => "What was to be tuned",
         _ => "What was asked of the printer",
     }
 }

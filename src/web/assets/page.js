@@ -138,6 +138,7 @@ function toggle() {
     if (!printing) close();
   }
   asks();
+  tune();
   const recover = $("#recover");
   if (recover) recover.hidden = facts.printer !== "halted";
   const bed = $("#bed");
@@ -371,14 +372,40 @@ function asks() {
   );
 }
 
-// Acts on the printer itself: recover, bed-clear, answer.
+// What is in force of a print's tuning: filled in anew only when that changes, so that nobody's typing is lost.
+function tune() {
+  const place = $("#tune");
+  if (!place) return;
+  const tuning = facts.tuning;
+  place.hidden = !tuning;
+  const inForce = JSON.stringify(tuning ?? null);
+  if (place.dataset.inForce === inForce) return;
+  place.dataset.inForce = inForce;
+  for (const field of all('input[type="number"]', place)) {
+    const [least, most] = tuning?.bounds[field.name] ?? [0, 0];
+    field.min = least;
+    field.max = most;
+    field.value = tuning?.[field.name] ?? "";
+    field.disabled = least === most;
+  }
+}
+
+// What differs from what is in force.
+function tuned(form) {
+  const fields = all('input[type="number"]', form).filter((field) => !field.disabled);
+  const other = fields.filter((field) => Number(field.value) !== facts.tuning?.[field.name]);
+  return Object.fromEntries(other.map((field) => [field.name, Number(field.value)]));
+}
+
+// Acts on the printer itself: recover, bed-clear, answer, tune.
 async function printer(button) {
   const form = button.closest("form");
   if (!form.reportValidity()) return;
   button.disabled = true;
   say(form, "Asked\u2026", true);
   const answer = button.dataset.choice && { question: facts.asks?.text ?? "", choice: Number(button.dataset.choice) };
-  await post(`${root}api/v1/printer/${button.dataset.printer}`, { ...who(form), ...answer }).then(
+  const changed = button.dataset.printer === "tune" && tuned(form);
+  await post(`${root}api/v1/printer/${button.dataset.printer}`, { ...who(form), ...answer, ...changed }).then(
     () => say(form, ""),
     (error) => say(form, error.message),
   );

@@ -58,6 +58,33 @@ fn a_stop_is_told_before_what_the_printer_asks() {
 }
 
 #[test]
+fn what_may_be_tuned_is_told_while_a_print_runs_and_not_after_it() {
+    let mut s = asks();
+    let tuning: crate::status::Tuning = serde_json::from_value(serde_json::json!({
+        "speed_percent": 80.0, "flow_percent": 100.0, "fan_percent": 100.0, "z_mm": 0.0,
+        "bounds": {
+            "speed_percent": [50.0, 120.0], "flow_percent": [90.0, 110.0],
+            "fan_percent": [0.0, 150.0], "z_mm": [0.0, 0.0],
+        },
+    }))
+    .unwrap();
+    s.printer.tuning = Some(tuning);
+    for (state, told) in [
+        (PrinterState::Printing, true),
+        (PrinterState::Paused, true),
+        (PrinterState::Halted, false),
+        (PrinterState::LinkDown, false),
+    ] {
+        s.printer.state = state;
+        assert_eq!(
+            live(&s).facts["tuning"]["speed_percent"].is_number(),
+            told,
+            "{state:?}"
+        );
+    }
+}
+
+#[test]
 fn a_link_that_is_barred_is_said_while_it_prints_too() {
     let text = "The link runs with another port than the station's configuration says.";
     let mut s = asks();

@@ -10,6 +10,7 @@ use crate::printer::wire::{JobStatus, Phase};
 mod cool;
 mod firmwares;
 mod stops;
+mod tune;
 mod waits;
 
 fn fault_name(job: &JobStatus) -> String {
@@ -187,8 +188,8 @@ fn pitfall_09_empty_lines() {
 
 #[test]
 fn pitfall_10_reset_mid_print() {
-    // Eight lines and the M85 go before the file's first.
-    for line in [12, 20, 60, 150, 290] {
+    // Ten lines and the M85 go before the file's first.
+    for line in [14, 20, 60, 150, 290] {
         let mut rig = Rig::new(&part(10, 300), happening(line, What::Reset, 0.0), 10);
         let job = rig.print();
         assert_eq!(
@@ -201,7 +202,17 @@ fn pitfall_10_reset_mid_print() {
         rig.written.drain(..at);
         for text in rig.lines() {
             let harmless = [
-                "M110", "M105", "M115", "M104 S0", "M140 S0", "M107", "M155 S0", "M85 S0", "M400",
+                "M110",
+                "M105",
+                "M115",
+                "M104 S0",
+                "M140 S0",
+                "M107",
+                "M155 S0",
+                "M85 S0",
+                "M220 S100",
+                "M221 S100",
+                "M400",
                 "M114",
             ];
             assert!(

@@ -54,6 +54,33 @@ fn a_resend_is_served_while_the_firmware_waits_for_heat() {
 }
 
 #[test]
+fn a_piece_of_a_damaged_question_takes_no_place_from_an_emergency_stop() {
+    let mut transport = heating();
+    // Two questions: the first is taken, the second is cut in two. Its end may be a line of its own.
+    let asked = pass(&mut transport, 10, 25_000, false);
+    assert_eq!(asked.len(), 2, "{asked:?}");
+    let refused = |last: u64| {
+        [
+            format!("Error:checksum mismatch, Last Line: {last}"),
+            format!("Resend: {}", last + 1),
+            "ok".to_owned(),
+        ]
+    };
+    for line in refused(5) {
+        hear(&mut transport, 25_001, &[&line]);
+    }
+    // The wait, the first question, a piece: a fourth line would fill the queue of a stock Marlin.
+    let more = pass(&mut transport, 25_001, 300_000, true);
+    assert_eq!(more, [""; 0]);
+    assert!(transport.is_up() && transport.is_waiting_for_heat());
+    // The answer to the first question ends the wait; then the second is repeated.
+    hear(&mut transport, 300_001, &["ok", REPORT]);
+    assert!(!transport.is_waiting_for_heat());
+    let again = pass(&mut transport, 300_002, 300_200, false);
+    assert_eq!(again[0], asked[1], "{again:?}");
+}
+
+#[test]
 fn that_a_waiting_line_was_taken_does_not_end_the_wait() {
     let mut transport = heating();
     // It came twice: the firmware refuses the second, and says that it has the first.
