@@ -139,7 +139,13 @@ impl Engine {
                 self.do_step(code, &Event::ReentryAsked(entry), name, &asked.begin)
             }
             Request::PutAway(act) => self.put_away(act, name, asked),
-            Request::BedClear(_) => self.note(name, "", "bed_clear", json!({}), &asked.begin),
+            Request::BedClear(_) => {
+                if let Some(job) = self.store.on_printer().map_err(|e| store_says(&e))? {
+                    let text = format!("{} is being printed: its part lies on the bed.", job.code);
+                    return no("not_allowed", text, "Clear the bed when the print is over.");
+                }
+                self.note(name, "", "bed_clear", json!({}), &asked.begin)
+            }
             Request::SignIn(act) => {
                 self.find(&act.code)?;
                 may_release(person)?;
@@ -155,6 +161,19 @@ impl Engine {
                 if person.role != crate::status::Role::Supervisor {
                     let text = "Only a supervisor clears wrong PINs.";
                     return no("no_right", text, "Ask a supervisor, or wait.");
+                }
+                let known = self.store.operators().map_err(|e| store_says(&e))?;
+                let asked_for = super::store::canonical(whom);
+                if !known
+                    .iter()
+                    .any(|o| super::store::canonical(&o.name) == asked_for)
+                {
+                    let text = "Nobody here has that name: nothing was cleared.";
+                    return no(
+                        "nobody",
+                        text,
+                        "Write the name as `calvaria operator list` has it.",
+                    );
                 }
                 // Forgotten with this line, in one transaction; then by the gate.
                 let body = json!({ "operator": whom.trim() });

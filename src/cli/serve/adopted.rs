@@ -3,7 +3,8 @@
 //!
 //! In:    the configuration's `[printer]`; what the link says that it was started with.
 //! Out:   why nothing may be printed on it, for page, LCD and release; whether it may be restarted from here.
-//! Holds: a link that does not say counts as another one. A link that prints is never touched.
+//! Holds: a link that does not say counts as another one. A link that prints is never touched, and none is ended that could not
+//!        be started anew: without a link nobody can press stop.
 
 use crate::gcode::Printer;
 use crate::printer::started::{Keeper, Started};
@@ -47,6 +48,8 @@ pub(super) struct Adopted {
     wanted: Wanted,
     said: Option<Started>,
     barred: Option<Finding>,
+    /// One could be started in its place: the profile can be read.
+    replaceable: bool,
     looked: Option<Instant>,
     told_to_end: Option<Instant>,
 }
@@ -57,6 +60,7 @@ impl Adopted {
             wanted,
             said: None,
             barred: None,
+            replaceable: false,
             looked: None,
             told_to_end: None,
         }
@@ -96,7 +100,7 @@ impl Adopted {
     pub(super) fn should_end(&mut self) -> bool {
         let ours = self.wanted.starts && self.keeper() == Some(Keeper::Station);
         let due = self.told_to_end.is_none_or(|at| at.elapsed() > AGAIN);
-        let should = ours && due && self.barred.is_some();
+        let should = ours && due && self.replaceable && self.barred.is_some();
         if should {
             self.told_to_end = Some(Instant::now());
         }
@@ -109,12 +113,23 @@ impl Adopted {
 
     fn look(&mut self) {
         self.looked = Some(Instant::now());
-        let differs = match (&self.said, self.wanted.started()) {
-            (_, Err(why)) => vec![format!(
-                "profile {} that can not be read ({})",
-                self.wanted.printer.profile,
-                why.trim_end_matches('.')
-            )],
+        let wanted = self.wanted.started();
+        self.replaceable = wanted.is_ok();
+        let differs = match (&self.said, wanted) {
+            (_, Err(why)) => {
+                // A parser shows the line that it stumbles over below its words.
+                let text = format!(
+                    "The profile {} can not be read any more ({}). Nothing is printed until it can; the printer link goes on and \
+                     stop works. Tell IT: mend the file; then the station goes on by itself.",
+                    self.wanted.printer.profile,
+                    why.lines()
+                        .next()
+                        .unwrap_or_default()
+                        .trim_end_matches(['.', ':'])
+                );
+                self.barred = Some(Finding::warn("link_differs", text));
+                return;
+            }
             (None, Ok(_)) => {
                 vec!["settings that it does not tell: it is an earlier version".into()]
             }
@@ -155,6 +170,32 @@ mod tests {
 
     fn adopted(starts: bool) -> Adopted {
         Adopted::new(Wanted::new(&Config::default(), starts))
+    }
+    #[test]
+    fn a_link_goes_on_when_its_profile_can_not_be_read_any_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("own.toml");
+        std::fs::write(
+            &path,
+            include_str!("../../../printer-profiles/virtual.toml"),
+        )
+        .unwrap();
+        let name = path.to_str().unwrap();
+        let mut config = Config::default();
+        config.printer.profile = name.into();
+        let profile = Printer::load(name).unwrap();
+        let mut link = Adopted::new(Wanted::new(&config, true));
+        let place = config.printer.place();
+        let baud = config.printer.baud_of(&profile);
+        link.hear(Started::new(place, baud, &profile, Keeper::Station));
+        assert_eq!(link.barred_now(), None);
+        std::fs::write(&path, "[tuning\n").unwrap();
+        let text = link.barred_now().unwrap().text;
+        assert!(
+            text.contains("can not be read") && !text.contains('\n'),
+            "{text}"
+        );
+        assert!(!link.should_end(), "nothing could be started in its place");
     }
     fn started(port: &str, profile: &str, keeper: Keeper) -> Started {
         Started::new(port, 115_200, &Printer::load(profile).unwrap(), keeper)

@@ -25,6 +25,7 @@ mod studies;
 pub(in crate::station) use acts::{Begin, Ticket};
 pub(in crate::station) use gate::{Gate, Known};
 pub use operators::Operator;
+pub(in crate::station) use operators::canonical;
 pub use record::Entry;
 pub(in crate::station) use record::hex;
 

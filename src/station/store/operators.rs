@@ -37,7 +37,7 @@ pub struct Operator {
 
 /// A name as names are compared: without regard to capitals and outer spaces, inner ones as one. Upper case first, so
 /// that ß and SS are the same.
-pub(super) fn canonical(name: &str) -> String {
+pub(in crate::station) fn canonical(name: &str) -> String {
     let words: Vec<&str> = name.split_whitespace().collect();
     words.join(" ").to_uppercase().to_lowercase()
 }
