@@ -25,6 +25,8 @@ pub(super) struct Part {
     pub(super) regions: Vec<Region>,
     /// What holds it.
     pub(super) supports: Vec<Support>,
+    /// Layers of its brim.
+    brim_layers: usize,
     /// Centre of the sphere that fits the part best: its inner face looks there.
     centre_um: [f64; 3],
 }
@@ -61,6 +63,7 @@ impl Part {
         Ok(Self {
             regions,
             supports,
+            brim_layers: placed.brim_layers,
             centre_um: centre_um(&placed.mesh),
         })
     }
@@ -153,18 +156,33 @@ pub(super) fn draw(parts: &[Part], recipe: &Recipe) -> Vec<LayerPaths> {
             all
         })
         .collect();
-    if recipe.settings.brim_mm > 0.0
-        && let Some(first) = layers.first_mut()
-    {
-        let base = parts.iter().fold(Region::default(), |all, part| {
-            let support = part
-                .supports
-                .first()
-                .map(|s| s.all.clone())
-                .unwrap_or_default();
-            all.union(&part.regions[0]).union(&support)
-        });
-        first.first.insert(0, support::brim(&base, recipe));
+    for (layer, brim) in brims(parts, recipe).into_iter().enumerate() {
+        if let Some(paths) = layers.get_mut(layer) {
+            paths.first.insert(0, brim);
+        }
     }
     layers
+}
+
+/// The brim, layer by layer: round everything that stands on the bed, and again round narrow stands, within the first one.
+fn brims(parts: &[Part], recipe: &Recipe) -> Vec<Group> {
+    let count = parts.iter().map(|part| part.brim_layers).max().unwrap_or(0);
+    let base = |layer: usize| {
+        (parts.iter()).filter(|part| layer < part.brim_layers).fold(
+            Region::default(),
+            |all, part| {
+                let held = part.supports.get(layer).map(|s| &s.all);
+                let part = part.regions.get(layer);
+                [held, part]
+                    .into_iter()
+                    .flatten()
+                    .fold(all, |all, r| all.union(r))
+            },
+        )
+    };
+    let ground = base(0);
+    let within = ground.offset(Um::from_mm(recipe.settings.brim_mm), Corner::Round);
+    (0..count)
+        .map(|layer| support::brim(&base(layer), &within, layer, recipe))
+        .collect()
 }

@@ -315,7 +315,13 @@ mod tests {
                 [0.0, 0.0, 1.0, 0.0],
             ]);
             let mesh = mesh.mapped(&to_bed);
-            let placed = Placed { mesh, to_bed };
+            let placed = Placed {
+                mesh,
+                to_bed,
+                findings: Vec::new(),
+                brim_mm: 0.0,
+                brim_layers: 0,
+            };
             let printer = Printer::load("virtual").unwrap();
             let material = Material::load("pla").unwrap();
             let recipe = Recipe::new(&printer, &material, &Settings::default()).unwrap();

@@ -7,9 +7,9 @@
 //! Never: opens a file, asks the time, draws a random number, writes a date or a name.
 //! Cost:  layers in parallel; a 100 mm cap in seconds.
 //!
-//! The way: [`bodies`] tells the parts, [`place`] stands each on the bed, [`look`] says what a person should know,
-//! [`cut`] makes contours, [`walls`], [`infill`], [`thin`] and
-//! [`support`] draw, [`layers`] joins them, [`order`] and [`seam`] decide the sequence, [`emit`] writes.
+//! The way: [`bodies`] tells the parts, [`pose`] weighs how each can stand, [`place`] sets them on the bed, [`look`] says
+//! what a person should know, [`cut`] makes contours, [`walls`], [`infill`], [`thin`] and [`support`] draw, [`layers`]
+//! joins them, [`order`] and [`seam`] decide the sequence, [`emit`] writes.
 
 use crate::gcode::{
     Facts, LayerFact, MAKER, Material, MotionError, Printer, Violation, check, durations, seal,
@@ -31,6 +31,7 @@ mod path;
 mod place;
 mod plan;
 mod plane;
+mod pose;
 mod seam;
 mod settings;
 #[cfg(test)]
@@ -146,12 +147,18 @@ pub fn slice(
     settings: &Settings,
     progress: &mut dyn FnMut(f64),
 ) -> Result<Sliced, SliceError> {
-    let recipe = settings::Recipe::new(printer, material, settings)?;
+    let mut recipe = settings::Recipe::new(printer, material, settings)?;
     let solids = bodies::solids(mesh, recipe.width.mm())?;
-    let placed = place::place(&solids, printer, settings, recipe.layer.mm())?;
+    let placed = place::place(&solids, printer, &recipe)?;
+    // One brim for all, as wide as the narrowest stand wants.
+    let brims = placed.iter().map(|part| part.brim_mm);
+    recipe.settings.brim_mm = brims.fold(0.0, f64::max);
     let mut findings: Vec<_> = placed
         .iter()
-        .flat_map(|part| look::lost(part, &recipe))
+        .flat_map(|part| {
+            let lost = look::lost(part, &recipe);
+            part.findings.iter().cloned().chain(lost)
+        })
         .collect();
     findings.extend(look::touching(&solids));
     progress(0.1);
@@ -183,7 +190,7 @@ pub fn slice(
         printer: printer.name.clone(),
         material: material.name.clone(),
         implantable: material.certificate().is_some(),
-        settings: settings.clone(),
+        settings: recipe.settings.clone(),
         parts: placed.iter().map(part_plan).collect(),
         findings,
         layers: layers.len(),

@@ -14,8 +14,15 @@ use rayon::prelude::*;
 const GAP_LAYERS: usize = 1;
 /// Dense layers under the part.
 const INTERFACE_LAYERS: usize = 2;
-/// Free space beside the part, of a line's width.
+/// Free space beside the part, of a line's width: for the interface, and for the columns under it, which need not come as
+/// near and would lie against slopes that carry themselves.
 const XY_GAP: f64 = 0.55;
+const COLUMN_GAP: f64 = 0.75;
+/// The interface reaches this far beyond the overhang, of a line's width.
+const ROOF: f64 = 0.6;
+/// It is to be this wide, of a line's width, less what two layers of the part give way: where little overhang is supported,
+/// that is little, and the interface reaches further.
+const ROOF_WIDE: f64 = 1.6;
 /// Distance of support lines.
 const PITCH: Um = Um(2_000);
 /// Distance of support lines on the bed, which have to hold there.
@@ -61,9 +68,11 @@ fn overhang(regions: &[Region], layer: usize, recipe: &Recipe) -> Overhang {
     let rough = ROUGHNESS.min(Um(ledge.0 / 2));
     let held = regions[below].offset(Um(ledge.0 - rough.0), Corner::Round);
     let bare = regions[layer].minus(&held).opened(rough);
+    let width = recipe.width.mm();
+    let roof_mm = (ROOF * width).max(ROOF_WIDE * width - 2.0 * ledge.mm());
     Overhang {
         columns: bare.offset(REACH, Corner::Sharp).simplified(SIMPLIFY),
-        roof: bare.offset(recipe.width, Corner::Sharp),
+        roof: bare.offset(Um::from_mm(roof_mm), Corner::Sharp),
     }
 }
 
@@ -74,30 +83,34 @@ pub(super) fn grow(regions: &[Region], recipe: &Recipe) -> Vec<Support> {
         .into_par_iter()
         .map(|layer| overhang(regions, layer, recipe))
         .collect();
-    let gap = Um::from_mm(XY_GAP * recipe.width.mm());
+    let [gap, column_gap] =
+        [XY_GAP, COLUMN_GAP].map(|share| Um::from_mm(share * recipe.width.mm()));
     let mut supports = vec![Support::default(); count];
     let mut column = Region::default();
     for layer in (0..count).rev() {
         let above = layer + 1 + GAP_LAYERS;
-        if let Some(overhang) = overhangs.get(above) {
+        // Right under the part support is no wider than it has to be, since every contact is a scar; columns begin below
+        // the interface.
+        if let Some(overhang) = overhangs.get(above + INTERFACE_LAYERS) {
             column = column.union(&overhang.columns);
         }
-        if column.is_empty() {
+        let roof = overhangs[above.min(count)..(above + INTERFACE_LAYERS).min(count)]
+            .iter()
+            .fold(Region::default(), |all, o| all.union(&o.roof));
+        if column.is_empty() && roof.is_empty() {
             continue;
         }
         let beside = regions[layer.saturating_sub(GAP_LAYERS)..=layer]
             .iter()
             .fold(Region::default(), |all, r| all.union(r));
+        let [near, far] = [gap, column_gap].map(|gap| beside.offset(gap, Corner::Round));
+        let wanted = column.minus(&far).union(&roof.minus(&near));
         // The layers in the gap above stay free as well, but need no room beside them.
-        let free = (layer + 1..above).filter_map(|l| regions.get(l)).fold(
-            column.minus(&beside.offset(gap, Corner::Round)),
-            |left, r| left.minus(r),
-        );
+        let free = (layer + 1..above)
+            .filter_map(|l| regions.get(l))
+            .fold(wanted, |left, r| left.minus(r));
         let all = free.opened(recipe.width).larger_than(COLUMN_MIN_MM2);
         column = all.simplified(SIMPLIFY);
-        let roof = overhangs[above.min(count)..(above + INTERFACE_LAYERS).min(count)]
-            .iter()
-            .fold(Region::default(), |all, o| all.union(&o.roof));
         supports[layer] = Support {
             interface: all.intersect(&roof),
             all,
@@ -136,15 +149,20 @@ pub(super) fn draw(support: &Support, recipe: &Recipe, layer: usize) -> Group {
     Group::plain(steps)
 }
 
-/// Loops round everything that stands on the bed, from outside inwards.
-pub(super) fn brim(base: &Region, recipe: &Recipe) -> Group {
-    let line = recipe.line(0);
+/// Loops round what stands in the brim in one layer, from outside inwards: as many as the brim is wide and as lie `within`
+/// the brim on the bed.
+pub(super) fn brim(base: &Region, within: &Region, layer: usize, recipe: &Recipe) -> Group {
+    let line = recipe.line(layer);
     let spacing = line.spacing();
-    let loops = (recipe.settings.brim_mm / spacing.mm()).round() as i32;
+    let most = (recipe.settings.brim_mm / spacing.mm()).round() as i32;
+    let reach = |k: i32| base.offset(Um(spacing.0 * k + line.width.0 / 2), Corner::Round);
+    // A loop may stand out by half a line, as any wall may.
+    let lies = |k: &i32| layer == 0 || reach(*k).minus(within).is_empty();
+    let loops = (1..=most).rev().find(|k| lies(&(k - 1))).unwrap_or(0);
     let steps = (0..loops)
         .rev()
         .map(|k| {
-            base.offset(Um(spacing.0 * k + line.width.0 / 2), Corner::Round)
+            reach(k)
                 .contours()
                 .map(|contour| Path {
                     role: Role::Brim,

@@ -1,0 +1,425 @@
+//! Pose: what one way of standing costs, in seconds of printing.
+//!
+//! In:    a closed part in patient millimetres, and a direction that is to be up.
+//! Out:   [`Pose`]: what hangs over and needs support, on which face, and what the part stands on.
+//! Holds: what support touches weighs by its face: the inner one looks at the brain and shows nothing, the outer one is seen
+//!        through the skin, the rim has to fit. What a part stands on is a section right above its brim, not the extent of
+//!        its corners.
+//! Cost:  one pass over corners and one over triangles a direction.
+
+use super::seam::centre_um;
+use super::settings::{Orientation, Recipe};
+use crate::mesh::Mesh;
+use crate::space::{Lps, Point, Vector};
+use crate::status::Finding;
+
+/// What a square millimetre of each face costs when support touches it: inner, outer, rim, in seconds. One, three and ten
+/// times what it takes to clean it.
+const TOUCHED_S: [f64; 3] = [3.0, 9.0, 30.0];
+/// A face belongs to the rim when it looks further than this from the way out of the skull: cosine.
+const RIM: f64 = 0.6;
+/// What touches the part below this height holds it on the bed, mm.
+const FOOT_MM: f64 = 1.0;
+/// A part this many times as high (to its centre of mass) as its stand reaches begins to sway.
+const SWAY: f64 = 3.0;
+/// Cost of one such time more, s; of two, four times as much.
+const SWAY_S: f64 = 600.0;
+/// As much of the part should stand in its brim, mm2; what having none costs, s.
+const STAND_MM2: f64 = 25.0;
+const STAND_S: f64 = 1800.0;
+/// With less than this it may break off its stand, mm2.
+const STAND_MIN_MM2: f64 = 5.0;
+/// Cutting off one more layer of brim, s.
+const BRIM_LAYER_S: f64 = 60.0;
+/// Widest brim that is drawn for a narrow stand, mm.
+const BRIM_MAX_MM: f64 = 10.0;
+/// The edge of a line that runs round the stand, mm.
+const LINE_MM: f64 = 0.5;
+
+/// The faces of an implant.
+const INNER: usize = 0;
+const OUTER: usize = 1;
+const RIM_FACE: usize = 2;
+
+/// A triangle as the search sees it.
+struct Facet {
+    normal: Vector<Lps>,
+    area_mm2: f64,
+    face: usize,
+}
+
+/// A part as the search sees it.
+pub(super) struct Shape<'a> {
+    mesh: &'a Mesh<Lps>,
+    /// One for each triangle.
+    facets: Vec<Facet>,
+    /// Centre of mass.
+    middle: Vector<Lps>,
+}
+
+/// What a part stands on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Stand {
+    /// Section of the first layer, mm2.
+    pub(super) first_mm2: f64,
+    /// Section right above the brim, mm2: what it would break off.
+    pub(super) neck_mm2: f64,
+    /// Furthest inside the outline of that section that the centre of mass may be moved, mm; negative where it lies
+    /// outside.
+    pub(super) margin_mm: f64,
+    /// Height of the centre of mass, mm.
+    pub(super) middle_mm: f64,
+    /// The brim that it wants, mm, and its layers.
+    pub(super) brim_mm: f64,
+    pub(super) brim_layers: usize,
+}
+
+/// One way of standing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pose {
+    pub(super) up: Vector<Lps>,
+    pub(super) high_mm: f64,
+    /// What hangs over above the foot and needs support: inner face, outer face and rim, mm2.
+    pub(super) hanging_mm2: [f64; 3],
+    pub(super) stand: Stand,
+    /// Print time with penalties that stand for quality and safety, s.
+    pub(super) cost_s: f64,
+}
+
+impl<'a> Shape<'a> {
+    pub(super) fn new(mesh: &'a Mesh<Lps>) -> Self {
+        let centre = Point::new(centre_um(mesh).map(|um| um / 1000.0));
+        let mut middle = Vector::<Lps>::new([0.0; 3]);
+        let mut six_volumes = 0.0;
+        let mut facets = Vec::with_capacity(mesh.triangles.len());
+        for &triangle in &mesh.triangles {
+            let [a, b, c] = mesh.corners(triangle).map(|p| p.minus(centre));
+            let out = a.plus(b).plus(c);
+            let six = a.dot(b.cross(c));
+            six_volumes += six;
+            middle = middle.plus(out.times(six / 4.0));
+            let twice = mesh.area_vector(triangle);
+            let normal = twice.unit().unwrap_or(Vector::new([0.0; 3]));
+            let face = match out.unit().map_or(0.0, |out| out.dot(normal)) {
+                cosine if cosine > RIM => OUTER,
+                cosine if cosine < -RIM => INNER,
+                _ => RIM_FACE,
+            };
+            facets.push(Facet {
+                normal,
+                area_mm2: twice.length() / 2.0,
+                face,
+            });
+        }
+        let middle = centre.plus(middle.times(1.0 / six_volumes));
+        Self {
+            mesh,
+            facets,
+            middle: Vector::new(middle.0),
+        }
+    }
+
+    /// A way of standing.
+    pub(super) fn pose(&self, up: Vector<Lps>, recipe: &Recipe) -> Pose {
+        let mut heights: Vec<f64> = (self.mesh.vertices.iter())
+            .map(|v| Vector::<Lps>::new(v.0).dot(up))
+            .collect();
+        let low = heights.iter().copied().fold(f64::INFINITY, f64::min);
+        heights.iter_mut().for_each(|height| *height -= low);
+        let high_mm = heights.iter().copied().fold(0.0, f64::max);
+        let layer_mm = recipe.layer.mm();
+        let steep = recipe.settings.overhang_deg.to_radians().sin();
+        let (mut support_mm3, mut terrace_mm2, mut hanging_mm2) = (0.0, 0.0, [0.0; 3]);
+        for (facet, triangle) in self.facets.iter().zip(&self.mesh.triangles) {
+            let rise = facet.normal.dot(up);
+            if rise < -steep {
+                let height = triangle.map(|v| heights[v as usize]).iter().sum::<f64>() / 3.0;
+                if height > layer_mm {
+                    support_mm3 += facet.area_mm2 * -rise * height;
+                }
+                if height > FOOT_MM {
+                    hanging_mm2[facet.face] += facet.area_mm2;
+                }
+            }
+            // Slopes below 15 degrees come out in terraces; what is flat does not.
+            if (0.966..0.9998).contains(&rise) {
+                terrace_mm2 += facet.area_mm2;
+            }
+        }
+        let stand = self.stand(up, &heights, self.middle.dot(up) - low, recipe);
+        let hanging_s: f64 = (hanging_mm2.iter().zip(TOUCHED_S))
+            .map(|(area_mm2, seconds)| area_mm2 * seconds)
+            .sum();
+        Pose {
+            up,
+            high_mm,
+            hanging_mm2,
+            stand,
+            // Support is drawn at about a fifth of its volume at 5 mm3/s; a layer costs some 3 s of travel and seam.
+            cost_s: 0.04 * support_mm3
+                + hanging_s
+                + 3.0 * high_mm / layer_mm
+                + 0.5 * terrace_mm2
+                + stand.cost_s(),
+        }
+    }
+
+    /// What the part stands on, `heights` of its corners above the bed given.
+    fn stand(&self, up: Vector<Lps>, heights: &[f64], middle_mm: f64, recipe: &Recipe) -> Stand {
+        let foot: Vec<[u32; 3]> = (self.mesh.triangles.iter().copied())
+            .filter(|t| {
+                t.iter()
+                    .any(|&v| heights[v as usize] < FOOT_MM + recipe.layer.mm())
+            })
+            .collect();
+        let sides = sideways(up);
+        let cut = |layer: usize| self.section(&foot, heights, recipe.middle(layer).mm(), sides);
+        let mut stand = Stand {
+            first_mm2: cut(0).0,
+            middle_mm,
+            brim_mm: recipe.settings.brim_mm,
+            brim_layers: usize::from(recipe.settings.brim_mm > 0.0),
+            ..Stand::default()
+        };
+        let widens = stand.brim_layers > 0 && recipe.settings.orientation != Orientation::AsIs;
+        let (mut neck_mm2, mut ends) = cut(1);
+        // A narrow stand gets a brim of more layers, until enough of the part stands in it.
+        while widens && neck_mm2 < STAND_MM2 && recipe.top(stand.brim_layers).mm() <= FOOT_MM {
+            stand.brim_layers += 1;
+            (neck_mm2, ends) = cut(stand.brim_layers);
+        }
+        stand.neck_mm2 = neck_mm2;
+        let (x, y) = (self.middle.dot(sides.0), self.middle.dot(sides.1));
+        stand.margin_mm = (0..36)
+            .map(|i| {
+                let (sin, cos) = (std::f64::consts::TAU * f64::from(i) / 36.0).sin_cos();
+                let far = |p: &[f64; 2]| (p[0] - x) * cos + (p[1] - y) * sin;
+                ends.iter().map(far).fold(f64::NEG_INFINITY, f64::max)
+            })
+            .fold(f64::INFINITY, f64::min)
+            // Nothing at all in these layers: as far outside as it is high.
+            .max(-middle_mm);
+        if widens {
+            let wanted_mm = middle_mm / SWAY - stand.margin_mm - LINE_MM;
+            stand.brim_mm = stand.brim_mm.max(wanted_mm.min(BRIM_MAX_MM));
+        }
+        stand
+    }
+
+    /// Area of the section at a height, mm2, and its corners along two sides.
+    fn section(
+        &self,
+        triangles: &[[u32; 3]],
+        heights: &[f64],
+        height: f64,
+        (x, y): (Vector<Lps>, Vector<Lps>),
+    ) -> (f64, Vec<[f64; 2]>) {
+        let (mut twice, mut ends) = (0.0, Vec::new());
+        for triangle in triangles {
+            let over = triangle.map(|v| heights[v as usize] - height);
+            // Coming down and going back up: solids lie to one side of the way from the first to the second.
+            let crossing = |falls: bool| {
+                let side = (0..3).find(|&k| {
+                    let (here, next) = (over[k] < 0.0, over[(k + 1) % 3] < 0.0);
+                    here != next && next == falls
+                })?;
+                let next = (side + 1) % 3;
+                let corner =
+                    |k: usize| Vector::<Lps>::new(self.mesh.vertices[triangle[k] as usize].0);
+                let share = over[side] / (over[side] - over[next]);
+                let spot = corner(side)
+                    .times(1.0 - share)
+                    .plus(corner(next).times(share));
+                Some([spot.dot(x), spot.dot(y)])
+            };
+            if let (Some(from), Some(to)) = (crossing(true), crossing(false)) {
+                twice += from[0] * to[1] - to[0] * from[1];
+                ends.push(from);
+            }
+        }
+        (twice.abs() / 2.0, ends)
+    }
+}
+
+impl Stand {
+    /// How often the way from the centre of mass to the edge of stand and brim goes into its height.
+    fn tip(self) -> f64 {
+        self.middle_mm / (self.margin_mm + self.brim_mm + LINE_MM).max(LINE_MM)
+    }
+
+    fn cost_s(self) -> f64 {
+        let bare = (1.0 - self.neck_mm2 / STAND_MM2).max(0.0);
+        let layers = self.brim_layers.saturating_sub(1) as f64;
+        SWAY_S * (self.tip() - SWAY).max(0.0).powi(2) + STAND_S * bare + BRIM_LAYER_S * layers
+    }
+
+    /// Says when the part stands on less than it should.
+    pub(super) fn finding(self) -> Option<Finding> {
+        let finding = |text: &str| Some(Finding::warn("narrow_stand", text));
+        if self.tip() > 2.0 * SWAY {
+            let text = "The part may fall over while it is printed; watch its first layers, give it a wider brim or another pose. \
+                        So many times as high as it lies inside the edge of stand and brim is its centre of mass.";
+            return finding(text).map(|f| f.value(self.tip(), "").at_most(2.0 * SWAY));
+        }
+        if self.neck_mm2 < STAND_MIN_MM2 {
+            let text = "The part may break off the bed; watch its first layers, or choose another pose. So little of it stands in \
+                        its brim.";
+            return finding(text).map(|f| f.value(self.neck_mm2, "mm2").at_least(STAND_MIN_MM2));
+        }
+        None
+    }
+}
+
+impl Pose {
+    /// In a few words.
+    pub(super) fn words(&self) -> String {
+        let [inner, outer, rim] = self.hanging_mm2;
+        format!(
+            "{:.0} mm high, first layer {:.1} mm², to be supported: {inner:.0} mm² of the inner face, {outer:.0} of the outer \
+             face, {rim:.0} of the rim; cost {:.0} min",
+            self.high_mm,
+            self.stand.first_mm2,
+            self.cost_s / 60.0,
+        )
+    }
+}
+
+/// Two unit vectors square to `up`, right-handed with it.
+pub(super) fn sideways(up: Vector<Lps>) -> (Vector<Lps>, Vector<Lps>) {
+    let help = if up.0[2].abs() < 0.9 {
+        [0.0, 0.0, 1.0]
+    } else {
+        [1.0, 0.0, 0.0]
+    };
+    let x = Vector::new(help).cross(up);
+    let x = x.times(1.0 / x.length());
+    (x, up.cross(x))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::settings::Settings;
+    use super::super::shapes;
+    use super::*;
+    use crate::gcode::{Material, Printer};
+    use crate::space::Map;
+    use proptest::prelude::*;
+
+    const UP: Vector<Lps> = Vector::new([0.0, 0.0, 1.0]);
+
+    fn recipe(brim_mm: f64, orientation: Orientation) -> Recipe {
+        let settings = Settings {
+            brim_mm,
+            orientation,
+            ..Settings::default()
+        };
+        let printer = Printer::load("virtual").unwrap();
+        Recipe::new(&printer, &Material::load("pla").unwrap(), &settings).unwrap()
+    }
+
+    fn usual(mesh: &Mesh<Lps>, up: Vector<Lps>) -> Pose {
+        Shape::new(mesh).pose(up, &recipe(5.0, Orientation::Auto))
+    }
+
+    #[test]
+    fn a_block_stands_on_its_whole_face() {
+        let pose = usual(&shapes::cuboid([20.0, 12.0, 8.0]), UP);
+        let stand = pose.stand;
+        assert!((stand.first_mm2 - 240.0).abs() < 1e-6, "{pose:?}");
+        assert!((stand.neck_mm2 - 240.0).abs() < 1e-6, "{pose:?}");
+        assert!((stand.margin_mm - 6.0).abs() < 1e-6, "{pose:?}");
+        assert!((stand.middle_mm - 4.0).abs() < 1e-6, "{pose:?}");
+        assert_eq!(pose.hanging_mm2, [0.0; 3]);
+        assert_eq!((stand.brim_mm, stand.brim_layers), (5.0, 1));
+        assert!(stand.finding().is_none());
+    }
+
+    #[test]
+    fn what_leans_out_too_far_may_fall_over() {
+        let posed = |lean_deg| {
+            let mesh = shapes::leaning(lean_deg, 10.0);
+            Shape::new(&mesh).pose(UP, &recipe(5.0, Orientation::AsIs))
+        };
+        let upright = posed(10.0);
+        assert!(upright.stand.margin_mm > 0.0 && upright.stand.finding().is_none());
+        let leaning = posed(65.0);
+        // Half of the 27.2 mm that it leans out, less the half of the 8 mm on the bed and what the second layer adds.
+        assert!((leaning.stand.margin_mm + 8.95).abs() < 0.3, "{leaning:?}");
+        assert_eq!(leaning.stand.finding().unwrap().name, "narrow_stand");
+    }
+
+    #[test]
+    fn the_faces_of_a_cap_are_told_apart() {
+        // Lying on its rim the hollow side looks down, lying on its back the outer one does.
+        let cap = shapes::cap(100.0);
+        let dome = usual(&cap, UP).hanging_mm2;
+        let bowl = usual(&cap, UP.times(-1.0)).hanging_mm2;
+        assert!(dome[INNER] > 4_000.0 && dome[OUTER] == 0.0, "{dome:?}");
+        assert!(bowl[OUTER] > 4_000.0 && bowl[INNER] == 0.0, "{bowl:?}");
+        // Its rim is cut along the radius: standing on it, only the rim lies on support.
+        let edge = usual(&cap, Vector::new([0.0, 1.0, 0.0])).hanging_mm2;
+        assert!(
+            edge[RIM_FACE] > 10.0 && edge[INNER] + edge[OUTER] == 0.0,
+            "{edge:?}"
+        );
+    }
+
+    #[test]
+    fn a_high_part_gets_a_wider_brim_unless_the_pose_or_no_brim_was_asked_for() {
+        let rod = shapes::cuboid([4.0, 8.0, 80.0]);
+        let brim = |brim_mm, orientation| {
+            let stand = Shape::new(&rod)
+                .pose(UP, &recipe(brim_mm, orientation))
+                .stand;
+            (stand.brim_mm, stand.brim_layers)
+        };
+        assert_eq!(brim(5.0, Orientation::Auto), (BRIM_MAX_MM, 1));
+        assert_eq!(brim(5.0, Orientation::Pose(3)), (BRIM_MAX_MM, 1));
+        assert_eq!(brim(12.0, Orientation::Auto), (12.0, 1));
+        assert_eq!(brim(0.0, Orientation::Auto), (0.0, 0));
+        assert_eq!(brim(5.0, Orientation::AsIs), (5.0, 1));
+    }
+
+    #[test]
+    fn what_stands_on_a_tip_gets_a_brim_of_more_layers_within_the_foot() {
+        // A block on one of its edges, then on one of its corners.
+        let block = shapes::cuboid([20.0, 20.0, 20.0]);
+        let half = 0.5_f64.sqrt();
+        let edge = usual(&block, Vector::new([half, half, 0.0])).stand;
+        assert!(edge.first_mm2 < 5.0 && edge.brim_layers > 1, "{edge:?}");
+        assert!(edge.neck_mm2 > STAND_MM2 * 0.99, "{edge:?}");
+        let third = (1.0_f64 / 3.0).sqrt();
+        let corner = usual(&block, Vector::new([third; 3])).stand;
+        assert_eq!(corner.brim_layers, 5, "{corner:?}");
+        assert_eq!(corner.finding().unwrap().name, "narrow_stand");
+    }
+
+    proptest! {
+        /// What a part costs does not depend on where the patient lay, nor on the way that the scanner was turned.
+        #[test]
+        fn a_pose_is_worth_the_same_wherever_the_part_lies(
+            turn in 0.0..std::f64::consts::TAU,
+            shift in prop::array::uniform3(-400.0..400.0_f64),
+            tilt in 0.0..std::f64::consts::PI,
+        ) {
+            let (sin, cos) = turn.sin_cos();
+            let to = Map::<Lps, Lps>::new([
+                [cos, -sin, 0.0, shift[0]],
+                [sin, cos, 0.0, shift[1]],
+                [0.0, 0.0, 1.0, shift[2]],
+            ]);
+            let cap = shapes::cap(30.0);
+            let up = Vector::new([tilt.sin(), 0.0, tilt.cos()]);
+            let here = usual(&cap, up);
+            let there = usual(&cap.mapped(&to), to.turn(up));
+            // Facets that hang at the very limit may fall on either side of it.
+            let close = |a: f64, b: f64, by: f64| (a - b).abs() <= by + 0.02 * a.abs();
+            prop_assert!(close(here.high_mm, there.high_mm, 1e-6));
+            prop_assert!(close(here.stand.neck_mm2, there.stand.neck_mm2, 0.1), "{:?} {:?}", here, there);
+            prop_assert!(close(here.stand.margin_mm, there.stand.margin_mm, 0.3), "{:?} {:?}", here, there);
+            for (a, b) in here.hanging_mm2.into_iter().zip(there.hanging_mm2) {
+                prop_assert!(close(a, b, 2.0), "{:?} {:?}", here, there);
+            }
+        }
+    }
+}
