@@ -162,9 +162,10 @@ fn apart(poses: &mut [Pose], count: usize) -> Vec<Pose> {
 /// How the chosen way stands, and which others it was preferred to.
 fn findings(ways: &[Way], rank: usize, recipe: &Recipe) -> Vec<Finding> {
     let pose = &ways[rank].pose;
-    let narrow = pose.stand.finding();
+    let stand = [pose.stand.carried(), pose.stand.finding()];
+    let narrow = stand.into_iter().flatten();
     if recipe.settings.orientation == Orientation::AsIs {
-        return narrow.into_iter().collect();
+        return narrow.collect();
     }
     let mut text = format!("Pose {} of {}: {}", rank + 1, ways.len(), pose.words());
     let mut start = ". Instead of ";
@@ -178,11 +179,23 @@ fn findings(ways: &[Way], rank: usize, recipe: &Recipe) -> Vec<Finding> {
         start = ", or ";
     }
     text.push_str(". Cost is print time with what support and a narrow stand take; `calvaria slice --pose K` makes another.");
+    if !pose.stand.is_own() {
+        let own = ways.iter().position(|way| way.pose.stand.is_own());
+        text.push_str(&own.map_or_else(
+            || " None of them has a stand of its own.".to_owned(),
+            |n| {
+                format!(
+                    " The first with a stand of its own is pose {}: {}.",
+                    n + 1,
+                    ways[n].pose.words()
+                )
+            },
+        ));
+    }
     if pose.stand.brim_layers > 1 {
-        let layers = pose.stand.brim_layers;
+        let top = recipe.top(pose.stand.brim_layers - 1).mm();
         text.push_str(&format!(
-            " Its stand is narrow: the brim is {layers} layers high, to be cut off along {:.1} mm of the part's foot.",
-            recipe.top(layers - 1).mm()
+            " The brim is cut off along {top:.1} mm of the part's foot."
         ));
     }
     let mut found = vec![Finding::info("pose", text)];
@@ -434,6 +447,32 @@ mod tests {
     }
 
     #[test]
+    fn no_direction_of_the_first_search_is_better_than_the_pose_chosen() {
+        let material = Material::load("pla").unwrap();
+        let recipe = Recipe::new(&printer(), &material, &Settings::default()).unwrap();
+        for part in [shapes::cap(40.0), shapes::leaning(55.0, 12.0)] {
+            let best = ways(&part, &recipe)[0].pose;
+            let shape = Shape::new(&part);
+            for up in directions() {
+                let other = shape.pose(up, &recipe);
+                assert!(best.cost_s <= other.cost_s, "{best:?} {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_thread_chooses_as_many_do() {
+        let cap = [shapes::cap(40.0)];
+        let one = rayon::ThreadPoolBuilder::new()
+            .num_threads(1)
+            .build()
+            .unwrap();
+        let [alone, together] = [one.install(|| usual(&cap)), usual(&cap)];
+        assert_eq!(alone[0].to_bed.0, together[0].to_bed.0);
+        assert_eq!(alone[0].findings, together[0].findings);
+    }
+
+    #[test]
     fn two_shells_stand_side_by_side() {
         let two = [
             shapes::cap(70.0),
@@ -461,6 +500,23 @@ mod tests {
             (4, 2, 2),
             "{at:?}"
         );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(8))]
+        /// Whatever the size: a cap stands by itself, or something that carries it is drawn and said.
+        #[test]
+        fn a_cap_stands_or_is_carried(width in 30.0..110.0_f64) {
+            let cap = shapes::cap(width);
+            let placed = usual(std::slice::from_ref(&cap));
+            let material = Material::load("pla").unwrap();
+            let recipe = Recipe::new(&printer(), &material, &Settings::default()).unwrap();
+            let stand = Shape::new(&cap).pose(up(&placed[0]), &recipe).stand;
+            let said = |name: &str| placed[0].findings.iter().any(|f| f.name == name);
+            prop_assert_eq!(said("carried_stand"), !stand.is_own(), "{:?}", stand);
+            prop_assert!(stand.is_own() || stand.neck_mm2 >= 20.0 || said("narrow_stand"), "{:?}", stand);
+            prop_assert_eq!(placed[0].brim_layers, stand.brim_layers);
+        }
     }
 
     proptest! {

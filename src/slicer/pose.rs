@@ -24,9 +24,14 @@ const FOOT_MM: f64 = 1.0;
 const SWAY: f64 = 3.0;
 /// Cost of one such time more, s; of two, four times as much.
 const SWAY_S: f64 = 600.0;
-/// As much of the part should stand in its brim, mm2; what having none costs, s.
+/// As much of the part should stand on the bed, or, where it can not, in its brim, mm2; what having none in the brim costs, s.
 const STAND_MM2: f64 = 25.0;
 const STAND_S: f64 = 1800.0;
+/// A stand of its own has its centre of mass at least this share of its height inside the outline of the first layer.
+const INSIDE: f64 = 0.1;
+/// What having nothing on the bed costs, and what having the centre of mass outside of it costs, s: a brim that carries the
+/// part can fail, and is cut off by hand.
+const OWN_S: f64 = 900.0;
 /// With less than this it may break off its stand, mm2.
 const STAND_MIN_MM2: f64 = 5.0;
 /// Cutting off one more layer of brim, s.
@@ -60,12 +65,13 @@ pub(super) struct Shape<'a> {
 /// What a part stands on.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Stand {
-    /// Section of the first layer, mm2.
+    /// Section of the first layer at its middle, mm2.
     pub(super) first_mm2: f64,
+    /// Furthest inside the outline of that section that the centre of mass may be moved, mm; negative where it lies outside.
+    pub(super) own_margin_mm: f64,
     /// Section right above the brim, mm2: what it would break off.
     pub(super) neck_mm2: f64,
-    /// Furthest inside the outline of that section that the centre of mass may be moved, mm; negative where it lies
-    /// outside.
+    /// The same for the outline of that section, mm.
     pub(super) margin_mm: f64,
     /// Height of the centre of mass, mm.
     pub(super) middle_mm: f64,
@@ -174,8 +180,20 @@ impl<'a> Shape<'a> {
             .collect();
         let sides = sideways(up);
         let cut = |layer: usize| self.section(&foot, heights, recipe.middle(layer).mm(), sides);
+        let (x, y) = (self.middle.dot(sides.0), self.middle.dot(sides.1));
+        let inside = |ends: &[[f64; 2]]| {
+            let margins = (0..36).map(|i| {
+                let (sin, cos) = (std::f64::consts::TAU * f64::from(i) / 36.0).sin_cos();
+                let far = |p: &[f64; 2]| (p[0] - x) * cos + (p[1] - y) * sin;
+                ends.iter().map(far).fold(f64::NEG_INFINITY, f64::max)
+            });
+            // Nothing at all in these layers: as far outside as it is high.
+            margins.fold(f64::INFINITY, f64::min).max(-middle_mm)
+        };
+        let (first_mm2, first_ends) = cut(0);
         let mut stand = Stand {
-            first_mm2: cut(0).0,
+            first_mm2,
+            own_margin_mm: inside(&first_ends),
             middle_mm,
             brim_mm: recipe.settings.brim_mm,
             brim_layers: usize::from(recipe.settings.brim_mm > 0.0),
@@ -189,16 +207,7 @@ impl<'a> Shape<'a> {
             (neck_mm2, ends) = cut(stand.brim_layers);
         }
         stand.neck_mm2 = neck_mm2;
-        let (x, y) = (self.middle.dot(sides.0), self.middle.dot(sides.1));
-        stand.margin_mm = (0..36)
-            .map(|i| {
-                let (sin, cos) = (std::f64::consts::TAU * f64::from(i) / 36.0).sin_cos();
-                let far = |p: &[f64; 2]| (p[0] - x) * cos + (p[1] - y) * sin;
-                ends.iter().map(far).fold(f64::NEG_INFINITY, f64::max)
-            })
-            .fold(f64::INFINITY, f64::min)
-            // Nothing at all in these layers: as far outside as it is high.
-            .max(-middle_mm);
+        stand.margin_mm = inside(&ends);
         if widens {
             let wanted_mm = middle_mm / SWAY - stand.margin_mm - LINE_MM;
             stand.brim_mm = stand.brim_mm.max(wanted_mm.min(BRIM_MAX_MM));
@@ -247,10 +256,48 @@ impl Stand {
         self.middle_mm / (self.margin_mm + self.brim_mm + LINE_MM).max(LINE_MM)
     }
 
+    /// Stands it on the bed by itself: enough of it, and its centre of mass well inside?
+    pub(super) fn is_own(self) -> bool {
+        self.first_mm2 >= STAND_MM2 && self.own_margin_mm >= INSIDE * self.middle_mm
+    }
+
     fn cost_s(self) -> f64 {
         let bare = (1.0 - self.neck_mm2 / STAND_MM2).max(0.0);
+        let lifted = (1.0 - self.first_mm2 / STAND_MM2).max(0.0);
+        let outside = (1.0 - self.own_margin_mm / (INSIDE * self.middle_mm)).clamp(0.0, 1.0);
         let layers = self.brim_layers.saturating_sub(1) as f64;
-        SWAY_S * (self.tip() - SWAY).max(0.0).powi(2) + STAND_S * bare + BRIM_LAYER_S * layers
+        SWAY_S * (self.tip() - SWAY).max(0.0).powi(2)
+            + STAND_S * bare
+            + OWN_S * (lifted + outside)
+            + BRIM_LAYER_S * layers
+    }
+
+    /// Says what carries a part that has no stand of its own.
+    pub(super) fn carried(self) -> Option<Finding> {
+        if self.is_own() || self.brim_layers == 0 {
+            return None;
+        }
+        Some(Finding::info(
+            "carried_stand",
+            format!(
+                "The part does not stand by itself: {:.1} mm² of its first layer lie on the bed (at least {STAND_MM2:.0} are wanted), its \
+                 centre of mass {} them ({:.1} mm inside is wanted). A brim {:.0} mm wide and {} carries it: {:.0} mm² of the part stand \
+                 in it. Look that it holds, and cut it off afterwards.",
+                self.first_mm2,
+                if self.own_margin_mm < 0.0 {
+                    format!("{:.1} mm outside", -self.own_margin_mm)
+                } else {
+                    format!("{:.1} mm inside", self.own_margin_mm)
+                },
+                INSIDE * self.middle_mm,
+                self.brim_mm,
+                match self.brim_layers {
+                    1 => "one layer high".to_owned(),
+                    layers => format!("{layers} layers high"),
+                },
+                self.neck_mm2,
+            ),
+        ))
     }
 
     /// Says when the part stands on less than it should.
@@ -275,10 +322,15 @@ impl Pose {
     pub(super) fn words(&self) -> String {
         let [inner, outer, rim] = self.hanging_mm2;
         format!(
-            "{:.0} mm high, first layer {:.1} mm², to be supported: {inner:.0} mm² of the inner face, {outer:.0} of the outer \
+            "{:.0} mm high, first layer {:.1} mm²{}, to be supported: {inner:.0} mm² of the inner face, {outer:.0} of the outer \
              face, {rim:.0} of the rim; cost {:.0} min",
             self.high_mm,
             self.stand.first_mm2,
+            if self.stand.is_own() {
+                ""
+            } else {
+                " (carried by its brim)"
+            },
             self.cost_s / 60.0,
         )
     }
@@ -331,7 +383,8 @@ mod tests {
         assert!((stand.middle_mm - 4.0).abs() < 1e-6, "{pose:?}");
         assert_eq!(pose.hanging_mm2, [0.0; 3]);
         assert_eq!((stand.brim_mm, stand.brim_layers), (5.0, 1));
-        assert!(stand.finding().is_none());
+        assert!((stand.own_margin_mm - 6.0).abs() < 1e-6, "{pose:?}");
+        assert!(stand.is_own() && stand.carried().is_none() && stand.finding().is_none());
     }
 
     #[test]
@@ -395,6 +448,35 @@ mod tests {
     }
 
     proptest! {
+        /// A plate stands on the section of its first layer, whatever its lean: 8 mm by its width, shifted by what the lean
+        /// does in a tenth of a millimetre. Its centre of mass moves out by half of what it leans.
+        #[test]
+        fn a_plate_stands_on_its_first_section(lean in 5.0..80.0_f64, wide in 2.0..30.0_f64) {
+            let plate = shapes::leaning(lean, wide);
+            let stand = Shape::new(&plate).pose(UP, &recipe(5.0, Orientation::AsIs)).stand;
+            let rad = lean.to_radians();
+            prop_assert!((stand.first_mm2 - 8.0 * wide).abs() < 1e-6, "{:?}", stand);
+            let to_edge = 8.0 + 0.1 * rad.tan() - (4.0 + 15.0 * rad.sin());
+            // Directions lie 10 degrees apart, so a margin to one side is exact where that side looks along an axis.
+            let margin = to_edge.min(wide / 2.0);
+            prop_assert!((stand.own_margin_mm - margin).abs() < 1e-3, "{:?} {}", stand, margin);
+            let own = 8.0 * wide >= STAND_MM2 && margin >= INSIDE * 15.0 * rad.cos();
+            prop_assert_eq!(stand.is_own(), own);
+            prop_assert_eq!(stand.carried().is_none(), own);
+        }
+
+        /// More on the bed and a centre of mass further inside never cost more.
+        #[test]
+        fn a_better_stand_never_costs_more(
+            first in 0.0..60.0_f64, inside in -20.0..20.0_f64, more in 0.0..20.0_f64, further in 0.0..10.0_f64,
+        ) {
+            let stand = Stand { first_mm2: first, own_margin_mm: inside, neck_mm2: 30.0, margin_mm: 5.0, middle_mm: 25.0,
+                brim_mm: 5.0, brim_layers: 1 };
+            let better = Stand { first_mm2: first + more, own_margin_mm: inside + further, ..stand };
+            prop_assert!(better.cost_s() <= stand.cost_s());
+            prop_assert!(stand.is_own() <= better.is_own());
+        }
+
         /// What a part costs does not depend on where the patient lay, nor on the way that the scanner was turned.
         #[test]
         fn a_pose_is_worth_the_same_wherever_the_part_lies(
