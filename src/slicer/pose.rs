@@ -32,12 +32,13 @@ const INSIDE: f64 = 0.1;
 /// What having nothing on the bed costs, and what having the centre of mass outside of it costs, s: a brim that carries the
 /// part can fail, and is cut off by hand.
 const OWN_S: f64 = 900.0;
-/// With less than this it may break off its stand, mm2.
+/// With less than this it may break off its stand, mm2; and with less than that, where it sways.
 const STAND_MIN_MM2: f64 = 5.0;
+const SWAYING_MIN_MM2: f64 = 15.0;
 /// Cutting off one more layer of brim, s.
 const BRIM_LAYER_S: f64 = 60.0;
 /// Widest brim that is drawn for a narrow stand, mm.
-const BRIM_MAX_MM: f64 = 10.0;
+const BRIM_MAX_MM: f64 = 15.0;
 /// The edge of a line that runs round the stand, mm.
 const LINE_MM: f64 = 0.5;
 
@@ -181,15 +182,8 @@ impl<'a> Shape<'a> {
         let sides = sideways(up);
         let cut = |layer: usize| self.section(&foot, heights, recipe.middle(layer).mm(), sides);
         let (x, y) = (self.middle.dot(sides.0), self.middle.dot(sides.1));
-        let inside = |ends: &[[f64; 2]]| {
-            let margins = (0..36).map(|i| {
-                let (sin, cos) = (std::f64::consts::TAU * f64::from(i) / 36.0).sin_cos();
-                let far = |p: &[f64; 2]| (p[0] - x) * cos + (p[1] - y) * sin;
-                ends.iter().map(far).fold(f64::NEG_INFINITY, f64::max)
-            });
-            // Nothing at all in these layers: as far outside as it is high.
-            margins.fold(f64::INFINITY, f64::min).max(-middle_mm)
-        };
+        // Nothing at all in a layer: as far outside as it is high.
+        let inside = |ends: &[[f64; 2]]| margin([x, y], ends).unwrap_or(-middle_mm);
         let (first_mm2, first_ends) = cut(0);
         let mut stand = Stand {
             first_mm2,
@@ -250,9 +244,57 @@ impl<'a> Shape<'a> {
     }
 }
 
+/// Furthest that `from` may be moved in any direction without leaving the hull of `ends`; negative outside of it.
+fn margin(from: [f64; 2], ends: &[[f64; 2]]) -> Option<f64> {
+    let reach = |[cos, sin]: [f64; 2]| {
+        let far = |p: &[f64; 2]| (p[0] - from[0]) * cos + (p[1] - from[1]) * sin;
+        ends.iter().map(far).fold(f64::NEG_INFINITY, f64::max)
+    };
+    // From inside, the nearest way out is square to an edge of the hull; from outside, it may end at a corner.
+    let turns = (0..36).map(|i| {
+        let (sin, cos) = (std::f64::consts::TAU * f64::from(i) / 36.0).sin_cos();
+        [cos, sin]
+    });
+    let hull = hull(ends);
+    let edges = hull.iter().zip(hull.iter().cycle().skip(1));
+    let out = edges.filter_map(|(a, b)| {
+        let [u, v] = [b[0] - a[0], b[1] - a[1]];
+        let length = u.hypot(v);
+        (length > 0.0).then(|| [v / length, -u / length])
+    });
+    turns
+        .chain(out)
+        .map(reach)
+        .reduce(f64::min)
+        .filter(|margin| margin.is_finite())
+}
+
+/// Corners of the convex hull, counter-clockwise (Andrew's chains).
+fn hull(ends: &[[f64; 2]]) -> Vec<[f64; 2]> {
+    let mut sorted = ends.to_vec();
+    sorted.sort_by(|a, b| a[0].total_cmp(&b[0]).then(a[1].total_cmp(&b[1])));
+    let chain = |spots: &mut dyn Iterator<Item = &[f64; 2]>| {
+        let mut kept: Vec<[f64; 2]> = Vec::new();
+        for &c in spots {
+            while let [.., a, b] = kept[..]
+                && (b[0] - a[0]) * (c[1] - a[1]) <= (b[1] - a[1]) * (c[0] - a[0])
+            {
+                kept.pop();
+            }
+            kept.push(c);
+        }
+        // The other chain begins where this one ends.
+        kept.pop();
+        kept
+    };
+    let mut around = chain(&mut sorted.iter());
+    around.extend(chain(&mut sorted.iter().rev()));
+    around
+}
+
 impl Stand {
     /// How often the way from the centre of mass to the edge of stand and brim goes into its height.
-    fn tip(self) -> f64 {
+    pub(super) fn tip(self) -> f64 {
         self.middle_mm / (self.margin_mm + self.brim_mm + LINE_MM).max(LINE_MM)
     }
 
@@ -308,10 +350,15 @@ impl Stand {
                         So many times as high as it lies inside the edge of stand and brim is its centre of mass.";
             return finding(text).map(|f| f.value(self.tip(), "").at_most(2.0 * SWAY));
         }
-        if self.neck_mm2 < STAND_MIN_MM2 {
+        let least = if self.tip() > SWAY {
+            SWAYING_MIN_MM2
+        } else {
+            STAND_MIN_MM2
+        };
+        if self.neck_mm2 < least {
             let text = "The part may break off the bed; watch its first layers, or choose another pose. So little of it stands in \
                         its brim.";
-            return finding(text).map(|f| f.value(self.neck_mm2, "mm2").at_least(STAND_MIN_MM2));
+            return finding(text).map(|f| f.value(self.neck_mm2, "mm2").at_least(least));
         }
         None
     }
@@ -419,7 +466,7 @@ mod tests {
 
     #[test]
     fn a_high_part_gets_a_wider_brim_unless_the_pose_or_no_brim_was_asked_for() {
-        let rod = shapes::cuboid([4.0, 8.0, 80.0]);
+        let rod = shapes::cuboid([4.0, 8.0, 120.0]);
         let brim = |brim_mm, orientation| {
             let stand = Shape::new(&rod)
                 .pose(UP, &recipe(brim_mm, orientation))
@@ -428,7 +475,7 @@ mod tests {
         };
         assert_eq!(brim(5.0, Orientation::Auto), (BRIM_MAX_MM, 1));
         assert_eq!(brim(5.0, Orientation::Pose(3)), (BRIM_MAX_MM, 1));
-        assert_eq!(brim(12.0, Orientation::Auto), (12.0, 1));
+        assert_eq!(brim(18.0, Orientation::Auto), (18.0, 1));
         assert_eq!(brim(0.0, Orientation::Auto), (0.0, 0));
         assert_eq!(brim(5.0, Orientation::AsIs), (5.0, 1));
     }
