@@ -277,19 +277,20 @@ fn taken(records: &[Record]) -> Vec<String> {
     taken
 }
 
-/// Moves among the file's that are none of the file's: the wire changed them, and the 8-bit checksum did not tell (two
-/// equal bytes doubled do). Moves behind the file's last are the link's own.
+/// Lines among the file's that are none of the file's: the wire changed them, and the 8-bit checksum did not tell (two equal
+/// bytes doubled do: `G1 X11` comes as `G11 X111`, and is no move any more). Orders that begin with M, and what follows the
+/// file's last move, are the link's own.
 fn changed(taken: &[String], text: &str) -> Vec<String> {
-    let is_move = |line: &&String| line.starts_with("G0 ") || line.starts_with("G1 ");
+    let is_move = |line: &str| line.starts_with("G0 ") || line.starts_with("G1 ");
     let file: std::collections::HashSet<&str> = text
         .lines()
         .filter_map(|line| line.split(';').next().map(str::trim))
         .collect();
-    let is_of_file = |line: &&String| file.contains(line.as_str());
-    let moves: Vec<&String> = taken.iter().filter(is_move).collect();
-    let end = moves.iter().rposition(is_of_file).unwrap_or(0);
-    let others = moves[..end].iter().filter(|line| !is_of_file(line));
-    others.map(|line| (*line).clone()).collect()
+    let is_of_file = |line: &String| file.contains(line.as_str());
+    let last = taken.iter().rposition(|l| is_move(l) && is_of_file(l));
+    let others = taken[..last.unwrap_or(0)].iter();
+    let others = others.filter(|line| !line.starts_with('M') && !is_of_file(line));
+    others.cloned().collect()
 }
 
 #[test]
@@ -304,8 +305,10 @@ fn a_changed_line_is_told_from_one_of_the_links_own() {
         "G1 Z5.00 F480",
     ]);
     assert!(changed(&fine, text).is_empty());
-    let other = list(&["G28", "G1 X1.55 Y2 E1", "G1 X2 Y2 E2", "G1 Z5.00 F480"]);
-    assert_eq!(changed(&other, text), ["G1 X1.55 Y2 E1"]);
+    for wrong in ["G1 X1.55 Y2 E1", "G11 X1.5 Y2 E11"] {
+        let other = list(&["G28", wrong, "G1 X2 Y2 E2", "G91", "G1 Z5.00 F480", "G90"]);
+        assert_eq!(changed(&other, text), [wrong]);
+    }
 }
 
 fn first_off(list: &[Place], planned: &[Place]) -> String {
