@@ -173,26 +173,14 @@ mod tests {
     }
     #[test]
     fn a_link_goes_on_when_its_profile_can_not_be_read_any_more() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("own.toml");
-        std::fs::write(
-            &path,
-            include_str!("../../../printer-profiles/virtual.toml"),
-        )
-        .unwrap();
-        let name = path.to_str().unwrap();
         let mut config = Config::default();
-        config.printer.profile = name.into();
-        let profile = Printer::load(name).unwrap();
+        config.printer.profile = "taken-away".into();
         let mut link = Adopted::new(Wanted::new(&config, true));
-        let place = config.printer.place();
-        let baud = config.printer.baud_of(&profile);
-        link.hear(Started::new(place, baud, &profile, Keeper::Station));
-        assert_eq!(link.barred_now(), None);
-        std::fs::write(&path, "[tuning\n").unwrap();
+        link.hear(started("virtual", "virtual", Keeper::Station));
         let text = link.barred_now().unwrap().text;
+        assert!(text.contains("taken-away can not be read"), "{text}");
         assert!(
-            text.contains("can not be read") && !text.contains('\n'),
+            text.contains("stop works") && !text.contains('\n'),
             "{text}"
         );
         assert!(!link.should_end(), "nothing could be started in its place");
