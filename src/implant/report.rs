@@ -5,7 +5,7 @@ use super::candidate::Sign;
 use super::missing::Missing;
 use super::opening::{NAMED_DEG, openings};
 use super::place;
-use super::scene::{CLOSED_LEAST, Found, Refused, Scene};
+use super::scene::{CLOSED_LEAST, Found, Refused, Scene, reach_mm};
 use super::vault::Vault;
 use crate::status::Finding;
 use crate::volume::Volume;
@@ -40,7 +40,7 @@ impl Scene<'_> {
                     mask: body.clone(),
                     chart: vault.chart,
                     others: vault.others.clone(),
-                    reach_mm: (vault.extent().1 + 22.0).min(115.0),
+                    reach_mm: reach_mm(vault.extent().1),
                 }
             })
             .collect();

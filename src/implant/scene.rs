@@ -41,6 +41,8 @@ const VAULTED_LEAST: f64 = 0.6;
 const AROUND_MM: f64 = 65.0;
 /// As far as a chart of a hole reaches from its middle: half a skull's 75 mm and some bone around.
 const REACH_MM: f64 = 115.0;
+/// Bone around a hole that its chart shows, mm.
+const BESIDE_MM: f64 = 22.0;
 /// Rays beyond the hole's outline that may still hold missing bone, mm.
 const EDGE_MM: f64 = 1.5;
 
@@ -50,6 +52,11 @@ struct Reflection {
     map: Map<Lps, Lps>,
     /// How far a reflected place of the vault may lie off, mm: one standard deviation.
     off_mm: f64,
+}
+
+/// How far the chart of a hole reaches that ends `far` mm from its middle.
+pub(super) fn reach_mm(far: f64) -> f64 {
+    (far + BESIDE_MM).min(REACH_MM)
 }
 
 /// A place where bone may be missing and that is no hole.
@@ -209,7 +216,7 @@ impl<'a> Scene<'a> {
         };
         let first = Vault::survey(chart, 80.0, &bone, marks, |_| Others::default()).ok_or(none)?;
         let from = |chart: Chart, far: f64| {
-            let reach_mm = (far + 22.0).min(REACH_MM);
+            let reach_mm = reach_mm(far);
             let others = |vault: &Vault| Others {
                 mirrored: self.reflection.as_ref().map(|r| {
                     Mirrored::cast(chart, reach_mm, &bone, &r.map, r.off_mm, &vault.outer)

@@ -163,11 +163,11 @@ impl Engine {
                     return no("no_right", text, "Ask a supervisor, or wait.");
                 }
                 let known = self.store.operators().map_err(|e| store_says(&e))?;
-                let asked_for = super::store::canonical(whom);
-                if !known
-                    .iter()
-                    .any(|o| super::store::canonical(&o.name) == asked_for)
-                {
+                let canonical = super::store::canonical;
+                let asked_for = canonical(whom);
+                // Without a name everybody is meant.
+                let is_known = known.iter().any(|o| canonical(&o.name) == asked_for);
+                if !asked_for.is_empty() && !is_known {
                     let text = "Nobody here has that name: nothing was cleared.";
                     return no(
                         "nobody",

@@ -388,12 +388,15 @@ fn to_show_a_patient_once_more_is_written_down_once_more() {
 #[test]
 fn a_repeat_of_an_unlock_clears_nothing_anew() {
     let b = Bench::new(DESIGNS);
-    let unlock = |id: &str| {
+    let unlock_of = |name: &str, id: &str| {
         let mut act = b.act("");
         act.operator = "M. Curie".into();
-        let name = "A. Weber".to_owned();
+        let name = name.to_owned();
         b.ask(Request::Unlock { act, name }, id)
     };
+    let unlock = |id: &str| unlock_of("A. Weber", id);
+    assert_eq!(unlock_of("A. Webber", ""), Err("nobody".into()));
+    assert_eq!(unlock_of("", ""), Ok(()), "without a name: everybody");
     let clear = |pin: &str| {
         let mut act = b.act("");
         act.pin = Pin(pin.into());
