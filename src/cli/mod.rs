@@ -18,6 +18,7 @@ mod operator;
 mod phantom;
 mod predict;
 mod printer;
+mod profile;
 mod serve;
 mod shell;
 mod slice;
@@ -62,6 +63,7 @@ enum Command {
     Phantom(phantom::Args),
     Slice(slice::Args),
     Check(check::Args),
+    Profile(profile::Args),
     Stop(stop::Args),
     Operator(operator::Args),
     VirtualPrinter(virtual_printer::Args),
@@ -132,6 +134,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Phantom(args) => phantom::run(args),
         Command::Slice(args) => slice::run(args),
         Command::Check(args) => check::run(args),
+        Command::Profile(args) => profile::run(args),
         Command::Stop(args) => stop::run(args),
         Command::Operator(args) => operator::run(args),
         Command::VirtualPrinter(args) => virtual_printer::run(args),

@@ -55,6 +55,9 @@ pub(super) struct Args {
     /// Print the mesh as it is, its +z up.
     #[arg(long)]
     as_is: bool,
+    /// Stand it in the K-th best pose of the search; what is said of the first names the next ones.
+    #[arg(long, value_name = "K", conflicts_with = "as_is")]
+    pose: Option<u32>,
     /// Print the plan as JSON on stdout.
     #[arg(long)]
     json: bool,
@@ -96,10 +99,10 @@ pub(super) fn run(args: Args) -> Outcome {
     let settings = Settings {
         support: !args.no_support,
         brim_mm: args.brim,
-        orientation: if args.as_is {
-            Orientation::AsIs
-        } else {
-            Orientation::Auto
+        orientation: match args.pose {
+            Some(asked) => Orientation::Pose(asked),
+            None if args.as_is => Orientation::AsIs,
+            None => Orientation::Auto,
         },
         ..base
     };
@@ -116,7 +119,7 @@ pub(super) fn run(args: Args) -> Outcome {
     let mut sliced =
         slice(&loaded.mesh, &printer, &material, &settings, &mut |_| {}).map_err(|error| {
             match error {
-                SliceError::Setting { .. } => Failure::usage(error),
+                SliceError::Setting { .. } | SliceError::Profile(_) => Failure::usage(error),
                 SliceError::Empty
                 | SliceError::Open { .. }
                 | SliceError::InsideOut

@@ -531,7 +531,10 @@ mod tests {
         );
         let one = cuboid([0.0; 3], [12.0, 12.0, 5.0]);
         let both = joined(&one, &cuboid([12.0, 3.0, 0.0], [20.0, 15.0, 5.0]));
-        for (mesh, expected) in [(&one, &[][..]), (&both, &["touching_bodies"])] {
+        for (mesh, expected) in [
+            (&one, &["pose"][..]),
+            (&both, &["pose", "pose", "touching_bodies"]),
+        ] {
             let out = tempfile::tempdir().unwrap();
             let mut heard = Heard::default();
             let mut case = Case::new(&mut heard);

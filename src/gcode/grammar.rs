@@ -30,7 +30,7 @@ pub struct Command {
     pub sub: Option<u32>,
     /// The words, in the file's order, no letter twice.
     pub words: Vec<Word>,
-    /// The free text of `M117` and `M118`; empty for all others.
+    /// The free text of M117, M118, M115 and M862 (messages, versions, names of machines); empty for all others.
     pub text: String,
 }
 
@@ -121,7 +121,7 @@ pub fn parse(line: &str) -> Result<Option<Command>, GrammarError> {
         _ => (None, at),
     };
     let letter = char::from(letter);
-    let (words, text) = if letter == 'M' && matches!(number, 117 | 118) {
+    let (words, text) = if letter == 'M' && matches!(number, 115 | 117 | 118 | 862) {
         (Vec::new(), code[at..].trim().to_owned())
     } else {
         (words(&bytes[at..])?, String::new())

@@ -13,6 +13,7 @@ mod check;
 pub mod dialect;
 mod facts;
 mod grammar;
+mod import;
 mod motion;
 mod number;
 mod profile;
@@ -20,6 +21,7 @@ mod ranges;
 mod reentry;
 mod seal;
 mod shelf;
+mod texts;
 mod time;
 pub use certificate::Certificate;
 pub use check::{
@@ -31,10 +33,12 @@ pub use facts::{Facts, LayerFact};
 pub use grammar::{
     Command, GrammarError, WORDS_MAX, Word, commands, parse, strip, text_of, unsendable,
 };
+pub use import::{ConfigError, ImportError, Imported, import};
 pub use motion::{AXES, Effect, Machine, MotionError, Move, moves};
 pub use number::{DIGITS_MAX, Number, NumberError};
 pub use profile::{Feeds, Limits, Link, Material, Printer, Tuning};
 pub use reentry::{Header, Plan, ReEntryError, reentry, same_from_layer};
 pub use seal::{MAKER, seal};
 pub use shelf::ProfileError;
+pub use texts::{AtLayer, Place, TextError, opening};
 pub use time::{Planner, Timed, durations};

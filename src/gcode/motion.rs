@@ -6,7 +6,7 @@
 //!        Whether G90 and G91 switch E, too, is the dialect's matter ([`super::dialect`]).
 //! Never: follows what it can not know (arcs, probing, inches, firmware retraction): those are errors.
 
-use super::dialect::{Dialect, ExtruderMode};
+use super::dialect::{Dialect, ExtruderMode, Procedure};
 use super::grammar::{Command, GrammarError, commands};
 use super::number::{Number, divide_rounded};
 
@@ -67,6 +67,8 @@ pub enum Effect {
     Move(Move),
     /// The named axes (X, Y, Z) are homed; they stand at 0 afterwards.
     Home([bool; 3]),
+    /// It probes by itself: X, Y and Z are homed, and where they stand is the firmware's matter.
+    Probe,
     /// It stands still for so many seconds.
     Dwell(f64),
     /// Nothing moves: a modal setting, a temperature, a message, a move to where the head already is.
@@ -132,6 +134,10 @@ impl Machine {
             ..Self::default()
         }
     }
+    /// Whose firmware it follows.
+    pub(super) fn dialect(&self) -> Dialect {
+        self.dialect
+    }
     /// Bed position and total filament, nm.
     pub fn at_nm(&self) -> [i64; 4] {
         self.at_nm
@@ -166,6 +172,14 @@ impl Machine {
     /// [`MotionError`] when the command moves in a way that can not be followed; the state is then unchanged.
     pub fn apply(&mut self, line: usize, command: &Command) -> Result<Effect, MotionError> {
         self.extruder.apply(command);
+        match self.dialect.procedure(command).map(|known| known.does) {
+            Some(Procedure::Probes { .. }) => {
+                self.rest([true; 3]);
+                return Ok(Effect::Probe);
+            }
+            Some(Procedure::Sets) => return Ok(Effect::None),
+            None => {}
+        }
         if command.letter != 'G' {
             if command.letter == 'T' && command.number > 0 {
                 return Err(MotionError::Unknown(command.to_string()));
@@ -234,12 +248,17 @@ impl Machine {
         } else {
             named
         };
+        self.rest(axes);
+        Effect::Home(axes)
+    }
+
+    /// The firmware has put these axes where it likes; 0 stands for it until the file says more.
+    fn rest(&mut self, axes: [bool; 3]) {
         for axis in (0..3).filter(|&a| axes[a]) {
             self.at_nm[axis] = 0;
             self.shift_nm[axis] = 0;
             self.homed[axis] = true;
         }
-        Effect::Home(axes)
     }
 
     fn shift(&mut self, command: &Command) -> Result<Effect, MotionError> {
@@ -333,7 +352,7 @@ mod tests {
         for (text, line) in [
             ("G28\nG2 X1 Y1 I5\n", 2),
             ("G20\n", 1),
-            ("G28\n\nG29\n", 3),
+            ("G28\n\nG80\n", 3),
             ("G1 X\n", 1),
             ("G1 X99999999999\n", 1),
             ("T1\n", 1),

@@ -42,6 +42,9 @@ pub struct Limits {
     pub hotend_max_c: f64,
     /// Highest bed temperature that may be asked for, C.
     pub bed_max_c: f64,
+    /// Highest temperature of a heated chamber, C; 0: there is none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub chamber_max_c: f64,
     /// Below this the firmware refuses to extrude, C.
     pub extrude_min_c: f64,
     /// Highest volumetric flow of the hotend, mm3/s.
@@ -144,10 +147,18 @@ pub struct Printer {
     /// How far a person may change a print while it runs.
     #[serde(default, skip_serializing_if = "Tuning::is_default")]
     pub tuning: Tuning,
-    /// Start code; `{hotend_c}`, `{hotend_first_c}`, `{bed_c}`, `{bed_first_c}` are filled in from the material.
+    /// Start code; `{hotend_c}`, `{hotend_first_c}`, `{bed_c}`, `{bed_first_c}`, `{chamber_c}` are filled in from the
+    /// material (`super::texts`).
     pub start: Vec<String>,
+    /// Before each layer; `{layer}` (from 1) and `{z_mm}` besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layer: Vec<String>,
     /// End code.
     pub end: Vec<String>,
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 /// From below the lower to above the higher of two temperatures; never below 0.
@@ -173,6 +184,15 @@ pub struct Material {
     pub bed_c: f64,
     /// Bed in the first layer, C.
     pub bed_first_c: f64,
+    /// Heated chamber that it needs, C; 0: none.
+    #[serde(default)]
+    pub chamber_c: f64,
+    /// How the filament is dried before it is printed; for people, at the release.
+    #[serde(default)]
+    pub drying: Option<String>,
+    /// What is done with the part afterwards; for people, at the release.
+    #[serde(default)]
+    pub annealing: Option<String>,
     /// What it bears in the nozzle, C; about the temperatures above where the profile does not say.
     #[serde(default)]
     pub hotend_range_c: Option<[f64; 2]>,

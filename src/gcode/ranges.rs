@@ -57,6 +57,7 @@ pub(super) fn printer(printer: &Printer) -> Result<(), Outside> {
         link,
         tuning: tuned,
         start: _,
+        layer: _,
         end: _,
     } = printer;
     // A line higher than 0.8 of the nozzle does not stick to the one below.
@@ -131,6 +132,7 @@ fn machine(limits: &Limits) -> Result<(), Outside> {
         junction_deviation_mm,
         hotend_max_c,
         bed_max_c,
+        chamber_max_c,
         extrude_min_c,
         flow_max_mm3_s,
     } = limits;
@@ -147,7 +149,7 @@ fn machine(limits: &Limits) -> Result<(), Outside> {
         [50_000.0, 50_000.0, 10_000.0, 50_000.0],
     ))?;
     judge(axes("limits.jerk_mm_s", jerk_mm_s, 0.01, [100.0; 4]))?;
-    let rows: [Row; 8] = [
+    let rows: [Row; 9] = [
         (
             "limits.print_accel_mm_s2",
             *print_accel_mm_s2,
@@ -176,6 +178,7 @@ fn machine(limits: &Limits) -> Result<(), Outside> {
         ("limits.hotend_max_c", *hotend_max_c, 150.0, 500.0),
         // 0: the bed is not heated.
         ("limits.bed_max_c", *bed_max_c, 0.0, 200.0),
+        ("limits.chamber_max_c", *chamber_max_c, 0.0, 250.0),
         // Cold extrusion must be below what the hotend may reach.
         (
             "limits.extrude_min_c",
@@ -198,6 +201,9 @@ pub(super) fn material(material: &Material) -> Result<(), Outside> {
         hotend_first_c,
         bed_c,
         bed_first_c,
+        chamber_c,
+        drying: _,
+        annealing: _,
         hotend_range_c,
         bed_range_c,
         flow_max_mm3_s,
@@ -207,12 +213,13 @@ pub(super) fn material(material: &Material) -> Result<(), Outside> {
         retract_mm_s,
         implantable: _,
     } = material;
-    let rows: [Row; 10] = [
+    let rows: [Row; 11] = [
         ("density_g_cm3", *density_g_cm3, 0.5, 3.0),
         ("hotend_c", *hotend_c, 150.0, 500.0),
         ("hotend_first_c", *hotend_first_c, 150.0, 500.0),
         ("bed_c", *bed_c, 0.0, 200.0),
         ("bed_first_c", *bed_first_c, 0.0, 200.0),
+        ("chamber_c", *chamber_c, 0.0, 250.0),
         ("flow_max_mm3_s", *flow_max_mm3_s, 0.1, 100.0),
         ("fan", *fan, 0.0, 1.0),
         ("layer_min_s", *layer_min_s, 0.0, 300.0),

@@ -56,7 +56,8 @@ pub enum ProfileError {
 }
 
 impl Outside {
-    fn of(self, name: &str) -> ProfileError {
+    /// As an error of the profile `name`.
+    pub(super) fn of(self, name: &str) -> ProfileError {
         let Self {
             key,
             value,
@@ -97,7 +98,10 @@ fn load<T: serde::de::DeserializeOwned>(
     let plain = !name.is_empty()
         && name
             .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+            .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        // No way out of the folder, and no hidden file.
+        && !name.starts_with('.')
+        && !name.contains("..");
     let path = folders()
         .into_iter()
         .map(|f| f.join(sub).join(format!("{name}.toml")))
@@ -109,14 +113,25 @@ fn load<T: serde::de::DeserializeOwned>(
             known: known(sub).join(", "),
         });
     };
-    let text = std::fs::read_to_string(&path).map_err(|source| ProfileError::Read {
-        name: name.into(),
+    Ok(read(&path)?.1)
+}
+
+/// A profile's file: the name that errors give it, and what it says.
+fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<(String, T), ProfileError> {
+    let name = path
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let text = std::fs::read_to_string(path).map_err(|source| ProfileError::Read {
+        name: name.clone(),
         source,
     })?;
-    toml::from_str(&text).map_err(|e| ProfileError::Parse {
-        name: name.into(),
+    let profile = toml::from_str(&text).map_err(|e| ProfileError::Parse {
+        name: name.clone(),
         text: e.to_string(),
-    })
+    })?;
+    Ok((name, profile))
 }
 
 fn known(sub: &str) -> Vec<String> {
@@ -137,6 +152,21 @@ fn known(sub: &str) -> Vec<String> {
 }
 
 impl Printer {
+    /// Names of all printer profiles that can be found, sorted.
+    pub fn names() -> Vec<String> {
+        known("")
+    }
+
+    /// Reads a printer profile that stands in a file anywhere, and judges its numbers.
+    ///
+    /// # Errors
+    /// As [`Printer::load`].
+    pub fn read(path: &Path) -> Result<Self, ProfileError> {
+        let (name, printer) = read::<Self>(path)?;
+        ranges::printer(&printer).map_err(|outside| outside.of(&name))?;
+        Ok(printer)
+    }
+
     /// SHA-256 of what the profile says, lower-case hex: two of one name are the same only with the same content.
     pub fn sha256(&self) -> String {
         // A profile is numbers, words and lists: it can always be written. If it ever could not, it would differ.
@@ -157,6 +187,21 @@ impl Printer {
 }
 
 impl Material {
+    /// Names of all material profiles that can be found, sorted.
+    pub fn names() -> Vec<String> {
+        known("materials")
+    }
+
+    /// Reads a material profile that stands in a file anywhere, and judges its numbers.
+    ///
+    /// # Errors
+    /// As [`Material::load`].
+    pub fn read(path: &Path) -> Result<Self, ProfileError> {
+        let (name, material) = read::<Self>(path)?;
+        ranges::material(&material).map_err(|outside| outside.of(&name))?;
+        Ok(material)
+    }
+
     /// The material profile `name`.
     ///
     /// # Errors

@@ -18,6 +18,8 @@ const RING: usize = 15;
 const SPEED_MIN_MM_S: f64 = 0.05;
 /// Homing of all three axes, s.
 const HOME_S: f64 = 20.0;
+/// Seconds of probing a bed: nine to sixteen points.
+const PROBE_S: f64 = 60.0;
 /// Heating rate of a hotend, C/s, and of a bed; desktop printers from 25 C.
 const HOTEND_C_S: f64 = 2.0;
 const BED_C_S: f64 = 0.4;
@@ -220,6 +222,7 @@ pub fn durations(text: &str, printer: &Printer) -> Result<Vec<Timed>, (usize, Mo
         match effect {
             Effect::Move(one) => timed.extend(planner.push(&one)),
             Effect::Home(_) => stands(HOME_S),
+            Effect::Probe => stands(PROBE_S),
             Effect::Dwell(seconds) => stands(seconds),
             Effect::None if command.is('M', 109) => {
                 stands((target - hotend_c).max(0.0) / HOTEND_C_S);

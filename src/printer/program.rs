@@ -140,7 +140,7 @@ impl Program {
         for one in timed {
             seconds[one.line] += one.seconds;
         }
-        let mut machine = Machine::default();
+        let mut machine = Machine::of(printer.dialect);
         let mut program = Self::default();
         let mut marks = LayerMarks::default();
         let mut sources = text.lines();
@@ -214,6 +214,7 @@ fn class(command: &Command, effect: &Effect, seconds: f64) -> Class {
     match effect {
         Effect::Move(_) => return Class::Move(ms),
         Effect::Home(_) => return Class::Home,
+        Effect::Probe => return Class::Probe,
         Effect::Dwell(_) => return Class::Dwell(ms),
         Effect::None => {}
     }

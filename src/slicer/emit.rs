@@ -9,7 +9,7 @@ use super::order::Stroke;
 use super::path::Role;
 use super::plane::{Spot, Um, distance_um, simplify_open};
 use super::settings::{Line, Recipe};
-use crate::gcode::{Material, Printer};
+use crate::gcode::{AtLayer, Material, Place, Printer, TextError, opening};
 use std::fmt::Write;
 
 /// Travels longer than this are made with the filament pulled back, um.
@@ -79,42 +79,21 @@ fn mm(um: i32) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// The profile's start or end code with the material's temperatures filled in.
-fn filled(code: &[String], material: &Material) -> String {
-    let values = [
-        ("{hotend_c}", material.hotend_c),
-        ("{hotend_first_c}", material.hotend_first_c),
-        ("{bed_c}", material.bed_c),
-        ("{bed_first_c}", material.bed_first_c),
-    ];
-    code.iter().fold(String::new(), |mut text, line| {
-        let line = values.iter().fold(line.clone(), |line, (name, value)| {
-            line.replace(name, &value.to_string())
-        });
-        text.push_str(&line);
-        text.push('\n');
-        text
-    })
-}
-
 impl<'a> Writer<'a> {
     /// Begins a file with the start code.
-    pub(super) fn new(printer: &'a Printer, material: &'a Material, recipe: &'a Recipe) -> Self {
-        let limits = &printer.limits;
-        let mut out = String::from("G21\nG90\nM82\nM220 S100\nM221 S100\n");
-        // Writing to a String can not fail.
-        let _ = writeln!(
-            out,
-            "M204 P{} T{} R{}",
-            limits.print_accel_mm_s2, limits.travel_accel_mm_s2, limits.retract_accel_mm_s2
-        );
-        out.push_str(&filled(&printer.start, material));
-        out.push_str("G90\nM82\nG92 E0\nM107\n");
-        Self {
+    ///
+    /// # Errors
+    /// [`TextError`] of the profile's start code.
+    pub(super) fn new(
+        printer: &'a Printer,
+        material: &'a Material,
+        recipe: &'a Recipe,
+    ) -> Result<Self, TextError> {
+        let mut writer = Self {
             printer,
             material,
             recipe,
-            out,
+            out: opening(printer),
             at: None,
             front: None,
             z: Um(0),
@@ -123,7 +102,23 @@ impl<'a> Writer<'a> {
             feed_mm_min: 0,
             said: (None, Um(0)),
             drawn: Drawn::default(),
+        };
+        writer.text(Place::Start, None)?;
+        writer.line(format_args!("G90\nM82\nG92 E0\nM107"));
+        Ok(writer)
+    }
+
+    /// A text of the profile.
+    fn text(&mut self, place: Place, layer: Option<AtLayer>) -> Result<(), TextError> {
+        let lines = self.printer.filled(place, self.material, layer)?;
+        if !lines.is_empty() {
+            // It may move and set a feed rate.
+            (self.at, self.feed_mm_min) = (None, 0);
         }
+        for line in lines {
+            self.line(format_args!("{line}"));
+        }
+        Ok(())
     }
 
     fn line(&mut self, text: std::fmt::Arguments<'_>) {
@@ -201,7 +196,10 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes one layer.
-    pub(super) fn layer(&mut self, layer: usize, strokes: &[Stroke]) {
+    ///
+    /// # Errors
+    /// [`TextError`] of the profile's layer code.
+    pub(super) fn layer(&mut self, layer: usize, strokes: &[Stroke]) -> Result<(), TextError> {
         let (top, height) = (self.recipe.top(layer), self.recipe.height(layer));
         self.pull();
         self.line(format_args!(
@@ -209,6 +207,7 @@ impl<'a> Writer<'a> {
             mm(top.0),
             mm(height.0)
         ));
+        self.text(Place::Layer, Some((layer + 1, top.mm())))?;
         self.rise(top);
         // Carries what rounding to 5 decimals left over.
         let written = (self.e_mm * 1e5).round() / 1e5;
@@ -227,6 +226,7 @@ impl<'a> Writer<'a> {
         if wait_s >= WAIT_MIN_S {
             self.wait_aside(wait_s);
         }
+        Ok(())
     }
 
     /// Temperatures and fan from the second layer on.
@@ -354,13 +354,15 @@ impl<'a> Writer<'a> {
     }
 
     /// Ends the file with the end code; the body without header and seal.
-    pub(super) fn finish(mut self) -> (String, Drawn) {
+    ///
+    /// # Errors
+    /// [`TextError`] of the profile's end code.
+    pub(super) fn finish(mut self) -> Result<(String, Drawn), TextError> {
         self.pull();
         let top = Um::from_mm(self.printer.height_mm);
         self.rise(Um((self.z.0 + LIFT_END.0).min(top.0)));
-        let end = filled(&self.printer.end, self.material);
-        self.out.push_str(&end);
-        (self.out, self.drawn)
+        self.text(Place::End, None)?;
+        Ok((self.out, self.drawn))
     }
 }
 

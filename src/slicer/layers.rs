@@ -6,12 +6,12 @@
 use super::SliceError;
 use super::cut::Solid;
 use super::infill::{Angle, gyroid, straight};
-use super::path::{Group, LayerPaths, Role};
+use super::path::{Group, LayerPaths, Path, Role};
 use super::place::Placed;
 use super::plane::{Corner, Region, Spot, Um};
 use super::seam::centre_um;
-use super::settings::Recipe;
-use super::support::{self, Support};
+use super::settings::{Line, Recipe};
+use super::support::{self, Foot, Support};
 use super::walls;
 use rayon::prelude::*;
 
@@ -25,6 +25,8 @@ pub(super) struct Part {
     pub(super) regions: Vec<Region>,
     /// What holds it.
     pub(super) supports: Vec<Support>,
+    /// Layers of its brim.
+    brim_layers: usize,
     /// Centre of the sphere that fits the part best: its inner face looks there.
     centre_um: [f64; 3],
 }
@@ -54,13 +56,16 @@ impl Part {
             })
             .collect();
         let supports = if recipe.settings.support {
-            support::grow(&regions, recipe)
+            let none = Region::default();
+            let foot = Foot::new(regions.first().unwrap_or(&none), placed.brim_layers, recipe);
+            support::grow(&regions, &foot, recipe)
         } else {
             vec![Support::default(); count]
         };
         Ok(Self {
             regions,
             supports,
+            brim_layers: placed.brim_layers,
             centre_um: centre_um(&placed.mesh),
         })
     }
@@ -82,7 +87,12 @@ impl Part {
             self.island(&island, layer, recipe, overhangs)
         });
         LayerPaths {
-            first: vec![support::draw(&self.supports[layer], recipe, layer)],
+            first: vec![support::draw(
+                &self.supports[layer],
+                recipe,
+                layer,
+                layer < self.brim_layers.max(1),
+            )],
             islands: islands.filter(|g| !g.is_empty()).collect(),
         }
     }
@@ -97,6 +107,10 @@ impl Part {
         };
         let (solid, light) = self.solid_and_light(&walls.inside, layer, recipe);
         let mut fill = straight(&solid, line, line.spacing(), angle, Role::Solid);
+        if light.is_empty() {
+            let drawn = [&walls.external, &walls.inner, &walls.thin];
+            balance(&mut fill, island, drawn.into_iter().flatten(), line);
+        }
         if recipe.settings.infill > 0.0 {
             fill.extend(gyroid(
                 &light,
@@ -138,6 +152,38 @@ impl Part {
     }
 }
 
+/// Lines of the filling may be made this much thinner, of their spacing; the gaps that this leaves are a twentieth of a line.
+const THINNER: f64 = 0.95;
+/// They may be made this much thicker.
+const THICKER: f64 = 1.05;
+
+/// Gives the lines of a solid filling the width at which the island gets as much plastic as it has room for: their ends reach
+/// into the walls, their joints lie on them, and each strip is a whole number of lines.
+fn balance<'a>(
+    fill: &mut [Path],
+    island: &Region,
+    walls: impl Iterator<Item = &'a Path>,
+    line: Line,
+) {
+    let area_mm2 = |path: &Path| {
+        let line = Line {
+            width: path.width,
+            ..line
+        };
+        path.length_mm() * line.spacing().mm()
+    };
+    let filled: f64 = fill.iter().map(area_mm2).sum();
+    if filled <= 0.0 {
+        return;
+    }
+    let room = island.area_mm2() - walls.map(area_mm2).sum::<f64>();
+    let share = (room / filled).clamp(THINNER, THICKER);
+    let change = Um::from_mm(line.spacing().mm() * (share - 1.0));
+    for path in fill {
+        path.width = Um(path.width.0 + change.0);
+    }
+}
+
 /// Toolpaths of every layer, brim included.
 pub(super) fn draw(parts: &[Part], recipe: &Recipe) -> Vec<LayerPaths> {
     let count = parts.iter().map(|p| p.regions.len()).max().unwrap_or(0);
@@ -153,18 +199,33 @@ pub(super) fn draw(parts: &[Part], recipe: &Recipe) -> Vec<LayerPaths> {
             all
         })
         .collect();
-    if recipe.settings.brim_mm > 0.0
-        && let Some(first) = layers.first_mut()
-    {
-        let base = parts.iter().fold(Region::default(), |all, part| {
-            let support = part
-                .supports
-                .first()
-                .map(|s| s.all.clone())
-                .unwrap_or_default();
-            all.union(&part.regions[0]).union(&support)
-        });
-        first.first.insert(0, support::brim(&base, recipe));
+    for (layer, brim) in brims(parts, recipe).into_iter().enumerate() {
+        if let Some(paths) = layers.get_mut(layer) {
+            paths.first.insert(0, brim);
+        }
     }
     layers
+}
+
+/// The brim, layer by layer: round everything that stands on the bed, and again round narrow stands, within the first one.
+fn brims(parts: &[Part], recipe: &Recipe) -> Vec<Group> {
+    let count = parts.iter().map(|part| part.brim_layers).max().unwrap_or(0);
+    let base = |layer: usize| {
+        (parts.iter()).filter(|part| layer < part.brim_layers).fold(
+            Region::default(),
+            |all, part| {
+                let held = part.supports.get(layer).map(|s| &s.all);
+                let part = part.regions.get(layer);
+                [held, part]
+                    .into_iter()
+                    .flatten()
+                    .fold(all, |all, r| all.union(r))
+            },
+        )
+    };
+    let ground = base(0);
+    let within = ground.offset(Um::from_mm(recipe.settings.brim_mm), Corner::Round);
+    (0..count)
+        .map(|layer| support::brim(&base(layer), &within, layer, recipe))
+        .collect()
 }

@@ -8,6 +8,7 @@ use super::place::Placed;
 use super::plane::Um;
 use super::settings::Recipe;
 use super::thin;
+use crate::gcode::Material;
 use crate::mesh::Mesh;
 use crate::mesh::rays::{Rays, Sample, samples};
 use crate::space::{Bed, Lps, Point};
@@ -147,6 +148,18 @@ impl Lost {
         );
         Finding::warn("thin_feature", text)
     }
+}
+
+/// What the material asks of people, before and after.
+pub(super) fn care(material: &Material) -> impl Iterator<Item = Finding> {
+    let rows = [
+        ("drying", "Before the print", &material.drying),
+        ("annealing", "After the print", &material.annealing),
+    ];
+    rows.into_iter().filter_map(|(name, when, text)| {
+        let text = text.as_deref()?;
+        Some(Finding::info(name, format!("{when}: {text}")))
+    })
 }
 
 /// Says when bodies touch: they are printed apart, whatever was meant.
@@ -315,7 +328,13 @@ mod tests {
                 [0.0, 0.0, 1.0, 0.0],
             ]);
             let mesh = mesh.mapped(&to_bed);
-            let placed = Placed { mesh, to_bed };
+            let placed = Placed {
+                mesh,
+                to_bed,
+                findings: Vec::new(),
+                brim_mm: 0.0,
+                brim_layers: 0,
+            };
             let printer = Printer::load("virtual").unwrap();
             let material = Material::load("pla").unwrap();
             let recipe = Recipe::new(&printer, &material, &Settings::default()).unwrap();

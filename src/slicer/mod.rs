@@ -7,12 +7,13 @@
 //! Never: opens a file, asks the time, draws a random number, writes a date or a name.
 //! Cost:  layers in parallel; a 100 mm cap in seconds.
 //!
-//! The way: [`bodies`] tells the parts, [`place`] stands each on the bed, [`look`] says what a person should know,
-//! [`cut`] makes contours, [`walls`], [`infill`], [`thin`] and
-//! [`support`] draw, [`layers`] joins them, [`order`] and [`seam`] decide the sequence, [`emit`] writes.
+//! The way: [`bodies`] tells the parts, [`pose`] weighs how each can stand, [`place`] sets them on the bed, [`look`] says
+//! what a person should know, [`cut`] makes contours, [`walls`], [`infill`], [`thin`] and [`support`] draw, [`layers`]
+//! joins them, [`order`] and [`seam`] decide the sequence, [`emit`] writes.
 
 use crate::gcode::{
-    Facts, LayerFact, MAKER, Material, MotionError, Printer, Violation, check, durations, seal,
+    Facts, LayerFact, MAKER, Material, MotionError, Printer, TextError, Violation, check,
+    durations, seal,
 };
 use crate::mesh::Mesh;
 use crate::space::Lps;
@@ -31,6 +32,7 @@ mod path;
 mod place;
 mod plan;
 mod plane;
+mod pose;
 mod seam;
 mod settings;
 #[cfg(test)]
@@ -122,6 +124,9 @@ pub enum SliceError {
         /// What the validator says.
         violations: Vec<Violation>,
     },
+    /// A text of the printer's profile, or the machine with this material.
+    #[error(transparent)]
+    Profile(#[from] TextError),
     /// The time model can not follow the file.
     #[error(
         "line {line} of the sliced file can not be followed: {source}. Correct the profile's start and end code."
@@ -146,14 +151,22 @@ pub fn slice(
     settings: &Settings,
     progress: &mut dyn FnMut(f64),
 ) -> Result<Sliced, SliceError> {
-    let recipe = settings::Recipe::new(printer, material, settings)?;
+    let mut recipe = settings::Recipe::new(printer, material, settings)?;
+    printer.takes(material)?;
     let solids = bodies::solids(mesh, recipe.width.mm())?;
-    let placed = place::place(&solids, printer, settings, recipe.layer.mm())?;
+    let placed = place::place(&solids, printer, &recipe)?;
+    // One brim for all, as wide as the narrowest stand wants.
+    let brims = placed.iter().map(|part| part.brim_mm);
+    recipe.settings.brim_mm = brims.fold(0.0, f64::max);
     let mut findings: Vec<_> = placed
         .iter()
-        .flat_map(|part| look::lost(part, &recipe))
+        .flat_map(|part| {
+            let lost = look::lost(part, &recipe);
+            part.findings.iter().cloned().chain(lost)
+        })
         .collect();
     findings.extend(look::touching(&solids));
+    findings.extend(look::care(material));
     progress(0.1);
     let parts: Vec<layers::Part> = placed
         .iter()
@@ -167,12 +180,12 @@ pub fn slice(
             line_mm: recipe.width.mm(),
         });
     }
-    let mut writer = emit::Writer::new(printer, material, &recipe);
+    let mut writer = emit::Writer::new(printer, material, &recipe)?;
     let mut order = order::Order::default();
     for (index, layer) in layers.iter().enumerate() {
-        writer.layer(index, &order.layer(layer));
+        writer.layer(index, &order.layer(layer))?;
     }
-    let (body, drawn) = writer.finish();
+    let (body, drawn) = writer.finish()?;
     let time_s = durations(&body, printer)
         .map_err(|(line, source)| SliceError::Followed { line, source })?
         .iter()
@@ -183,7 +196,7 @@ pub fn slice(
         printer: printer.name.clone(),
         material: material.name.clone(),
         implantable: material.certificate().is_some(),
-        settings: settings.clone(),
+        settings: recipe.settings.clone(),
         parts: placed.iter().map(part_plan).collect(),
         findings,
         layers: layers.len(),

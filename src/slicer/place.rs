@@ -1,16 +1,18 @@
 //! Placement: which way is up, and where on the bed.
 //!
 //! In:    closed parts in patient millimetres.
-//! Out:   each part with its rigid map to the bed.
+//! Out:   each part with its rigid map to the bed, and how it stands.
 //! Holds: maps turn and shift, never mirror or scale; every part lies on Z = 0, within the bed's margins and below
 //!        the printer's height, and parts stand apart.
-//! Cost:  one pass over the triangles per direction, about 250 directions.
+//! Cost:  two passes over the mesh per direction, about 460 directions; 80 k triangles in half a second of one core.
 
 use super::SliceError;
-use super::settings::{Orientation, Settings};
+use super::pose::{Pose, Shape, sideways};
+use super::settings::{Orientation, POSES, Recipe};
 use crate::gcode::Printer;
 use crate::mesh::Mesh;
-use crate::space::{Bed, Lps, Map, Point, Vector};
+use crate::space::{Bed, Lps, Map, Vector};
+use crate::status::Finding;
 use rayon::prelude::*;
 
 /// Free border of the bed, mm; the left border also holds the purge line of the start code.
@@ -21,59 +23,96 @@ const BETWEEN_MM: f64 = 4.0;
 const HEADROOM_MM: f64 = 5.0;
 /// Directions of the search.
 const DIRECTIONS: u32 = 240;
-/// Ways of standing that are tried, cheapest first, until all parts fit.
-const TRIES: usize = 24;
+/// How far round the best the search looks once more, degrees; neighbours of the first search lie about 13 degrees apart.
+const REFINED_DEG: [f64; 3] = [6.0, 3.0, 1.5];
+/// Round how many of the best, which lie apart.
+const REFINED: usize = 12;
+/// Cosine of the angle from which on a way of standing is another one: 10 degrees.
+const ANOTHER: f64 = 0.985;
+/// Others that are named.
+const LOST: usize = 2;
 
 /// One part and where it goes.
 #[derive(Clone, Debug)]
 pub(super) struct Placed {
     pub(super) mesh: Mesh<Bed>,
     pub(super) to_bed: Map<Lps, Bed>,
+    /// How it stands, and which ways lost.
+    pub(super) findings: Vec<Finding>,
+    /// The brim that it wants, mm.
+    pub(super) brim_mm: f64,
+    /// Layers of the brim.
+    pub(super) brim_layers: usize,
 }
 
-/// One way of standing.
+/// One way of standing, turned for the bed.
 #[derive(Clone, Debug)]
-struct Stand {
+struct Way {
+    pose: Pose,
     turn: Map<Lps, Bed>,
     low: [f64; 3],
     high: [f64; 3],
 }
 
-/// Turns every part for the least print time at a safe stand and sets them side by side.
+impl Way {
+    fn new(part: &Mesh<Lps>, pose: Pose, turn: Map<Lps, Bed>) -> Self {
+        let (low, high) = extent(part, &turn);
+        Self {
+            pose,
+            turn,
+            low,
+            high,
+        }
+    }
+
+    fn size(&self) -> [f64; 3] {
+        [0, 1, 2].map(|a| self.high[a] - self.low[a])
+    }
+}
+
+/// Turns every part for the least cost at a safe stand and sets them beside each other.
 pub(super) fn place(
     parts: &[Mesh<Lps>],
     printer: &Printer,
-    settings: &Settings,
-    layer_mm: f64,
+    recipe: &Recipe,
 ) -> Result<Vec<Placed>, SliceError> {
-    let stands: Vec<Vec<Stand>> = parts
-        .iter()
-        .map(|part| stands(part, settings, layer_mm))
-        .collect();
-    for rank in 0..TRIES {
-        let chosen: Vec<&Stand> = stands
+    let ways: Vec<Vec<Way>> = parts.iter().map(|part| ways(part, recipe)).collect();
+    let most = ways.iter().map(Vec::len).max().unwrap_or(0);
+    let ranks = match recipe.settings.orientation {
+        Orientation::Auto | Orientation::AsIs => 0..most,
+        Orientation::Pose(asked) => asked as usize - 1..asked as usize,
+    };
+    for rank in ranks {
+        // A part with fewer ways than another keeps its last one.
+        let chosen: Vec<(usize, &Way)> = ways
             .iter()
-            .filter_map(|s| s.get(rank.min(s.len().saturating_sub(1))))
+            .filter_map(|w| {
+                let rank = rank.min(w.len().saturating_sub(1));
+                Some((rank, w.get(rank)?))
+            })
             .collect();
-        if let Some(shifts) = arrange(&chosen, printer, settings) {
-            return Ok(parts
-                .iter()
+        let stood: Vec<&Way> = chosen.iter().map(|c| c.1).collect();
+        if let Some(shifts) = arrange(&stood, printer) {
+            return Ok((parts.iter().zip(&ways))
                 .zip(chosen)
                 .zip(shifts)
-                .map(|((part, stand), shift)| {
-                    let to_bed = stand.turn.then(&shift);
+                .map(|(((part, ways), (rank, way)), shift)| {
+                    let to_bed = way.turn.then(&shift);
                     Placed {
                         mesh: part.mapped(&to_bed),
                         to_bed,
+                        findings: findings(ways, rank, recipe),
+                        brim_mm: way.pose.stand.brim_mm,
+                        brim_layers: way.pose.stand.brim_layers,
                     }
                 })
                 .collect());
         }
     }
-    let size = stands
+    let size = ways
         .iter()
-        .filter_map(|s| s.first())
-        .map(|s| [0, 1, 2].map(|a| s.high[a] - s.low[a]))
+        .filter_map(|w| w.first())
+        .map(Way::size)
         .fold([0.0_f64; 3], |all, one| {
             [all[0] + one[0], all[1].max(one[1]), all[2].max(one[2])]
         });
@@ -84,35 +123,84 @@ pub(super) fn place(
 }
 
 /// Ways of standing, cheapest first.
-fn stands(part: &Mesh<Lps>, settings: &Settings, layer_mm: f64) -> Vec<Stand> {
-    if settings.orientation == Orientation::AsIs {
-        let up = Map::new([
+fn ways(part: &Mesh<Lps>, recipe: &Recipe) -> Vec<Way> {
+    let shape = Shape::new(part);
+    if recipe.settings.orientation == Orientation::AsIs {
+        let turn = Map::new([
             [1.0, 0.0, 0.0, 0.0],
             [0.0, 1.0, 0.0, 0.0],
             [0.0, 0.0, 1.0, 0.0],
         ]);
-        let (low, high) = extent(part, &up);
-        return vec![Stand {
-            turn: up,
-            low,
-            high,
-        }];
+        let pose = shape.pose(Vector::new([0.0, 0.0, 1.0]), recipe);
+        return vec![Way::new(part, pose, turn)];
     }
-    let facets: Vec<Facet> = facets(part);
-    let mut found: Vec<(f64, Vector<Lps>)> = directions()
+    let look = |up: Vector<Lps>| shape.pose(up, recipe);
+    let mut found: Vec<Pose> = directions().into_par_iter().map(look).collect();
+    for degrees in REFINED_DEG {
+        let best = apart(&mut found, REFINED);
+        let nearer: Vec<_> = best.iter().flat_map(|p| around(p.up, degrees)).collect();
+        found.par_extend(nearer.into_par_iter().map(look));
+    }
+    apart(&mut found, POSES)
         .into_par_iter()
-        .map(|up| (cost_s(part, &facets, up, settings, layer_mm), up))
-        .collect();
-    found.sort_by(|a, b| a.0.total_cmp(&b.0));
-    found.truncate(TRIES);
-    found
-        .into_par_iter()
-        .map(|(_, up)| {
-            let turn = yaw(part, up);
-            let (low, high) = extent(part, &turn);
-            Stand { turn, low, high }
-        })
+        .map(|pose| Way::new(part, pose, yaw(part, pose.up)))
         .collect()
+}
+
+/// The cheapest `count` that lie apart, cheapest first.
+fn apart(poses: &mut [Pose], count: usize) -> Vec<Pose> {
+    poses.sort_by(|a, b| a.cost_s.total_cmp(&b.cost_s));
+    let mut kept: Vec<Pose> = Vec::new();
+    for pose in poses.iter() {
+        if kept.len() < count && kept.iter().all(|k| k.up.dot(pose.up) < ANOTHER) {
+            kept.push(*pose);
+        }
+    }
+    kept
+}
+
+/// How the chosen way stands, and which others it was preferred to.
+fn findings(ways: &[Way], rank: usize, recipe: &Recipe) -> Vec<Finding> {
+    let pose = &ways[rank].pose;
+    let stand = [pose.stand.carried(), pose.stand.finding()];
+    let narrow = stand.into_iter().flatten();
+    if recipe.settings.orientation == Orientation::AsIs {
+        return narrow.collect();
+    }
+    let mut text = format!("Pose {} of {}: {}", rank + 1, ways.len(), pose.words());
+    let mut start = ". Instead of ";
+    for (other, way) in ways
+        .iter()
+        .enumerate()
+        .filter(|(n, _)| *n != rank)
+        .take(LOST)
+    {
+        text.push_str(&format!("{start}pose {}: {}", other + 1, way.pose.words()));
+        start = ", or ";
+    }
+    text.push_str(". Cost is print time with what support and a narrow stand take; `calvaria slice --pose K` makes another.");
+    if !pose.stand.is_own() {
+        let own = ways.iter().position(|way| way.pose.stand.is_own());
+        text.push_str(&own.map_or_else(
+            || " None of them has a stand of its own.".to_owned(),
+            |n| {
+                format!(
+                    " The first with a stand of its own is pose {}: {}.",
+                    n + 1,
+                    ways[n].pose.words()
+                )
+            },
+        ));
+    }
+    if pose.stand.brim_layers > 1 {
+        let top = recipe.top(pose.stand.brim_layers - 1).mm();
+        text.push_str(&format!(
+            " The brim is cut off along {top:.1} mm of the part's foot."
+        ));
+    }
+    let mut found = vec![Finding::info("pose", text)];
+    found.extend(narrow);
+    found
 }
 
 /// Directions spread evenly over the sphere (Fibonacci), the six axes of the patient first.
@@ -134,127 +222,48 @@ fn directions() -> Vec<Vector<Lps>> {
     axes.chain(spread).collect()
 }
 
-/// A triangle as the search sees it.
-struct Facet {
-    normal: Vector<Lps>,
-    area_mm2: f64,
-    middle: Point<Lps>,
-}
-
-fn facets(part: &Mesh<Lps>) -> Vec<Facet> {
-    part.triangles
-        .iter()
-        .filter_map(|&t| {
-            let twice = part.area_vector(t);
-            let [a, b, c] = part.corners(t);
-            Some(Facet {
-                normal: twice.unit()?,
-                area_mm2: twice.length() / 2.0,
-                middle: Point::new([0, 1, 2].map(|i| (a.0[i] + b.0[i] + c.0[i]) / 3.0)),
-            })
-        })
-        .collect()
-}
-
-/// Estimated print time, s, with penalties that stand for quality and safety.
-fn cost_s(
-    part: &Mesh<Lps>,
-    facets: &[Facet],
-    up: Vector<Lps>,
-    settings: &Settings,
-    layer_mm: f64,
-) -> f64 {
-    let along = |p: Point<Lps>| Vector::<Lps>::new(p.0).dot(up);
-    let (low, high) = part
-        .vertices
-        .iter()
-        .map(|&v| along(v))
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), z| {
-            (l.min(z), h.max(z))
-        });
-    let steep = settings.overhang_deg.to_radians().sin();
-    let (mut support_mm3, mut terrace_mm2, mut moment, mut area) = (0.0, 0.0, 0.0, 0.0);
-    for facet in facets {
-        let (rise, height) = (facet.normal.dot(up), along(facet.middle) - low);
-        area += facet.area_mm2;
-        moment += facet.area_mm2 * height;
-        if rise < -steep && height > layer_mm {
-            support_mm3 += facet.area_mm2 * -rise * height;
-        }
-        // Slopes below 15 degrees come out in terraces; what is flat does not.
-        if (0.966..0.9998).contains(&rise) {
-            terrace_mm2 += facet.area_mm2;
-        }
-    }
-    let tip = (moment / area) / stance_mm(part, up, low, settings.brim_mm);
-    // Support is drawn at about a fifth of its volume at 5 mm3/s; a layer costs some 3 s of travel and seam. A
-    // part three times as high as its stand is wide begins to sway.
-    0.04 * support_mm3
-        + 3.0 * (high - low) / layer_mm
-        + 0.5 * terrace_mm2
-        + 2000.0 * (tip - 3.0).max(0.0)
-}
-
-/// Half-width of the narrower direction of what stands on the bed, brim included, mm.
-fn stance_mm(part: &Mesh<Lps>, up: Vector<Lps>, low: f64, brim_mm: f64) -> f64 {
+/// Six directions as far round one.
+fn around(up: Vector<Lps>, degrees: f64) -> impl Iterator<Item = Vector<Lps>> {
     let (x, y) = sideways(up);
-    let base: Vec<[f64; 2]> = part
-        .vertices
-        .iter()
-        .map(|&v| Vector::<Lps>::new(v.0))
-        .filter(|v| v.dot(up) < low + 1.0)
-        .map(|v| [v.dot(x), v.dot(y)])
-        .collect();
-    let narrowest = (0..18)
-        .map(|i| {
-            let (sin, cos) = (std::f64::consts::PI * f64::from(i) / 18.0).sin_cos();
-            let (l, h) = base
-                .iter()
-                .map(|p| p[0] * cos + p[1] * sin)
-                .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| {
-                    (l.min(v), h.max(v))
-                });
-            (h - l) / 2.0
-        })
-        .fold(f64::INFINITY, f64::min);
-    narrowest + brim_mm + 0.5
-}
-
-/// Two unit vectors square to `up`, right-handed with it.
-fn sideways(up: Vector<Lps>) -> (Vector<Lps>, Vector<Lps>) {
-    let help = if up.0[2].abs() < 0.9 {
-        [0.0, 0.0, 1.0]
-    } else {
-        [1.0, 0.0, 0.0]
-    };
-    let x = Vector::new(help).cross(up);
-    let x = x.times(1.0 / x.length());
-    (x, up.cross(x))
+    let (sin, cos) = degrees.to_radians().sin_cos();
+    (0..6).map(move |k| {
+        let (along_y, along_x) = (std::f64::consts::TAU * f64::from(k) / 6.0).sin_cos();
+        up.times(cos)
+            .plus(x.times(sin * along_x))
+            .plus(y.times(sin * along_y))
+    })
 }
 
 /// The turn that brings `up` to +Z and the narrowest box along X and Y, its long side along X.
 fn yaw(part: &Mesh<Lps>, up: Vector<Lps>) -> Map<Lps, Bed> {
     let (x, y) = sideways(up);
-    let turned = |degrees: u32| {
-        let (sin, cos) = f64::from(degrees).to_radians().sin_cos();
-        let mix = |a: Vector<Lps>, b: Vector<Lps>| {
-            Vector::<Lps>::new([0, 1, 2].map(|i| a.0[i] * cos + b.0[i] * sin))
-        };
-        let (u, v) = (mix(x, y), mix(y, x.times(-1.0)));
-        let row = |r: Vector<Lps>| [r.0[0], r.0[1], r.0[2], 0.0];
-        Map::new([row(u), row(v), row(up)])
-    };
-    (0..180)
-        .step_by(2)
-        .map(|degrees| {
-            let map = turned(degrees);
-            let (low, high) = extent(part, &map);
-            let size = [high[0] - low[0], high[1] - low[1]];
-            let upright = if size[0] < size[1] { 1.0 } else { 0.0 };
-            (size[0] * size[1] + upright, map)
+    let flat: Vec<[f64; 2]> = (part.vertices.iter())
+        .map(|v| Vector::<Lps>::new(v.0))
+        .map(|v| [v.dot(x), v.dot(y)])
+        .collect();
+    // How far the part reaches along each direction of half a circle, 2 degrees apart.
+    let widths: Vec<f64> = (0..90)
+        .map(|k| {
+            let (sin, cos) = f64::from(2 * k).to_radians().sin_cos();
+            let reach = flat.iter().map(|p| p[0] * cos + p[1] * sin);
+            let (low, high) = reach.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), r| {
+                (l.min(r), h.max(r))
+            });
+            high - low
         })
-        .min_by(|a, b| a.0.total_cmp(&b.0))
-        .map_or_else(|| turned(0), |(_, map)| map)
+        .collect();
+    let box_at = |k: usize| (widths[k], widths[(k + 45) % 90]);
+    let best = (0..90)
+        .filter(|&k| box_at(k).0 >= box_at(k).1)
+        .min_by(|&a, &b| {
+            let area = |k: usize| box_at(k).0 * box_at(k).1;
+            area(a).total_cmp(&area(b))
+        })
+        .unwrap_or(0);
+    let (sin, cos) = (2.0 * best as f64).to_radians().sin_cos();
+    let long = x.times(cos).plus(y.times(sin));
+    let row = |r: Vector<Lps>| [r.0[0], r.0[1], r.0[2], 0.0];
+    Map::new([row(long), row(up.cross(long)), row(up)])
 }
 
 fn extent(part: &Mesh<Lps>, map: &Map<Lps, Bed>) -> ([f64; 3], [f64; 3]) {
@@ -269,87 +278,202 @@ fn extent(part: &Mesh<Lps>, map: &Map<Lps, Bed>) -> ([f64; 3], [f64; 3]) {
     )
 }
 
-/// The shifts that set the parts side by side in the middle of the bed; `None` when they do not fit.
-fn arrange(
-    stands: &[&Stand],
-    printer: &Printer,
-    settings: &Settings,
-) -> Option<Vec<Map<Bed, Bed>>> {
-    let size = |s: &Stand, a: usize| s.high[a] - s.low[a];
-    let apart = BETWEEN_MM + 2.0 * settings.brim_mm;
-    let room = printer
-        .bed_mm
-        .map(|b| b - 2.0 * (BORDER_MM + settings.brim_mm));
-    if stands
-        .iter()
-        .any(|s| size(s, 2) > printer.height_mm - HEADROOM_MM)
+/// The shifts that set the parts in rows in the middle of the bed; `None` when they do not fit.
+fn arrange(stands: &[&Way], printer: &Printer) -> Option<Vec<Map<Bed, Bed>>> {
+    let brims = stands.iter().map(|s| s.pose.stand.brim_mm);
+    let brim_mm = brims.fold(0.0, f64::max);
+    let gap = BETWEEN_MM + 2.0 * brim_mm;
+    let room = printer.bed_mm.map(|b| b - 2.0 * (BORDER_MM + brim_mm));
+    let sizes: Vec<[f64; 3]> = stands.iter().map(|s| s.size()).collect();
+    let flat_mm2: f64 = sizes.iter().map(|s| s[0] * s[1]).sum();
+    if flat_mm2 > room[0] * room[1] || sizes.iter().any(|s| s[2] > printer.height_mm - HEADROOM_MM)
     {
         return None;
     }
-    // In a row along Y (long sides together), or along X.
-    [1, 0].into_iter().find_map(|axis| {
-        let gaps = apart * (stands.len() - 1) as f64;
-        let total: f64 = stands.iter().map(|s| size(s, axis)).sum::<f64>() + gaps;
-        let across = stands.iter().map(|s| size(s, 1 - axis)).fold(0.0, f64::max);
-        if total > room[axis] || across > room[1 - axis] {
-            return None;
+    // The deepest first, as many in a row along X as it takes.
+    let mut order: Vec<usize> = (0..stands.len()).collect();
+    order.sort_by(|&a, &b| sizes[b][1].total_cmp(&sizes[a][1]));
+    let rows = (1..=order.len()).find_map(|count| {
+        let rows: Vec<&[usize]> = order.chunks(count).collect();
+        let wide = |row: &[usize]| row.iter().map(|&n| sizes[n][0] + gap).sum::<f64>() - gap;
+        let deep = rows.iter().map(|row| sizes[row[0]][1] + gap).sum::<f64>() - gap;
+        let fits = deep <= room[1] && rows.iter().all(|row| wide(row) <= room[0]);
+        fits.then(|| {
+            (
+                rows.iter()
+                    .map(|row| (row.to_vec(), wide(row)))
+                    .collect::<Vec<_>>(),
+                deep,
+            )
+        })
+    });
+    let (rows, deep) = rows?;
+    let mut shifts = vec![[0.0; 3]; stands.len()];
+    let mut y = (printer.bed_mm[1] - deep) / 2.0;
+    for (row, wide) in rows {
+        let row_deep = sizes[row[0]][1];
+        let mut x = (printer.bed_mm[0] - wide) / 2.0;
+        for n in row {
+            let low = stands[n].low;
+            shifts[n] = [
+                x - low[0],
+                y + (row_deep - sizes[n][1]) / 2.0 - low[1],
+                -low[2],
+            ];
+            x += sizes[n][0] + gap;
         }
-        let mut at = (printer.bed_mm[axis] - total) / 2.0;
-        let shifts = stands.iter().map(|s| {
-            let mut shift = [0.0, 0.0, -s.low[2]];
-            shift[axis] = at - s.low[axis];
-            shift[1 - axis] =
-                (printer.bed_mm[1 - axis] - size(s, 1 - axis)) / 2.0 - s.low[1 - axis];
-            at += size(s, axis) + apart;
-            Map::new([
-                [1.0, 0.0, 0.0, shift[0]],
-                [0.0, 1.0, 0.0, shift[1]],
-                [0.0, 0.0, 1.0, shift[2]],
-            ])
-        });
-        Some(shifts.collect())
-    })
+        y += row_deep + gap;
+    }
+    let map = |[x, y, z]: [f64; 3]| {
+        Map::new([[1.0, 0.0, 0.0, x], [0.0, 1.0, 0.0, y], [0.0, 0.0, 1.0, z]])
+    };
+    Some(shifts.into_iter().map(map).collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::settings::Settings;
     use super::super::shapes;
     use super::*;
+    use crate::gcode::Material;
     use crate::mesh::testing::shifted;
+    use proptest::prelude::*;
 
     fn printer() -> Printer {
         Printer::load("virtual").unwrap()
     }
 
+    fn stood(parts: &[Mesh<Lps>], orientation: Orientation) -> Result<Vec<Placed>, SliceError> {
+        let settings = Settings {
+            orientation,
+            ..Settings::default()
+        };
+        let recipe = Recipe::new(&printer(), &Material::load("pla").unwrap(), &settings).unwrap();
+        place(parts, &printer(), &recipe)
+    }
+
+    fn up(placed: &Placed) -> Vector<Lps> {
+        let [x, y, z, _] = placed.to_bed.0[2];
+        Vector::new([x, y, z])
+    }
+
+    fn usual(parts: &[Mesh<Lps>]) -> Vec<Placed> {
+        stood(parts, Orientation::Auto).unwrap()
+    }
+
+    /// Boxes on the bed lie within its margins and apart from each other, brims counted in.
+    fn is_sound(placed: &[Placed]) -> bool {
+        let brim_mm = placed.iter().map(|p| p.brim_mm).fold(0.0, f64::max);
+        let border = BORDER_MM + brim_mm - 1e-6;
+        let bounds: Vec<_> = placed.iter().map(|p| p.mesh.bounds().unwrap()).collect();
+        let inside = bounds.iter().all(|(low, high)| {
+            low.0[2].abs() < 1e-9
+                && (0..2).all(|a| low.0[a] > border && high.0[a] < printer().bed_mm[a] - border)
+        });
+        let gap = |i: usize, j: usize| {
+            let along = |a: usize| {
+                (bounds[i].0.0[a] - bounds[j].1.0[a]).max(bounds[j].0.0[a] - bounds[i].1.0[a])
+            };
+            along(0).max(along(1))
+        };
+        inside
+            && (0..bounds.len())
+                .all(|i| (0..i).all(|j| gap(i, j) > BETWEEN_MM + 2.0 * brim_mm - 1e-6))
+    }
+
     #[test]
     fn a_cap_stands_rigidly_on_the_bed_inside_its_margins() {
         let cap = shifted(&shapes::cap(100.0), [-300.0, 40.0, 1200.0]);
-        let placed = place(
-            std::slice::from_ref(&cap),
-            &printer(),
-            &Settings::default(),
-            0.2,
-        )
-        .unwrap();
+        let placed = usual(std::slice::from_ref(&cap));
         assert_eq!(placed.len(), 1);
         assert!((placed[0].to_bed.determinant() - 1.0).abs() < 1e-9);
-        let (low, high) = placed[0].mesh.bounds().unwrap();
-        assert!(low.0[2].abs() < 1e-9 && high.0[2] < 205.0);
-        assert!((0..2).all(|a| low.0[a] > 12.9 && high.0[a] < printer().bed_mm[a] - 12.9));
+        assert!(is_sound(&placed), "{:?}", placed[0].mesh.bounds());
         assert!((placed[0].mesh.volume_mm3() / cap.volume_mm3() - 1.0).abs() < 1e-9);
     }
 
     #[test]
-    fn a_cap_is_stood_up_steeply_with_little_to_support() {
+    fn a_cap_is_stood_up_steeply_with_a_tenth_to_support() {
         let cap = shapes::cap(100.0);
-        let settings = Settings::default();
-        let placed = place(std::slice::from_ref(&cap), &printer(), &settings, 0.2).unwrap();
+        let placed = usual(std::slice::from_ref(&cap));
         let (low, high) = placed[0].mesh.bounds().unwrap();
         // Lying down it is 19 mm high.
         assert!(high.0[2] - low.0[2] > 40.0, "{:?}", high.0[2]);
-        let (facets, up) = (facets(&cap), placed[0].to_bed.0[2]);
-        let cost = |up: [f64; 3]| cost_s(&cap, &facets, Vector::new(up), &settings, 0.2);
-        assert!(cost([up[0], up[1], up[2]]) < cost([0.0, 0.0, 1.0]));
+        let settings = Settings::default();
+        let recipe = Recipe::new(&printer(), &Material::load("pla").unwrap(), &settings).unwrap();
+        let shape = Shape::new(&cap);
+        let pose = |up| shape.pose(up, &recipe);
+        let chosen = pose(up(&placed[0]));
+        assert!(chosen.cost_s < pose(Vector::new([0.0, 0.0, 1.0])).cost_s);
+        let hanging = |pose: Pose| pose.hanging_mm2.iter().sum::<f64>();
+        let lying = hanging(pose(Vector::new([0.0, 0.0, 1.0])));
+        assert!(hanging(chosen) < 0.1 * lying, "{chosen:?}");
+        assert!(chosen.stand.finding().is_none(), "{chosen:?}");
+    }
+
+    #[test]
+    fn a_cap_never_stands_on_its_outer_face() {
+        let cap = shapes::cap(60.0);
+        let settings = Settings::default();
+        let recipe = Recipe::new(&printer(), &Material::load("pla").unwrap(), &settings).unwrap();
+        let down = Vector::new([0.0, 0.0, -1.0]);
+        let [_, lying, _] = Shape::new(&cap).pose(down, &recipe).hanging_mm2;
+        for way in ways(&cap, &recipe).iter().take(8) {
+            let [_, outer, _] = way.pose.hanging_mm2;
+            assert!(outer < 0.1 * lying, "{lying} {:?}", way.pose);
+        }
+    }
+
+    #[test]
+    fn the_poses_are_sorted_and_any_of_them_can_be_asked_for() {
+        let cap = [shapes::cap(40.0)];
+        let first = usual(&cap);
+        let text = |placed: &[Placed]| placed[0].findings[0].text.clone();
+        assert!(text(&first).starts_with("Pose 1 of "), "{}", text(&first));
+        assert!(
+            text(&first).contains("Instead of pose 2: "),
+            "{}",
+            text(&first)
+        );
+        let third = stood(&cap, Orientation::Pose(3)).unwrap();
+        assert!(text(&third).starts_with("Pose 3 of "), "{}", text(&third));
+        assert!(up(&first[0]).dot(up(&third[0])) < ANOTHER);
+        let again = stood(&cap, Orientation::Pose(1)).unwrap();
+        assert_eq!(again[0].to_bed.0, first[0].to_bed.0);
+        for asked in [0, 25] {
+            let settings = Settings {
+                orientation: Orientation::Pose(asked),
+                ..Settings::default()
+            };
+            let material = Material::load("pla").unwrap();
+            let refused = Recipe::new(&printer(), &material, &settings).unwrap_err();
+            assert!(matches!(refused, SliceError::Setting { name: "pose", .. }));
+        }
+    }
+
+    #[test]
+    fn no_direction_of_the_first_search_is_better_than_the_pose_chosen() {
+        let material = Material::load("pla").unwrap();
+        let recipe = Recipe::new(&printer(), &material, &Settings::default()).unwrap();
+        for part in [shapes::cap(40.0), shapes::leaning(55.0, 12.0)] {
+            let best = ways(&part, &recipe)[0].pose;
+            let shape = Shape::new(&part);
+            for up in directions() {
+                let other = shape.pose(up, &recipe);
+                assert!(best.cost_s <= other.cost_s, "{best:?} {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_thread_chooses_as_many_do() {
+        let cap = [shapes::cap(40.0)];
+        let one = rayon::ThreadPoolBuilder::new()
+            .num_threads(1)
+            .build()
+            .unwrap();
+        let [alone, together] = [one.install(|| usual(&cap)), usual(&cap)];
+        assert_eq!(alone[0].to_bed.0, together[0].to_bed.0);
+        assert_eq!(alone[0].findings, together[0].findings);
     }
 
     #[test]
@@ -358,19 +482,69 @@ mod tests {
             shapes::cap(70.0),
             shifted(&shapes::cap(60.0), [0.0, 0.0, 50.0]),
         ];
-        let placed = place(&two, &printer(), &Settings::default(), 0.2).unwrap();
-        let bounds: Vec<_> = placed.iter().map(|p| p.mesh.bounds().unwrap()).collect();
-        assert_eq!(bounds.len(), 2);
-        let gap = |a: usize| {
-            (bounds[1].0.0[a] - bounds[0].1.0[a]).max(bounds[0].0.0[a] - bounds[1].1.0[a])
+        assert!(is_sound(&usual(&two)));
+    }
+
+    #[test]
+    fn four_blocks_stand_in_a_square() {
+        let four = vec![shapes::cuboid([50.0; 3]); 4];
+        let placed = usual(&four);
+        assert!(is_sound(&placed));
+        let corners = placed.iter().map(|p| p.mesh.bounds().unwrap().0.0);
+        let at: std::collections::BTreeSet<[i64; 2]> = corners
+            .map(|c| [c[0].round() as i64, c[1].round() as i64])
+            .collect();
+        let along = |a: usize| {
+            at.iter()
+                .map(|c| c[a])
+                .collect::<std::collections::BTreeSet<_>>()
         };
-        assert!(gap(0).max(gap(1)) > 13.9, "{bounds:?}");
+        assert_eq!(
+            (at.len(), along(0).len(), along(1).len()),
+            (4, 2, 2),
+            "{at:?}"
+        );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(8))]
+        /// Whatever the size: a cap stands by itself, or something that carries it is drawn and said.
+        #[test]
+        fn a_cap_stands_or_is_carried(width in 30.0..110.0_f64) {
+            let cap = shapes::cap(width);
+            let placed = usual(std::slice::from_ref(&cap));
+            let material = Material::load("pla").unwrap();
+            let recipe = Recipe::new(&printer(), &material, &Settings::default()).unwrap();
+            let stand = Shape::new(&cap).pose(up(&placed[0]), &recipe).stand;
+            let said = |name: &str| placed[0].findings.iter().any(|f| f.name == name);
+            prop_assert_eq!(said("carried_stand"), !stand.is_own(), "{:?}", stand);
+            let firm = stand.neck_mm2 >= if stand.tip() > 3.0 { 15.0 } else { 5.0 };
+            prop_assert!(firm || said("narrow_stand"), "{:?}", stand);
+            prop_assert_eq!(placed[0].brim_layers, stand.brim_layers);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        /// Whatever the parts: they stand apart within the margins, or are refused.
+        #[test]
+        fn blocks_stand_apart_or_are_refused(
+            sizes in prop::collection::vec(prop::array::uniform3(4.0..70.0_f64), 1..9),
+        ) {
+            let parts: Vec<Mesh<Lps>> = sizes.iter().map(|&s| shapes::cuboid(s)).collect();
+            match stood(&parts, Orientation::Auto) {
+                Ok(placed) => prop_assert!(placed.len() == parts.len() && is_sound(&placed)),
+                Err(error) => {
+                    prop_assert!(matches!(error, SliceError::TooLarge { .. }), "{}", error);
+                    prop_assert!(parts.len() > 4, "{:?}", sizes);
+                }
+            }
+        }
     }
 
     #[test]
     fn a_giant_is_refused() {
-        let giant = shapes::cuboid([300.0, 300.0, 300.0]);
-        let refused = place(&[giant], &printer(), &Settings::default(), 0.2);
+        let refused = stood(&[shapes::cuboid([300.0, 300.0, 300.0])], Orientation::Auto);
         assert!(matches!(refused, Err(SliceError::TooLarge { .. })));
     }
 }

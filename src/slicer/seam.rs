@@ -5,14 +5,13 @@
 
 use super::plane::{Spot, distance_um};
 use crate::mesh::Mesh;
-use crate::space::Bed;
 
 /// How much of the best face value may be given up for a seam near the one below: cosine units.
 const ALIGN: f64 = 0.2;
 
 /// Centre of the sphere that fits the corners best (least squares of |p|2 = 2 c.p + k), um. For a shell it lies on
 /// the inner side; a part without curvature gets its own middle.
-pub(super) fn centre_um(mesh: &Mesh<Bed>) -> [f64; 3] {
+pub(super) fn centre_um<S>(mesh: &Mesh<S>) -> [f64; 3] {
     let count = mesh.vertices.len().max(1) as f64;
     let mut middle = [0.0; 3];
     for v in &mesh.vertices {
@@ -102,11 +101,12 @@ fn facing(contour: &[Spot], index: usize, inner: Spot) -> f64 {
 mod tests {
     use super::super::shapes;
     use super::*;
+    use crate::space::Lps;
 
     #[test]
     fn the_centre_of_a_cap_lies_on_its_axis_on_the_hollow_side() {
         // The inner face's apex is at 85 mm; thickness biases the fit towards it, which does no harm.
-        let [x, y, z] = centre_um(&shapes::cap(100.0));
+        let [x, y, z] = centre_um(&shapes::cap::<Lps>(100.0));
         assert!(x.abs() < 2_000.0 && y.abs() < 2_000.0, "{x} {y}");
         assert!(z < 60_000.0, "{z}");
     }

@@ -5,13 +5,18 @@ use super::plane::Um;
 use crate::gcode::{Material, Printer};
 use serde::{Deserialize, Serialize};
 
+/// Ways of standing that the search gives to choose from.
+pub(super) const POSES: usize = 24;
+
 /// How the part stands on the bed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Orientation {
-    /// By search: little support, low steps on the outer face, a safe stand.
+    /// By search: little support, least of all on rim and outer face, low steps, a safe stand.
     #[default]
     Auto,
+    /// The K-th cheapest of the search, from 1.
+    Pose(u32),
     /// As the mesh is: its +z is up.
     AsIs,
 }
@@ -98,7 +103,12 @@ impl Settings {
 
     /// Refuses numbers that make no sense.
     pub(super) fn validate(&self) -> Result<(), SliceError> {
+        let pose = match self.orientation {
+            Orientation::Pose(asked) => asked,
+            Orientation::Auto | Orientation::AsIs => 1,
+        };
         let checks = [
+            ("pose", f64::from(pose), 1.0, POSES as f64),
             ("layer_mm", self.layer_mm.unwrap_or(0.2), 0.04, 0.8),
             ("perimeters", f64::from(self.perimeters), 1.0, 20.0),
             ("infill", self.infill, 0.0, 1.0),

@@ -1,8 +1,9 @@
 //! Supports: what stands under overhangs, with a gap of one layer above and below it.
 //!
-//! In:    regions of one part, layer by layer, from the bed up.
+//! In:    regions of one part, layer by layer, from the bed up, and the brim round its foot.
 //! Out:   for each layer the region of support, and within it the dense interface right under the part.
-//! Holds: support never touches the part: `XY_GAP` beside it, one layer above and below.
+//! Holds: support never touches the part: `XY_GAP` beside it, one layer above and below. Within the brim there is none:
+//!        the brim touches the part, carries what hangs right over it, and columns stand on it.
 
 use super::infill::{Angle, straight};
 use super::path::{Group, Path, Role};
@@ -14,11 +15,18 @@ use rayon::prelude::*;
 const GAP_LAYERS: usize = 1;
 /// Dense layers under the part.
 const INTERFACE_LAYERS: usize = 2;
-/// Free space beside the part, of a line's width.
+/// Free space beside the part, of a line's width: for the interface, and for the columns under it, which need not come as
+/// near and would lie against slopes that carry themselves.
 const XY_GAP: f64 = 0.55;
+const COLUMN_GAP: f64 = 0.75;
+/// The interface reaches this far beyond the overhang, of a line's width.
+const ROOF: f64 = 0.6;
+/// It is to be this wide, of a line's width, less what two layers of the part give way: where little overhang is supported,
+/// that is little, and the interface reaches further.
+const ROOF_WIDE: f64 = 1.6;
 /// Distance of support lines.
 const PITCH: Um = Um(2_000);
-/// Distance of support lines on the bed, which have to hold there.
+/// Distance of support lines in a column's foot.
 const BED_PITCH: Um = Um(800);
 /// Overhangs are told from the roughness of the cut by this much: they begin as much earlier and must be as wide.
 const ROUGHNESS: Um = Um(30);
@@ -38,6 +46,32 @@ pub(super) struct Support {
     pub(super) interface: Region,
 }
 
+/// The brim of one part, as what hangs over it and stands on it sees it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Foot {
+    layers: usize,
+    /// What its loops cover.
+    all: Region,
+    /// Where a column may stand on it with all of its reach.
+    firm: Region,
+}
+
+impl Foot {
+    /// The brim of so many layers round what lies on the bed.
+    pub(super) fn new(first: &Region, layers: usize, recipe: &Recipe) -> Self {
+        if layers == 0 || recipe.settings.brim_mm <= 0.0 {
+            return Self::default();
+        }
+        let wide = Um::from_mm(recipe.settings.brim_mm);
+        let grown = |by: Um| first.offset(by, Corner::Round);
+        Self {
+            layers,
+            all: grown(wide),
+            firm: grown(Um((wide.0 - REACH.0).max(0))),
+        }
+    }
+}
+
 /// What hangs over air in one layer.
 #[derive(Clone, Debug, Default)]
 struct Overhang {
@@ -53,51 +87,64 @@ fn ledge(layer: usize, recipe: &Recipe) -> Um {
 }
 
 /// The overhang of one layer: what stands out further than the setting allows.
-fn overhang(regions: &[Region], layer: usize, recipe: &Recipe) -> Overhang {
+fn overhang(regions: &[Region], layer: usize, foot: &Foot, recipe: &Recipe) -> Overhang {
     let Some(below) = layer.checked_sub(1) else {
         return Overhang::default();
     };
     let ledge = ledge(layer, recipe);
     let rough = ROUGHNESS.min(Um(ledge.0 / 2));
     let held = regions[below].offset(Um(ledge.0 - rough.0), Corner::Round);
-    let bare = regions[layer].minus(&held).opened(rough);
+    let mut bare = regions[layer].minus(&held);
+    if layer <= foot.layers {
+        bare = bare.minus(&foot.all);
+    }
+    let bare = bare.opened(rough);
+    let width = recipe.width.mm();
+    let roof_mm = (ROOF * width).max(ROOF_WIDE * width - 2.0 * ledge.mm());
     Overhang {
         columns: bare.offset(REACH, Corner::Sharp).simplified(SIMPLIFY),
-        roof: bare.offset(recipe.width, Corner::Sharp),
+        roof: bare.offset(Um::from_mm(roof_mm), Corner::Sharp),
     }
 }
 
-/// Grows supports from the top down.
-pub(super) fn grow(regions: &[Region], recipe: &Recipe) -> Vec<Support> {
+/// Grows supports from the top down, to the bed or to the brim.
+pub(super) fn grow(regions: &[Region], foot: &Foot, recipe: &Recipe) -> Vec<Support> {
     let count = regions.len();
     let overhangs: Vec<Overhang> = (0..count)
         .into_par_iter()
-        .map(|layer| overhang(regions, layer, recipe))
+        .map(|layer| overhang(regions, layer, foot, recipe))
         .collect();
-    let gap = Um::from_mm(XY_GAP * recipe.width.mm());
+    let [gap, column_gap] =
+        [XY_GAP, COLUMN_GAP].map(|share| Um::from_mm(share * recipe.width.mm()));
     let mut supports = vec![Support::default(); count];
     let mut column = Region::default();
     for layer in (0..count).rev() {
         let above = layer + 1 + GAP_LAYERS;
-        if let Some(overhang) = overhangs.get(above) {
+        // Right under the part support is no wider than it has to be, since every contact is a scar; columns begin below
+        // the interface.
+        if let Some(overhang) = overhangs.get(above + INTERFACE_LAYERS) {
             column = column.union(&overhang.columns);
         }
-        if column.is_empty() {
+        let roof = overhangs[above.min(count)..(above + INTERFACE_LAYERS).min(count)]
+            .iter()
+            .fold(Region::default(), |all, o| all.union(&o.roof));
+        if column.is_empty() && roof.is_empty() {
             continue;
         }
         let beside = regions[layer.saturating_sub(GAP_LAYERS)..=layer]
             .iter()
             .fold(Region::default(), |all, r| all.union(r));
+        let [near, far] = [gap, column_gap].map(|gap| beside.offset(gap, Corner::Round));
+        let wanted = column.minus(&far).union(&roof.minus(&near));
         // The layers in the gap above stay free as well, but need no room beside them.
-        let free = (layer + 1..above).filter_map(|l| regions.get(l)).fold(
-            column.minus(&beside.offset(gap, Corner::Round)),
-            |left, r| left.minus(r),
-        );
+        let mut free = (layer + 1..above)
+            .filter_map(|l| regions.get(l))
+            .fold(wanted, |left, r| left.minus(r));
+        if layer < foot.layers {
+            free = free.minus(&foot.firm);
+        }
         let all = free.opened(recipe.width).larger_than(COLUMN_MIN_MM2);
         column = all.simplified(SIMPLIFY);
-        let roof = overhangs[above.min(count)..(above + INTERFACE_LAYERS).min(count)]
-            .iter()
-            .fold(Region::default(), |all, o| all.union(&o.roof));
         supports[layer] = Support {
             interface: all.intersect(&roof),
             all,
@@ -106,8 +153,8 @@ pub(super) fn grow(regions: &[Region], recipe: &Recipe) -> Vec<Support> {
     supports
 }
 
-/// Draws the support of one layer: a loop round each column, lines inside.
-pub(super) fn draw(support: &Support, recipe: &Recipe, layer: usize) -> Group {
+/// Draws the support of one layer: a loop round each column, lines inside; closer ones in its foot, on the bed and in the brim.
+pub(super) fn draw(support: &Support, recipe: &Recipe, layer: usize, is_foot: bool) -> Group {
     let line = recipe.line(layer);
     let mut steps = vec![Vec::new(), Vec::new()];
     for island in support.all.islands() {
@@ -122,8 +169,8 @@ pub(super) fn draw(support: &Support, recipe: &Recipe, layer: usize) -> Group {
     let inside = support.all.offset(Um(-line.width.0), Corner::Round);
     let dense = support.interface.intersect(&inside);
     let sparse = inside.minus(&dense);
-    // The first layer has to hold on the bed.
-    let pitch = if layer == 0 { BED_PITCH } else { PITCH };
+    // What stands on the bed has to hold there.
+    let pitch = if is_foot { BED_PITCH } else { PITCH };
     steps[1].extend(straight(&sparse, line, pitch, Angle::Flat, Role::Support));
     // Lines of the roof lie side by side without pressing on one another, so that it peels off in one piece; those of
     // one layer cross those of the next.
@@ -136,15 +183,20 @@ pub(super) fn draw(support: &Support, recipe: &Recipe, layer: usize) -> Group {
     Group::plain(steps)
 }
 
-/// Loops round everything that stands on the bed, from outside inwards.
-pub(super) fn brim(base: &Region, recipe: &Recipe) -> Group {
-    let line = recipe.line(0);
+/// Loops round what stands in the brim in one layer, from outside inwards: as many as the brim is wide and as lie `within`
+/// the brim on the bed.
+pub(super) fn brim(base: &Region, within: &Region, layer: usize, recipe: &Recipe) -> Group {
+    let line = recipe.line(layer);
     let spacing = line.spacing();
-    let loops = (recipe.settings.brim_mm / spacing.mm()).round() as i32;
+    let most = (recipe.settings.brim_mm / spacing.mm()).round() as i32;
+    let reach = |k: i32| base.offset(Um(spacing.0 * k + line.width.0 / 2), Corner::Round);
+    // A loop may stand out by half a line, as any wall may.
+    let lies = |k: &i32| layer == 0 || reach(*k).minus(within).is_empty();
+    let loops = (1..=most).rev().find(|k| lies(&(k - 1))).unwrap_or(0);
     let steps = (0..loops)
         .rev()
         .map(|k| {
-            base.offset(Um(spacing.0 * k + line.width.0 / 2), Corner::Round)
+            reach(k)
                 .contours()
                 .map(|contour| Path {
                     role: Role::Brim,

@@ -32,6 +32,7 @@ mod plane;
 mod played;
 mod printer;
 mod prints;
+mod profiles;
 mod reentry;
 mod refusals;
 mod rights;

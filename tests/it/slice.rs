@@ -7,15 +7,14 @@ use std::path::Path;
 
 /// A block of 20 x 12 x 6 mm as an STL file.
 fn block(path: &Path) {
+    block_of([20.0, 12.0, 6.0], path);
+}
+
+/// A block of any size, mm.
+pub(crate) fn block_of(size_mm: [f64; 3], path: &Path) {
     let vertices = (0..8)
         .map(|i| {
-            Point::<Lps>::new([0, 1, 2].map(|a| {
-                if i >> a & 1 == 1 {
-                    [20.0, 12.0, 6.0][a]
-                } else {
-                    0.0
-                }
-            }))
+            Point::<Lps>::new([0, 1, 2].map(|a| if i >> a & 1 == 1 { size_mm[a] } else { 0.0 }))
         })
         .collect();
     let sides: [[u32; 4]; 6] = [

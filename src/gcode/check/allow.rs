@@ -1,7 +1,7 @@
 //! The allow-list: which commands a file may contain, with which words. Everything else is refused, since a
 //! command that nobody proved harmless is none.
 
-use crate::gcode::{Command, Printer};
+use crate::gcode::{Command, Dialect, Printer};
 
 /// Least share of the profile's accelerations that a file may ask for. Slower, and a print takes for ever
 /// with its heaters on.
@@ -30,6 +30,7 @@ fn rules(command: &Command, printer: &Printer) -> Option<Vec<Rule>> {
     if command.sub.is_some() {
         return None;
     }
+    let is_prusa = printer.dialect == Dialect::Prusa;
     let limits = &printer.limits;
     let axes = |f: &crate::gcode::Feeds, least: f64| {
         [('X', f.x), ('Y', f.y), ('Z', f.z), ('E', f.e)]
@@ -41,6 +42,8 @@ fn rules(command: &Command, printer: &Printer) -> Option<Vec<Rule>> {
         ('G', 0 | 1) => vec![('X', Any), ('Y', Any), ('Z', Any), ('E', Any), ('F', Any)],
         ('G', 4) => vec![('S', Within(0.0, 600.0)), ('P', Within(0.0, 600_000.0))],
         ('G', 21 | 90 | 91) | ('M', 82 | 83 | 105 | 107 | 400) => vec![],
+        // W: without the bed's map, which is probed afterwards.
+        ('G', 28) if is_prusa => vec![('X', Flag), ('Y', Flag), ('Z', Flag), ('W', Flag)],
         ('G', 28) => vec![('X', Flag), ('Y', Flag), ('Z', Flag)],
         // Only the extruder's count may be set: a shifted X, Y or Z would make every later proof void.
         ('G', 92) => vec![('E', Any)],
@@ -59,6 +62,9 @@ fn rules(command: &Command, printer: &Printer) -> Option<Vec<Rule>> {
             ('S', Within(0.0, limits.bed_max_c)),
             ('R', Within(0.0, limits.bed_max_c)),
         ],
+        ('M', 141 | 191) if limits.chamber_max_c > 0.0 => {
+            vec![('S', Within(0.0, limits.chamber_max_c))]
+        }
         ('M', 106) => vec![('S', Within(0.0, 255.0))],
         ('M', 117) => vec![],
         ('M', 201) => axes(&limits.accel_mm_s2, SLOWEST_SHARE),
@@ -91,7 +97,17 @@ pub(super) struct Denied {
 
 /// Is this command, with these words, allowed on this printer?
 pub(super) fn judge(command: &Command, printer: &Printer) -> Result<(), Denied> {
-    let name = format!("{}{}", command.letter, command.number);
+    let name = match command.sub {
+        Some(sub) => format!("{}{}.{sub}", command.letter, command.number),
+        None => format!("{}{}", command.letter, command.number),
+    };
+    if let Some(known) = printer.dialect.procedure(command) {
+        return known.judge(command).map_err(|why| Denied {
+            limit: "procedure",
+            text: format!("{name} {why}"),
+            next: "Correct it in the printer profile's start code; it is a procedure of the firmware, not of the part.",
+        });
+    }
     let Some(rules) = rules(command, printer) else {
         return Err(forbidden(command, &name));
     };
@@ -126,7 +142,7 @@ pub(super) fn judge(command: &Command, printer: &Printer) -> Result<(), Denied> 
     }
     let needs_target = matches!(
         (command.letter, command.number),
-        ('M', 104 | 109 | 140 | 190)
+        ('M', 104 | 109 | 140 | 141 | 190 | 191)
     );
     if needs_target && command.words.len() != 1 {
         return Err(Denied {
@@ -154,6 +170,10 @@ fn out_of_range(command: &Command) -> (&'static str, &'static str) {
         ('M', 140 | 190) => (
             "bed_max_c",
             "Use a material that this bed can hold, or correct the printer profile.",
+        ),
+        ('M', 141 | 191) => (
+            "chamber_max_c",
+            "Use a material that this chamber can hold, or correct the printer profile.",
         ),
         ('M', 201 | 203..=205) => (
             "machine_limits",
@@ -189,6 +209,10 @@ fn forbidden(command: &Command, name: &str) -> Denied {
         ('M', 118) => (
             "forbidden_command",
             "it makes the printer send any text, its own answers included",
+        ),
+        ('M', 141 | 191) => (
+            "unknown_command",
+            "the printer profile names no heated chamber (limits.chamber_max_c)",
         ),
         _ => (
             "unknown_command",

@@ -129,6 +129,7 @@ pub struct Checker<'a> {
     assured_c: f64,
     hotend_target_c: f64,
     bed_target_c: f64,
+    chamber_target_c: f64,
     /// Most filament ever pushed, nm: below it a forward push only undoes a retraction.
     peak_nm: i64,
     /// Highest Z of an extrusion, nm.
@@ -186,6 +187,7 @@ impl<'a> Checker<'a> {
             assured_c: 0.0,
             hotend_target_c: 0.0,
             bed_target_c: 0.0,
+            chamber_target_c: 0.0,
             peak_nm: 0,
             printed_nm: 0,
             released: [false; 3],
@@ -308,6 +310,7 @@ impl<'a> Checker<'a> {
         self.heat(command);
         self.release(command);
         let from_nm = self.machine.at_nm();
+        let was_homed = self.machine.homed();
         match self.machine.apply(self.checked.lines, command) {
             Ok(Effect::Move(one)) => {
                 self.entry_moved(&one);
@@ -321,6 +324,7 @@ impl<'a> Checker<'a> {
                     self.homed_line = self.homed_line.or(Some(self.checked.lines));
                 }
             }
+            Ok(Effect::Probe) => self.probes(command, was_homed),
             Ok(Effect::Dwell(seconds)) => self.waits(seconds),
             Ok(Effect::None) => {}
             Err(error @ MotionError::TooLarge(_)) => self.violate(
@@ -339,6 +343,10 @@ impl<'a> Checker<'a> {
     /// Follows what the heaters are told, as this printer's firmware understands it: `M104 R0` turns nothing off on
     /// Marlin, `M109 R200` turns off on Klipper.
     fn heat(&mut self, command: &Command) {
+        if command.is('M', 141) || command.is('M', 191) {
+            self.chamber_target_c = command.value('S').map_or(0.0, |target| target.value());
+            return;
+        }
         let Some(order) = self.printer.dialect.heat_order(command) else {
             return;
         };
@@ -396,7 +404,11 @@ impl<'a> Checker<'a> {
     }
 
     fn judge_end(&mut self) {
-        for (name, target) in [("hotend", self.hotend_target_c), ("bed", self.bed_target_c)] {
+        for (name, target) in [
+            ("hotend", self.hotend_target_c),
+            ("bed", self.bed_target_c),
+            ("chamber", self.chamber_target_c),
+        ] {
             if target > 0.0 {
                 self.violate(
                     "heaters_off",

@@ -1,6 +1,7 @@
 //! What the validator asks of time and of what happens between moves: homing, released motors, waits.
 
 use super::Checker;
+use crate::gcode::dialect::Procedure;
 use crate::gcode::{Command, Move};
 
 /// Longest that the head may wait between two moves, s. The heaters are on meanwhile.
@@ -88,6 +89,29 @@ impl Checker<'_> {
         for axis in (0..3).filter(|&a| axes[a]) {
             self.released[axis] = false;
         }
+    }
+
+    /// The firmware probes the bed by itself: with nothing on the bed, and with axes that know where they are.
+    pub(super) fn probes(&mut self, command: &Command, was_homed: [bool; 3]) {
+        let known = self.machine.dialect().procedure(command);
+        let homes = known.is_some_and(|known| known.does == Procedure::Probes { homes: true });
+        let lost = (0..3).any(|a| !was_homed[a] || self.released[a]);
+        if lost && !homes {
+            self.violate(
+                "home_first",
+                format!("{command} probes the bed before all axes are homed"),
+                "Put G28 before it in the printer's start code.",
+            );
+        }
+        if self.drawn || self.entry.is_some() {
+            self.violate(
+                "into_part",
+                format!("{command} probes the bed where plastic lies"),
+                "Probe in the printer's start code, before anything is printed.",
+            );
+        }
+        self.released = [false; 3];
+        self.at_home = [true; 3];
     }
 
     /// M18 and M84 switch motors off; the axes can be pushed then, so that they count as lost. M17 only switches

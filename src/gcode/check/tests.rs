@@ -93,7 +93,7 @@ fn each_limit_speaks_for_itself() {
         ("X70 Y50 E0.67700", "X7-0 Y50 E0.67700", "grammar", 12),
         ("G28\n", "", "home_first", 8),
         ("G28\n", "G28 X Y\n", "home_first", 9),
-        ("G28\n", "G29\n", "unknown_command", 3),
+        ("G28\n", "G80\n", "unknown_command", 3),
         ("M82\n", "M112\n", "forbidden_command", 7),
         ("M82\n", "M302 S0\n", "forbidden_command", 7),
         ("G92 E0\n", "G92 Z-5\n", "unknown_word", 8),

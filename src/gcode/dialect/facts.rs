@@ -1,5 +1,7 @@
 //! Facts: what a row of the table consists of.
 
+use super::procedures::Known;
+
 /// One firmware family. Texts are in lower case where they are compared with what a printer says.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts {
@@ -45,6 +47,8 @@ pub struct Facts {
     pub unknown_here: &'static [(char, u32)],
     /// How an unknown command is named.
     pub unknown_text: &'static str,
+    /// What it does by itself when a file asks for it.
+    pub procedures: &'static [Known],
     /// What lines while heating look like.
     pub heating_lines: &'static [&'static str],
     /// Limits of time.

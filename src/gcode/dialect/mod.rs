@@ -11,6 +11,7 @@
 //! | `facts` | what a row consists of |
 //! | `rows` | the six rows |
 //! | `identity` | which printer answered `M115` |
+//! | `procedures` | what a firmware does by itself: probing, levelling, asking for the right machine |
 //! | `meaning` | what a command does to heaters and to the extruder's mode; what an error text means |
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ use std::fmt;
 mod facts;
 mod identity;
 mod meaning;
+mod procedures;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -30,6 +32,7 @@ pub use facts::{
 };
 pub use identity::Identity;
 pub use meaning::{ExtruderMode, HeatOrder, HeaterName};
+pub use procedures::{Known, Procedure};
 
 /// A family of firmware, by the name that a profile gives it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -9,6 +9,7 @@ use super::facts::{
     OkForm, OkTime, Overlong, Position, RelativeE, Repeated, Resend, TemperatureAnswer, Times,
     Uuid, WaitRule,
 };
+use super::procedures;
 
 /// The four errors that a Resend follows, as Marlin and its descendants word them (`core/language.h`).
 const LINE_ERRORS: [(&str, E); 4] = [
@@ -121,6 +122,7 @@ pub(super) static MARLIN: Facts = Facts {
     has_busy: true,
     busy_while_heating: false,
     unknown_here: &[],
+    procedures: procedures::MARLIN,
     unknown_text: "unknown command",
     heating_lines: &[" T:25.00 /120.00 B:25.00 /0.00 @:127 B@:0 W:?"],
     times: Times {
@@ -299,6 +301,7 @@ pub(super) static PRUSA: Facts = Facts {
     has_m108: false,
     // Marlin_main.cpp, M73: percent and minutes of the normal mode.
     has_m73: true,
+    procedures: procedures::PRUSA,
     ..MARLIN
 };
 
@@ -365,6 +368,7 @@ pub(super) static BUDDY: Facts = Facts {
     boot_lines: &["start"],
     // gcode/lcd/M73_PE.cpp, with M73_PRUSA (Configuration_MK4_adv.h): P in percent, R in minutes; nothing is said.
     has_m73: true,
+    procedures: procedures::BUDDY,
     ..MARLIN
 };
 
@@ -419,6 +423,7 @@ pub(super) static KLIPPER: Facts = Facts {
         ('M', 900),
         ('M', 999),
     ],
+    procedures: procedures::KLIPPER,
     unknown_text: "// unknown command",
     heating_lines: &["B:25.0 /0.0 T0:28.2 /60.0"],
     times: Times {
@@ -530,6 +535,7 @@ pub(super) static REPRAPFIRMWARE: Facts = Facts {
         ('M', 876),
         ('M', 900),
     ],
+    procedures: procedures::REPRAPFIRMWARE,
     unknown_text: "is not supported",
     // CheckReportDue(): each 2 s while a command waits, once M105 was asked.
     heating_lines: &["T:25.3 /200.0 B:24.9 /60.0"],
@@ -632,6 +638,7 @@ pub(super) static REPETIER: Facts = Facts {
     has_busy: true,
     busy_while_heating: true,
     unknown_here: &[('M', 85), ('M', 113), ('M', 410), ('M', 413), ('M', 876)],
+    procedures: procedures::REPETIER,
     unknown_text: "unknown command",
     heating_lines: &["T:25.34 /200 B:24.91 /60 B@:255 @:255"],
     times: Times {

@@ -22,6 +22,7 @@ impl Tracker {
         let relative = self.machine.relative();
         match self.machine.apply(0, &command) {
             Err(_) => self.known = [false; 4],
+            Ok(Effect::Probe) => self.known[..3].fill(false),
             Ok(Effect::Home(axes)) => {
                 for axis in (0..3).filter(|&a| axes[a]) {
                     self.known[axis] = false;

@@ -331,7 +331,7 @@ impl Firmware {
     pub fn is_blocked(&self) -> bool {
         matches!(
             self.running,
-            Some(Running::Heat(_) | Running::User | Running::Home { .. })
+            Some(Running::Heat(_) | Running::User | Running::Home { .. } | Running::Probe(_))
         )
     }
 

@@ -24,6 +24,8 @@ pub(super) enum Running {
     Drain(Box<Running>),
     /// G28: `ends` is set when the planner is empty.
     Home { axes: [bool; 3], ends: Option<f64> },
+    /// G29 and its kin, done at that virtual time.
+    Probe(f64),
     /// M109 or M190.
     Heat(Wait),
     /// M0, M600: a person.
@@ -35,7 +37,7 @@ impl Running {
     pub(super) fn next(&self, now: f64) -> f64 {
         match self {
             Self::Now => now,
-            Self::Until(t) | Self::Home { ends: Some(t), .. } => *t,
+            Self::Until(t) | Self::Probe(t) | Self::Home { ends: Some(t), .. } => *t,
             Self::Heat(wait) => wait.report.min(now + 0.5),
             Self::Plan { .. } | Self::Drain(_) | Self::Home { .. } | Self::User => f64::INFINITY,
         }
@@ -133,6 +135,9 @@ impl Firmware {
                 };
                 return Running::Home { axes, ends: None };
             }
+            _ if probes(dialect, code) => {
+                return Running::Drain(Box::new(Running::Probe(PROBING_S)));
+            }
             // Prusa-Firmware, M110: the number is set once more when the command is carried out.
             ('M', 110) if dialect.is_prusa() && words.has('N') => {
                 self.receiver.last = words.get('N').unwrap_or(0.0) as i64;
@@ -197,6 +202,7 @@ impl Firmware {
             ('M', 18 | 84) => self.homed = [false; 3],
             ('G', 21)
             | ('M', 17 | 73 | 106 | 107 | 108 | 110 | 117 | 201..=205 | 211 | 410 | 413 | 900)
+            | ('M', 142 | 300 | 420 | 555 | 561 | 572)
             | ('G', 10) => {}
             ('T', 0) => self.tool = true,
             _ => return self.unknown(&line.text),
@@ -235,6 +241,7 @@ impl Firmware {
             Running::Drain(then) if self.planner.is_empty() => {
                 let then = match *then {
                     Running::Until(seconds) => Running::Until(self.clock + seconds),
+                    Running::Probe(seconds) => Running::Probe(self.clock + seconds),
                     other => other,
                 };
                 self.running = Some(then);
@@ -251,6 +258,13 @@ impl Firmware {
                     self.homed(axes);
                 }
                 (Running::Home { axes, ends }, done)
+            }
+            Running::Probe(t) => {
+                let done = self.clock >= t;
+                if done {
+                    self.probed();
+                }
+                (Running::Probe(t), done)
             }
             Running::Heat(wait) => return self.heating(wait),
             Running::User => (Running::User, false),
@@ -402,11 +416,34 @@ impl Firmware {
         self.log.push(|| Record::Home { t, axes });
     }
 
+    /// The head stands over the last point that was probed; homed, and not where the file left it.
+    fn probed(&mut self) {
+        self.homed([true; 3]);
+        for (axis, mm) in PROBED_MM.into_iter().enumerate() {
+            self.at[axis] = mm * 1_000_000;
+        }
+    }
+
     fn unknown(&mut self, text: &str) -> Running {
         let line = self.unknown_line(text);
         self.say(&line);
         Running::Now
     }
+}
+
+/// Nine points, and where the last of them lies, mm.
+const PROBING_S: f64 = 25.0;
+const PROBED_MM: [i64; 3] = [180, 175, 5];
+
+/// Does this firmware probe the bed by itself at that command? Klipper, where the printer's owner wrote such a macro.
+fn probes(dialect: D, code: (char, u32)) -> bool {
+    let numbers: &[u32] = match dialect {
+        D::Marlin21 | D::Marlin20 => &[29, 34],
+        D::Buddy => &[29],
+        D::Prusa311 | D::Prusa314 => &[80],
+        D::Klipper | D::Duet | D::Repetier => &[29, 32],
+    };
+    code.0 == 'G' && numbers.contains(&code.1)
 }
 
 /// Commands of Marlin that others do not know.

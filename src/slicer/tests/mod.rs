@@ -177,7 +177,7 @@ fn plastic_fills_the_mesh_at_full_infill() {
         let score = raster::score(&result.gcode, &on_bed(&mesh, &result));
         println!("{name}: {score:?}, {} lines", result.plan.lines);
         assert!(score.dice >= 0.98, "{name}: {score:?}");
-        assert!((score.volume - 1.0).abs() <= 0.04, "{name}: {score:?}");
+        assert!((score.volume - 1.0).abs() <= 0.01, "{name}: {score:?}");
     }
 }
 
@@ -201,7 +201,7 @@ fn figures_of_the_benchmark_cap() {
             with.plan.support_mm3 / 1000.0
         );
         assert!(
-            score.dice >= 0.98 && (score.volume - 1.0).abs() <= 0.04,
+            score.dice >= 0.98 && (score.volume - 1.0).abs() <= 0.01,
             "{name}: {score:?}"
         );
     }

@@ -151,6 +151,42 @@ fn support_keeps_its_gaps() {
     }
 }
 
+/// A part that its brim carries: no support stands in the brim near it, and what hangs over the brim lies right on it.
+#[test]
+fn a_brim_carries_the_part_itself() {
+    let of_brim = |layer: &Layer| layer.lines.iter().any(|l| l.role == Role::Brim);
+    let carried = (1..=12).find_map(|pose| {
+        let settings = Settings {
+            orientation: Orientation::Pose(pose),
+            ..Settings::default()
+        };
+        let result = sliced(&shapes::cap(60.0), &settings);
+        let layers = layers(&result.gcode);
+        let high = layers.iter().take_while(|l| of_brim(l)).count();
+        (high > 1).then_some((result.plan.settings.brim_mm, layers, high))
+    });
+    let (brim_mm, layers, high) = carried.expect("some pose of a cap has no stand of its own");
+    for (n, layer) in layers[..high].iter().enumerate() {
+        for spot in of_support(layer).flat_map(spots).map(|(spot, _)| spot) {
+            let out = beside(of_part(&layers[0]), spot);
+            assert!(out > brim_mm - 2.0, "layer {n}: {out} mm from the part");
+        }
+    }
+    for n in 1..=high {
+        let below: Vec<&Drawn> = layers[n - 1]
+            .lines
+            .iter()
+            .filter(|l| l.role != Role::Travel)
+            .collect();
+        for line in layers[n].lines.iter().filter(|l| l.role == Role::External) {
+            for (spot, _) in spots(line) {
+                let out = beside(below.iter().copied(), spot);
+                assert!(out < 0.1, "layer {n}: {out} mm over air at {spot:?}");
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
 
