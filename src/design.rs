@@ -10,11 +10,13 @@
 mod facing;
 mod files;
 pub mod layer;
+mod order;
 pub mod preview;
 mod prior;
 mod record;
 mod stages;
 
+pub use order::{Asked, Order, OrderError};
 pub use record::{peak_memory_mib, sha256, sha256_file};
 
 use crate::intake::Orientation;
@@ -30,6 +32,8 @@ pub struct Options {
     pub mask: bool,
     /// What a person says of the axes of a file that does not say it; `None` refuses such a file.
     pub orientation: Option<Orientation>,
+    /// What was ordered by hand; goes before the order that lies beside the scan.
+    pub order: Order,
     /// Also keep the probability.
     pub probability: bool,
     /// Folder of the model card; `None` looks in the usual places.
@@ -49,6 +53,7 @@ impl Default for Options {
         Self {
             mask: false,
             orientation: None,
+            order: Order::default(),
             probability: false,
             model: None,
             device: Device::default(),

@@ -2,9 +2,9 @@
 
 use super::line::{Line, device};
 use super::{Failure, Outcome};
-use crate::design::{self, Options};
+use crate::design::{self, Asked, Options, Order};
 use crate::intake::Orientation;
-use crate::status::{DesignOutcome, DesignSummary};
+use crate::status::{DesignOutcome, DesignSummary, Side};
 use std::path::PathBuf;
 
 /// One case, no station: from a head CT to checked G-code, in a folder of files.
@@ -25,6 +25,18 @@ pub(super) struct Args {
     /// Where the file's axes grow to, for a NIfTI or NRRD that does not say it: LPS, RAS, ...
     #[arg(long, value_name = "CODE")]
     orientation: Option<Orientation>,
+    /// What was ordered (order.toml); goes before one that lies beside the scan.
+    #[arg(long, value_name = "FILE")]
+    order: Option<PathBuf>,
+    /// Ordered side: left, right or both. Another one in the scan is refused.
+    #[arg(long, value_name = "SIDE")]
+    side: Option<String>,
+    /// Ordered thickness: skull, mm, or a share of the bone as 80%.
+    #[arg(long, value_name = "T")]
+    thickness: Option<String>,
+    /// Ordered gap between part and bone, mm.
+    #[arg(long, value_name = "MM")]
+    clearance: Option<f64>,
     /// Also write probability.nii.gz.
     #[arg(long)]
     probability: bool,
@@ -47,6 +59,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args) -> Outcome {
     let options = Options {
+        order: ordered(&args)?,
         mask: args.mask,
         orientation: args.orientation,
         probability: args.probability,
@@ -76,6 +89,40 @@ pub(super) fn run(args: Args) -> Outcome {
         ));
     }
     Ok(())
+}
+
+/// The order by flags and file; a flag goes before the file.
+fn ordered(args: &Args) -> Result<Order, Failure> {
+    let file = match &args.order {
+        Some(path) => {
+            Order::read(path).map_err(|e| Failure::usage(format!("{}: {e}", path.display())))?
+        }
+        None => Order::default(),
+    };
+    let side = match args.side.as_deref() {
+        None => None,
+        Some("left") => Some(Side::Left),
+        Some("right") => Some(Side::Right),
+        Some("both") => Some(Side::Both),
+        Some(other) => {
+            return Err(Failure::usage(format!(
+                "--side {other}: left, right or both"
+            )));
+        }
+    };
+    let thickness = args.thickness.as_ref().map(|text| match text.parse() {
+        Ok(mm) => Asked::Mm(mm),
+        Err(_) => Asked::Text(text.clone()),
+    });
+    let flags = Order {
+        side,
+        thickness,
+        clearance_mm: args.clearance,
+        ..Order::default()
+    };
+    let order = flags.over(file);
+    order.judge().map_err(Failure::usage)?;
+    Ok(order)
 }
 
 impl Failure {

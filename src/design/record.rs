@@ -41,6 +41,9 @@ pub(super) struct Record {
     pub device: String,
     /// Map from the native grid to the network's frame.
     pub frame: serde_json::Value,
+    /// What was ordered, where anything was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<super::Order>,
     /// Fit of the part in its hole.
     pub fit: serde_json::Value,
     /// Seconds per stage.

@@ -1,7 +1,7 @@
 //! Stages: the line itself. Each function is one room's turn; what it hands on is what the next one needs.
 
 use super::preview::{self, BONE, PART, View};
-use super::{Case, Ended, Options};
+use super::{Case, Ended, Options, Order};
 use super::{facing, files};
 use crate::gcode::{Material, Printer, check};
 use crate::head::{Atlas, Prior};
@@ -23,6 +23,8 @@ const STATION: &str = "This is not the scan's fault. Look at the log; try again,
 const MODEL: &str =
     "Put the model's card and weights in place (--model, CALVARIA_MODELS or ./models).";
 const DEVICE: &str = "Choose another device (--device, [design] device), or mend the driver.";
+const ORDER: &str =
+    "Ask who ordered it; correct order.toml, or take it out, and drop the scan again.";
 const PROFILE: &str = "Mend the profile, or choose another one.";
 
 /// From files to checked G-code.
@@ -39,7 +41,9 @@ pub(super) fn all(
     let models = load(options, case)?;
     let network = &models.network;
 
-    let scan = read(input, Some(out), (options, &models), case)?;
+    let (scan, order) = read(input, Some(out), (options, &models), case)?;
+    let rules = (order.applied(rules(network))).map_err(|e| Ended::refused(e, ORDER))?;
+    case.record.order = (!order.is_empty()).then(|| order.clone());
     let skull = find_skull(&scan, &models, case)?;
     files::mask(case, &out.join("skull.nii.gz"), &skull.mask)?;
     let probability = answer(network, &skull, case)?;
@@ -48,7 +52,6 @@ pub(super) fn all(
             nifti::write_f32(p, &probability)
         })?;
     }
-    let rules = rules(network);
     let missing = find_missing(
         &probability,
         &skull,
@@ -57,6 +60,8 @@ pub(super) fn all(
         &out.join("missing.nii.gz"),
         case,
     )?;
+    let held = (order.held(&missing)).map_err(|e| Ended::refused(e, ORDER))?;
+    case.find(held);
     let solid = make_solid(&missing, &scan, &skull, &rules, case)?;
     drop((probability, scan));
     let mut bytes = Vec::new();
@@ -82,7 +87,7 @@ pub(super) fn predict(
 ) -> Result<String, Ended> {
     let models = load(options, case)?;
     let network = &models.network;
-    let scan = read(input, None, (options, &models), case)?;
+    let (scan, _) = read(input, None, (options, &models), case)?;
     let skull = find_skull(&scan, &models, case)?;
     let probability = answer(network, &skull, case)?;
     if options.probability {
@@ -220,7 +225,7 @@ fn read(
     out: Option<&Path>,
     (options, models): (&Options, &Models),
     case: &mut Case<'_>,
-) -> Result<Scan, Ended> {
+) -> Result<(Scan, Order), Ended> {
     case.begin(Stage::Intake, "reading the scan");
     let limits = Limits {
         orientation: options.orientation,
@@ -233,7 +238,7 @@ fn read(
             "mask_given",
             "A skull mask was given: no grey values, so the bone's edge is the mask's.",
         )]);
-        return Ok(Scan::Mask(mask));
+        return Ok((Scan::Mask(mask), options.order.clone()));
     }
     let study = intake::read(input, &limits).map_err(|refusal| {
         let known = (&models.facing, models.threshold());
@@ -248,7 +253,11 @@ fn read(
         files::identity(out, identity)?;
     }
     case.stop_if_refused()?;
-    Ok(Scan::Ct(study.ct))
+    let beside = match &study.order {
+        Some(text) => Order::parse(text).map_err(|e| Ended::refused(e, ORDER))?,
+        None => Order::default(),
+    };
+    Ok((Scan::Ct(study.ct), options.order.clone().over(beside)))
 }
 
 /// That left and right are a person's word.

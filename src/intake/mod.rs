@@ -49,8 +49,36 @@ use std::path::Path;
 /// # Errors
 /// [`Refusal`]: why this is not taken, and what to do.
 pub fn read(path: &Path, limits: &Limits) -> Result<Study, Refusal> {
-    let drop = Opened::at(path, limits)?;
-    pick(&drop.files, limits)
+    let mut drop = Opened::at(path, limits)?;
+    let order = order(&drop.files)?;
+    drop.files.retain(|file| !is_order(file));
+    let mut study = pick(&drop.files, limits)?;
+    study.order = order;
+    Ok(study)
+}
+
+/// Name of an order that lies beside a scan.
+const ORDER: &str = "order.toml";
+/// Largest order that is read, bytes.
+const ORDER_BYTES: u64 = 64 * 1024;
+
+fn is_order(file: &DropFile) -> bool {
+    file.name.eq_ignore_ascii_case(ORDER)
+}
+
+/// The order among the files of a drop. Of several pieces of a scan the last one's counts: it was written last.
+fn order(files: &[DropFile]) -> Result<Option<String>, Refusal> {
+    let orders = || files.iter().filter(|file| is_order(file));
+    let newest = orders().map(|f| f.piece).max();
+    let mut found = orders().filter(|f| Some(f.piece) == newest);
+    let Some(file) = found.next() else {
+        return Ok(None);
+    };
+    let others = found.count() as u64;
+    files::bound("orders in one drop", 1 + others, 1)?;
+    files::bound("bytes in an order", file.bytes, ORDER_BYTES)?;
+    let bytes = std::fs::read(&file.path).map_err(|e| Refusal::Read(file.file, e))?;
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// The files of a drop, those of its archives unpacked.
@@ -67,10 +95,12 @@ impl Opened {
         let pieces = files::pieces(path).map_err(Refusal::Open)?;
         for (piece, root) in pieces.iter().enumerate() {
             let mut found = files::scan(root, limits)?;
-            if let [one] = found.as_slice()
+            // An archive may have an order beside it.
+            let (orders, scans): (Vec<_>, Vec<_>) = found.iter().cloned().partition(is_order);
+            if let [one] = scans.as_slice()
                 && let Some(archive) = archive::unpack(&one.path, kind(&one.path)?, limits)?
             {
-                found.clone_from(&archive.files);
+                found = [archive.files.as_slice(), &orders].concat();
                 unpacked.push(archive);
             }
             all.extend(found.into_iter().map(|file| DropFile { piece, ..file }));
@@ -145,6 +175,7 @@ fn from_series(drop: &[DropFile], limits: &Limits) -> Result<Study, Refusal> {
                 identity: Some(series.identity),
                 findings: series.findings,
                 inputs: series.inputs,
+                order: None,
             },
             limits,
         )
@@ -169,6 +200,7 @@ fn from_volume(
                 bytes: file.bytes,
                 sha256,
             }],
+            order: None,
         },
         limits,
     )

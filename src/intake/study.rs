@@ -18,6 +18,8 @@ pub struct Study {
     pub findings: Vec<Finding>,
     /// Every file that was read, in the order of the scan, with its hash.
     pub inputs: Vec<Input>,
+    /// The text of the order that lay beside the scan, `order.toml`.
+    pub order: Option<String>,
 }
 
 /// A file's number within the drop, from 1, in the order of the scan. Names of files can carry names of people,

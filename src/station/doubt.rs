@@ -5,7 +5,11 @@ use crate::status::{Finding, Severity};
 
 /// Warnings that are doubt. What is missing here tells of a scan or a print that is less good, not of a part that may
 /// be another than the patient needs.
-const DOUBTFUL: [(&str, &str); 14] = [
+const DOUBTFUL: [(&str, &str); 15] = [
+    (
+        "ordered_region",
+        "another bone was ordered than the one in which the hole lies",
+    ),
     (
         "network_short",
         "the network sees less than half of the bone that the geometry misses",

@@ -26,6 +26,7 @@ mod kills;
 mod line;
 mod link;
 mod network;
+mod ordered;
 mod orders;
 mod phantom;
 mod plane;

@@ -67,7 +67,7 @@ fn every_profile_slices_is_proved_and_prints_on_its_firmware() {
         let printer = Printer::load(&name).unwrap();
         let material = material_of(&printer);
         let text = sliced(folder.path(), &name, &material);
-        let station = Station::at(100.0, &["--profile", &name]);
+        let station = Station::at(300.0, &["--profile", &name]);
         station.print(&text);
         let status = station.until("over", |s| {
             s.job.as_ref().is_some_and(|j| j.phase.is_over())
