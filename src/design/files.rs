@@ -34,8 +34,20 @@ pub(super) fn fit_picture(k: usize) -> String {
     }
 }
 
-fn is_fit_picture(name: &str) -> bool {
-    name.starts_with("preview-fit") && name.ends_with(".png")
+/// Name of the picture of the `k`-th part's expected error: `error`, `error-2`, ….
+pub(super) fn error_picture(k: usize) -> String {
+    match k {
+        0 => "error".into(),
+        k => format!("error-{}", k + 1),
+    }
+}
+
+/// Pictures of which there is one for each part.
+fn is_part_picture(name: &str) -> bool {
+    let begins = ["preview-fit", "preview-error"]
+        .iter()
+        .any(|stem| name.starts_with(stem));
+    begins && name.ends_with(".png")
 }
 
 /// Makes the folder and takes away what an earlier attempt left in it: nobody may find one scan's part beside
@@ -51,7 +63,7 @@ pub(super) fn open(out: &Path) -> Result<(), Ended> {
         }
         for entry in std::fs::read_dir(out)? {
             let entry = entry?;
-            if entry.file_name().to_str().is_some_and(is_fit_picture) {
+            if entry.file_name().to_str().is_some_and(is_part_picture) {
                 std::fs::remove_file(entry.path())?;
             }
         }

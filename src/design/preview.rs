@@ -157,15 +157,84 @@ impl DrawTarget for Picture {
     }
 }
 
+/// Colours of a scale from 0 to [`SCALE_MM`], pale to dark, which keep their order for colour-blind eyes and in grey.
+const SCALE: [[f32; 3]; 5] = [
+    [0.99, 0.93, 0.62],
+    [0.98, 0.70, 0.38],
+    [0.85, 0.38, 0.37],
+    [0.55, 0.16, 0.48],
+    [0.22, 0.07, 0.36],
+];
+/// The scale's dark end, mm.
+pub const SCALE_MM: f32 = 1.5;
+
+/// Colour of a distance on the scale.
+fn scaled(mm: f32) -> Paint {
+    let steps = SCALE.len() - 1;
+    let at = (mm / SCALE_MM).clamp(0.0, 1.0) * steps as f32;
+    let low = (at as usize).min(steps - 1);
+    let share = at - low as f32;
+    Paint([0, 1, 2].map(|c| SCALE[low][c] * (1.0 - share) + SCALE[low + 1][c] * share))
+}
+
+/// Draws bone as seen from `view`, and a part whose corners have a distance in mm each, with the scale beside it.
+pub fn render_map(
+    view: &View,
+    bone: &Mesh<Lps>,
+    (part, mm): (&Mesh<Lps>, &[f32]),
+    caption: &str,
+) -> Picture {
+    let mut canvas = Canvas::new(view);
+    canvas.draw(bone, BONE);
+    canvas.draw_with(part, |triangle| {
+        let mean = triangle
+            .iter()
+            .map(|&v| mm.get(v as usize).copied().unwrap_or(0.0))
+            .sum::<f32>()
+            / 3.0;
+        scaled(mean)
+    });
+    let mut picture = lettered(canvas, view, caption);
+    let (left, top, wide, high) = (20, 52, 24, 160);
+    for y in 0..high {
+        let Paint(colour) = scaled(SCALE_MM * (1.0 - y as f32 / (high - 1) as f32));
+        let [r, g, b] = colour.map(|c| (c * 255.0 + 0.5) as u8);
+        for x in left..left + wide {
+            let offset = 3 * ((top + y) * SIZE + x);
+            picture.rgb[offset..offset + 3].copy_from_slice(&[r, g, b]);
+        }
+    }
+    let style = MonoTextStyle::new(&FONT_10X20, INK);
+    for (share, text) in [
+        (0, format!("{SCALE_MM} mm and more")),
+        (1, format!("{}", SCALE_MM / 2.0)),
+        (2, "0".to_owned()),
+    ] {
+        let at = Point2::new(
+            (left + wide + 8) as i32,
+            (top + share * high / 2 + 6) as i32,
+        );
+        let Ok(_) = Text::new(&text, at, style).draw(&mut picture);
+    }
+    picture
+}
+
+/// Letters and captions.
+const INK: Rgb888 = Rgb888::new(40, 52, 64);
+
 /// Draws `meshes` as seen from `view`, with direction letters and `caption` at the lower edge.
 pub fn render(view: &View, meshes: &[(&Mesh<Lps>, Paint)], caption: &str) -> Picture {
     let mut canvas = Canvas::new(view);
     for (mesh, paint) in meshes {
         canvas.draw(mesh, *paint);
     }
+    lettered(canvas, view, caption)
+}
+
+fn lettered(canvas: Canvas, view: &View, caption: &str) -> Picture {
     let mut picture = canvas.finish();
     let middle = SIZE as i32 / 2;
-    let style = MonoTextStyle::new(&FONT_10X20, Rgb888::new(40, 52, 64));
+    let style = MonoTextStyle::new(&FONT_10X20, INK);
     let mut write = |text: &str, x: i32, y: i32| {
         let Ok(_) = Text::with_alignment(text, Point2::new(x, y), style, Alignment::Center)
             .draw(&mut picture);
@@ -219,6 +288,11 @@ impl Canvas {
     }
 
     fn draw(&mut self, mesh: &Mesh<Lps>, paint: Paint) {
+        self.draw_with(mesh, |_| paint);
+    }
+
+    /// The same with a colour for each triangle.
+    fn draw_with(&mut self, mesh: &Mesh<Lps>, paint: impl Fn([u32; 3]) -> Paint) {
         let light: Vec<f32> = vertex_normals(mesh)
             .iter()
             .map(|&n| self.shade(n))
@@ -227,7 +301,7 @@ impl Canvas {
         for &triangle in &mesh.triangles {
             let corner = triangle.map(|v| seen[v as usize]);
             let bright = triangle.map(|v| light[v as usize]);
-            self.fill(corner, bright, paint);
+            self.fill(corner, bright, paint(triangle));
         }
     }
 
@@ -360,6 +434,27 @@ mod tests {
             .collect();
         assert!(!columns.is_empty(), "the part is not in the picture");
         columns.iter().sum::<usize>() as f64 / columns.len() as f64
+    }
+
+    #[test]
+    fn what_lies_further_off_is_darker_and_the_scale_has_its_colours() {
+        let centre = Point::new([0.0, 0.0, 0.0]);
+        let view = View::named("front", centre, 30.0).unwrap();
+        let bone = tetrahedron([200.0, 0.0, 0.0], 1.0);
+        let part = tetrahedron([-15.0, 0.0, -15.0], 30.0);
+        // Beside scale, letters and caption: the part alone.
+        let light = |mm: f32| {
+            let picture = render_map(&view, &bone, (&part, &[mm; 4]), "");
+            let at = |x: usize, y: usize| 3 * (y * SIZE + x);
+            let offset = at(SIZE * 2 / 5, SIZE * 3 / 5);
+            picture.rgb[offset..offset + 3]
+                .iter()
+                .map(|&c| u32::from(c))
+                .sum::<u32>()
+        };
+        let steps = [0.0, 0.4, 0.8, 1.2, 1.5].map(light);
+        assert!(steps.is_sorted_by(|a, b| a > b), "{steps:?}");
+        assert_eq!(light(9.0), light(SCALE_MM));
     }
 
     #[test]

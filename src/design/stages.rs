@@ -428,18 +428,27 @@ fn pictures(
         return Err(Ended::failed("There is no part to draw.", STATION));
     }
     // Straight onto each part, the largest first, against its way in.
+    let mut maps = Vec::new();
     for (k, part) in solid.parts.iter().enumerate() {
         let (part_low, part_high) = part.mesh.bounds().unwrap_or((part_low, part_high));
         let part_middle = part_low.plus(part_high.minus(part_low).times(0.5));
         let outward = Vector::new(part.fit.insertion_lps);
         let size = part_high.minus(part_low).length() * 0.5;
-        let name = files::fit_picture(k);
-        views.push((name, View::onto(outward, part_middle, size)));
+        let view = View::onto(outward, part_middle, size);
+        if let Some(expected_mm) = &part.expected_mm {
+            maps.push((files::error_picture(k), view, &part.mesh, expected_mm));
+        }
+        views.push((files::fit_picture(k), view));
     }
-    let pictures: Vec<_> = views
+    let drawn = views
         .par_iter()
-        .map(|(name, view)| (name, preview::render(view, &meshes, &caption).png()))
-        .collect();
+        .map(|(name, view)| (name.clone(), preview::render(view, &meshes, &caption).png()));
+    let mapped = maps.par_iter().map(|(name, view, part, mm)| {
+        let caption = "expected distance to the bone that was there";
+        let picture = preview::render_map(view, &bone, (part, mm), caption);
+        (name.clone(), picture.png())
+    });
+    let pictures: Vec<_> = drawn.chain(mapped).collect();
     for (name, bytes) in pictures {
         let bytes = bytes.map_err(|e| Ended::failed(e, STATION))?;
         files::write(case, out, &format!("preview-{name}.png"), &bytes)?;

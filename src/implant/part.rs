@@ -14,7 +14,8 @@ use super::insertion::{self, Way};
 use super::rays::RAY_MM;
 use super::rules::{Rules, Thickness};
 use super::vault::{Marks, Vault};
-use crate::space::{Ijk, Lps, Map};
+use crate::mesh::Mesh;
+use crate::space::{Ijk, Lps, Map, Point};
 use crate::volume::components::{self, Connectivity};
 use crate::volume::{Hu, Volume, distance, morphology};
 use rayon::prelude::*;
@@ -116,6 +117,16 @@ impl Made {
             undercut_mm3,
             level_hu,
         })
+    }
+
+    /// How far the outer table is expected to lie off the bone that was there, at each corner of the part's mesh, mm.
+    pub(super) fn expected_mm(&self, mesh: &Mesh<Lps>) -> Option<Vec<f32>> {
+        let map = self.vault.uncertainty.map_mm.as_ref()?;
+        let at = |&corner: &Point<Lps>| {
+            let [u, v, _] = self.vault.chart.locate(corner);
+            map.sample(u, v) as f32
+        };
+        Some(mesh.vertices.iter().map(at).collect())
     }
 
     pub(super) fn seat(&self) -> Seat<'_> {

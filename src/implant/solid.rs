@@ -18,6 +18,8 @@ pub struct Part {
     pub mesh: Mesh<Lps>,
     /// How it fits.
     pub fit: Fit,
+    /// How far its outside is expected to lie off the bone that was there, at each corner of the mesh, mm.
+    pub expected_mm: Option<Vec<f32>>,
 }
 
 /// What is printed for a case.
@@ -77,7 +79,12 @@ pub fn solid(missing: &Missing, bone: Bone, rules: &Rules) -> Result<Solid, Soli
         mesh.vertices.extend(shell.vertices.iter().copied());
         mesh.triangles
             .extend(shell.triangles.iter().map(|t| t.map(|v| v + base)));
-        parts.push(Part { mesh: shell, fit });
+        let expected_mm = made.expected_mm(&shell);
+        parts.push(Part {
+            mesh: shell,
+            fit,
+            expected_mm,
+        });
     }
     if let Bone::Ct(ct) = bone {
         findings.push(in_dense_bone(ct, &voxels));

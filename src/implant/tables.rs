@@ -62,7 +62,8 @@ impl Rays {
         }
         let (thickness, thickness_variance) = asked.thickness();
         vault.thickness = thickness;
-        vault.uncertainty = Uncertainty::of(&outer_variance, &thickness_variance);
+        vault.uncertainty =
+            Uncertainty::of(&outer_variance, &thickness_variance).mapped(&outer, &outer_variance);
         vault.step_p95 = step_p95(&around, &outer);
         // Beyond the ring nothing was solved: what was expected stays.
         for n in 0..outer.data.len() {

@@ -3,6 +3,8 @@
 //!
 //! Held against the truth of holes of the `val` skulls: `benches/RESULTS.md`.
 
+use super::chart::Sheet;
+
 /// What is expected of one table of one hole.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Error {
@@ -17,6 +19,8 @@ pub(super) struct Error {
 pub(super) struct Uncertainty {
     pub(super) outer: Option<Error>,
     pub(super) thickness: Option<Error>,
+    /// Expected distance of the outer table, node by node, mm; 0 beside the hole, where bone says it.
+    pub(super) map_mm: Option<Sheet<f64>>,
 }
 
 impl Uncertainty {
@@ -25,16 +29,27 @@ impl Uncertainty {
         Self {
             outer: expected(outer),
             thickness: expected(thickness),
+            map_mm: None,
+        }
+    }
+
+    /// With a map over the nodes of `sheet`, whose variances these are.
+    pub(super) fn mapped(self, sheet: &Sheet<f64>, outer: &[Option<f64>]) -> Self {
+        let off = outer.iter().map(|v| v.map_or(0.0, mean_mm)).collect();
+        Self {
+            map_mm: Some(sheet.with(off)),
+            ..self
         }
     }
 }
 
+/// The mean distance of what lies off normally, with that variance.
+fn mean_mm(variance: f64) -> f64 {
+    (2.0 / std::f64::consts::PI).sqrt() * variance.max(0.0).sqrt()
+}
+
 fn expected(variance: &[Option<f64>]) -> Option<Error> {
-    // The mean of what lies off normally is this share of the standard deviation.
-    let share = (2.0 / std::f64::consts::PI).sqrt();
-    let mut off: Vec<f64> = (variance.iter().flatten())
-        .map(|v| share * v.max(0.0).sqrt())
-        .collect();
+    let mut off: Vec<f64> = variance.iter().flatten().copied().map(mean_mm).collect();
     off.sort_by(f64::total_cmp);
     let worst_mm = *off.get(off.len() * 9 / 10)?;
     let mean_mm = off.iter().sum::<f64>() / off.len() as f64;
@@ -54,5 +69,12 @@ mod tests {
         assert!((outer.mean_mm - share * 4.0 / 3.0).abs() < 1e-12);
         assert!((outer.worst_mm - share * 2.0).abs() < 1e-12);
         assert_eq!(found.thickness, None);
+        let nodes = Sheet {
+            side: 2,
+            step_mm: 1.0,
+            data: vec![0.0; 4],
+        };
+        let map = Uncertainty::default().mapped(&nodes, &[None, Some(1.0), None, Some(4.0)]);
+        assert_eq!(map.map_mm.unwrap().data, [0.0, share, 0.0, share * 2.0]);
     }
 }

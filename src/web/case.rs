@@ -163,6 +163,15 @@ fn pictures(job: &JobView) -> Html {
         };
         parts::picture(&mut html, ROOT, job, file, &words);
     }
+    for (n, file) in parts::errors(job).enumerate() {
+        let of = match count {
+            0 | 1 => String::new(),
+            _ => format!(" of part {}", n + 1),
+        };
+        let words =
+            format!("How far the outside{of} is expected to lie off the bone that was there");
+        parts::picture(&mut html, ROOT, job, file, &words);
+    }
     html
 }
 

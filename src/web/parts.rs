@@ -191,6 +191,14 @@ pub(super) fn fits(job: &JobView) -> impl Iterator<Item = &String> {
     names.into_iter()
 }
 
+/// Pictures of how far the outside of each part may lie off: `preview-error.png`, `preview-error-2.png`, ….
+pub(super) fn errors(job: &JobView) -> impl Iterator<Item = &String> {
+    let is_error = |name: &&String| name.starts_with("preview-error") && name.ends_with(".png");
+    let mut names: Vec<_> = job.files.iter().filter(is_error).collect();
+    names.sort_by_key(|name| (name.len(), name.as_str()));
+    names.into_iter()
+}
+
 /// The side in words that nobody can mistake.
 pub(super) fn side(side: Side) -> &'static str {
     match side {

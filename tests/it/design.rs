@@ -104,6 +104,9 @@ fn two_holes_are_told_apart_in_findings_and_pictures() {
     let [first, second] =
         ["preview-fit.png", "preview-fit-2.png"].map(|name| std::fs::read(out.join(name)).unwrap());
     assert_ne!(first, second);
+    for name in ["preview-error.png", "preview-error-2.png"] {
+        assert!(out.join(name).exists(), "{name}");
+    }
     let record = std::fs::read_to_string(out.join("case.json")).unwrap();
     let record: serde_json::Value = serde_json::from_str(&record).unwrap();
     let texts: Vec<_> = (record["findings"].as_array().unwrap().iter())
@@ -116,4 +119,5 @@ fn two_holes_are_told_apart_in_findings_and_pictures() {
     let one = phantom(dir.path(), 1, "nifti");
     assert!(design(&one, &out).status.success());
     assert!(!out.join("preview-fit-2.png").exists());
+    assert!(out.join("preview-error.png").exists() && !out.join("preview-error-2.png").exists());
 }

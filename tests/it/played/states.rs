@@ -60,6 +60,7 @@ pub(crate) fn job(code: &str, state: JobState) -> JobView {
             "preview-left.png",
             "preview-right.png",
             "preview-fit.png",
+            "preview-error.png",
         ]
         .map(str::to_owned)
         .to_vec(),
