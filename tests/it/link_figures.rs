@@ -116,6 +116,8 @@ struct Serving {
     down: VecDeque<(f64, String)>,
     down_free: f64,
     line: String,
+    /// The last line's number.
+    last: u64,
     at: [f64; 4],
     relative: [bool; 4],
     halted: bool,
@@ -175,11 +177,23 @@ impl Serving {
             }
             self.halted = true;
         }
-        let command = line.split('*').next().unwrap_or_default();
-        let command = match command.strip_prefix('N') {
-            Some(numbered) => numbered.split_once(' ').map_or("", |(_, text)| text),
-            None => command,
+        let framed = line.split('*').next().unwrap_or_default();
+        let (number, command) = match framed.strip_prefix('N').and_then(|n| n.split_once(' ')) {
+            Some((number, command)) => (number.parse().ok(), command),
+            None => (None, framed),
         };
+        if command.starts_with("M110") {
+            self.last = 0;
+        } else if let Some(number) = number.filter(|_| !self.halted) {
+            if number != self.last + 1 {
+                let last = self.last;
+                let error = "Error:Line Number is not Last Line Number+1";
+                self.say(quick, now, format!("{error}, Last Line: {last}"));
+                self.say(quick, now, format!("Resend: {}", last + 1));
+                return self.say(quick, now, "ok".into());
+            }
+            self.last = number;
+        }
         let mut words = command.split(' ');
         let first = words.next().unwrap_or_default();
         if self.halted || first.is_empty() {

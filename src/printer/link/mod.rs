@@ -12,13 +12,12 @@
 
 use super::conductor::{Action, Conductor, Setup};
 use super::journal::{Journal, Record};
-use super::port::{Port, PortError, is_metal, is_pseudo_terminal};
+use super::port::{Port, is_metal, is_pseudo_terminal};
 use super::program::{self, Foreign, Program};
 use super::reentry;
 use super::started::Started;
-use super::wire::{Command, Event, Message, Request};
 use crate::gcode::Printer;
-use crate::status::{Finding, Refused};
+use crate::status::Finding;
 use clients::Clients;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::FlockOperation;
@@ -32,7 +31,9 @@ use std::time::{Duration, Instant};
 mod button;
 mod clients;
 mod dial;
+mod ports;
 mod relay;
+mod requests;
 mod signals;
 mod standin;
 
@@ -313,171 +314,6 @@ impl Link {
     fn terminate(&mut self, now: u64) {
         self.conductor.terminate(now);
         self.end_by.get_or_insert(Instant::now() + END_MAX);
-    }
-
-    /// Whoever asks over the socket is refused while there is a job, or a stop that nobody has looked at: only a signal
-    /// ends those.
-    fn end_without_job(&mut self, now: u64) -> Result<(), Refused> {
-        let status = self.conductor.status(now);
-        if status.needs_a_person() {
-            return Err(Refused::new(
-                "printer_halted",
-                "The printer is halted or was stopped.",
-                "Look at it, then recover it.",
-            ));
-        }
-        if let Some(job) = status.job.filter(|job| !job.phase.is_over()) {
-            let text = format!("{} is on the printer.", job.job);
-            return Err(Refused::new(
-                "busy",
-                text,
-                "Wait until it ends, or cancel it.",
-            ));
-        }
-        tracing::info!("asked to end, and nothing is printed");
-        self.terminate(now);
-        Ok(())
-    }
-
-    fn request(&mut self, client: u64, request: Result<Request, Refused>) {
-        let request = match request {
-            Ok(request) => request,
-            Err(error) => {
-                return self
-                    .clients
-                    .send(client, &Message::Refused { id: 0, error });
-            }
-        };
-        let (id, now) = (request.id, self.now_ms());
-        let taken = match request.command {
-            Command::Status => Ok(()),
-            Command::Watch => {
-                self.clients.watch(client);
-                let hello = Message::Hello(self.config.started.clone());
-                self.clients.send(client, &hello);
-                let status = self.conductor.status(now);
-                self.clients
-                    .send(client, &Message::Event(Event::Status(status)));
-                Ok(())
-            }
-            Command::Print {
-                job,
-                path,
-                sha256,
-                released,
-            } => (self.conductor).print_from(now, job, (path, sha256), released),
-            Command::Pause => self.conductor.pause(now),
-            Command::Resume => self.conductor.resume(now),
-            Command::Cancel => self.conductor.cancel(now),
-            Command::Tune(tune) => self.conductor.tune(now, tune),
-            Command::EmergencyStop => {
-                self.conductor.emergency_stop(now);
-                Ok(())
-            }
-            Command::Answer { choice } => self.conductor.answer(now, choice),
-            Command::Recover => self.conductor.recover(now),
-            Command::End => self.end_without_job(now),
-        };
-        // Onto the wire first, then the answer: it says that the bytes are written.
-        self.carry_out();
-        let message = match taken {
-            Ok(()) => Message::Reply {
-                id,
-                status: self.conductor.status(self.now_ms()),
-            },
-            Err(error) => Message::Refused { id, error },
-        };
-        self.clients.send(client, &message);
-    }
-
-    fn read_port(&mut self) {
-        let mut bytes = [0_u8; 4096];
-        let mut left = READ_BYTES_MAX;
-        while left > 0
-            && let Some(port) = &mut self.port
-        {
-            let pushed = port.push();
-            match pushed.and_then(|()| port.read(&mut bytes)) {
-                Ok(0) => return,
-                Ok(n) => {
-                    left = left.saturating_sub(n);
-                    let now = self.now_ms();
-                    self.conductor.bytes(now, &bytes[..n]);
-                    self.carry_out();
-                }
-                Err(error) => self.port_failed(&error),
-            }
-        }
-    }
-
-    fn port_failed(&mut self, error: &PortError) {
-        tracing::warn!(%error, "port lost");
-        self.port = None;
-        self.reopen_at = Instant::now() + REOPEN;
-        let now = self.now_ms();
-        self.conductor.lost(now);
-    }
-
-    fn open_port(&mut self) {
-        if self.port.is_some() || Instant::now() < self.reopen_at {
-            return;
-        }
-        self.reopen_at = Instant::now() + REOPEN;
-        let (path, baud) = match &self.config.port {
-            PortConfig::Path { path, baud } => (path.clone(), *baud),
-            PortConfig::Virtual(stand_in) => {
-                if let Err(error) = stand_in.ensure(&mut self.child) {
-                    return self.tell_once(format!("the virtual printer does not start: {error}"));
-                }
-                (stand_in.pty.to_string_lossy().into_owned(), 115_200)
-            }
-            PortConfig::Tcp { address } => {
-                if !std::mem::replace(&mut self.dials, true) {
-                    dial::dial(address.clone(), self.teller());
-                }
-                return;
-            }
-        };
-        self.opened(&path, Port::open(&path, baud));
-    }
-
-    /// A port on the network answered, or did not.
-    fn dialled(&mut self, answer: std::io::Result<std::net::TcpStream>) {
-        self.dials = false;
-        self.reopen_at = Instant::now() + REOPEN;
-        let PortConfig::Tcp { address } = &self.config.port else {
-            return;
-        };
-        let address = format!("{}{address}", dial::PREFIX);
-        let port = answer
-            .and_then(Port::over)
-            .map_err(|source| PortError::Open {
-                path: address.clone(),
-                source,
-            });
-        self.opened(&address, port);
-    }
-
-    fn opened(&mut self, path: &str, port: Result<Port, PortError>) {
-        match port {
-            Ok(port) => {
-                tracing::info!(path, "port open");
-                self.told.clear();
-                self.port = Some(port);
-                let now = self.now_ms();
-                self.conductor.opened(now);
-                self.carry_out();
-            }
-            Err(error) => self.tell_once(error.to_string()),
-        }
-    }
-
-    /// A trouble that is tried again and again is logged once.
-    fn tell_once(&mut self, text: String) {
-        if self.told != text {
-            tracing::warn!("{text}");
-            self.told = text;
-        }
     }
 
     fn carry_out(&mut self) {
