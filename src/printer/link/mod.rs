@@ -115,6 +115,16 @@ enum Note {
     Terminate,
 }
 
+/// What ended a sleep, beside the port.
+struct Came {
+    /// Somebody at the socket.
+    client: bool,
+    /// A note of another thread.
+    note: bool,
+    /// Words of a client.
+    request: bool,
+}
+
 struct Link {
     config: Config,
     conductor: Conductor,
@@ -246,11 +256,15 @@ impl Link {
     /// One round: open what is closed, wait, take what came.
     fn turn(&mut self) {
         self.open_port();
-        self.wait();
-        self.take_notes();
-        self.clients.accept(&self.listener);
-        for (client, request) in self.clients.requests() {
-            self.request(client, request);
+        let came = self.wait();
+        self.take_notes(came.note);
+        if came.client {
+            self.clients.accept(&self.listener);
+        }
+        if came.request {
+            for (client, request) in self.clients.requests() {
+                self.request(client, request);
+            }
         }
         self.read_port();
         self.conductor.tick(self.now_ms());
@@ -258,8 +272,8 @@ impl Link {
         self.clients.push();
     }
 
-    /// Sleeps until something is ready or due.
-    fn wait(&mut self) {
+    /// Sleeps until something is ready or due; says what came, so that a line that flows costs no look at all the rest.
+    fn wait(&mut self) -> Came {
         let mut ms = self
             .conductor
             .wake_ms(self.now_ms())
@@ -277,6 +291,7 @@ impl Link {
             PollFd::new(&self.wake, PollFlags::IN),
         ];
         let port_fd = self.port.as_ref().map(Port::fd);
+        let before_clients = fds.len() + usize::from(port_fd.is_some());
         if let (Some(port), Some(fd)) = (&self.port, &port_fd) {
             let mut flags = PollFlags::IN;
             if port.has_pending() {
@@ -285,13 +300,25 @@ impl Link {
             fds.push(PollFd::new(fd, flags));
         }
         fds.extend(self.clients.poll_fds());
-        // An interrupted poll is an early round.
-        let _ = rustix::event::poll(&mut fds, Some(&timeout));
+        if rustix::event::poll(&mut fds, Some(&timeout)).is_err() {
+            // An interrupted poll is an early round: anything may have come.
+            return Came {
+                client: true,
+                note: true,
+                request: true,
+            };
+        }
+        let came = |fd: &PollFd<'_>| !fd.revents().is_empty();
+        Came {
+            client: came(&fds[0]),
+            note: came(&fds[1]),
+            request: fds[before_clients..].iter().any(came),
+        }
     }
 
-    fn take_notes(&mut self) {
+    fn take_notes(&mut self, woken: bool) {
         let mut drain = [0_u8; 64];
-        while rustix::io::read(&self.wake, &mut drain).is_ok_and(|n| n > 0) {}
+        while woken && rustix::io::read(&self.wake, &mut drain).is_ok_and(|n| n > 0) {}
         while let Ok(note) = self.notes.try_recv() {
             let now = self.now_ms();
             match note {

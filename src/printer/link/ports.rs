@@ -19,6 +19,10 @@ impl Link {
                     let now = self.now_ms();
                     self.conductor.bytes(now, &bytes[..n]);
                     self.carry_out();
+                    if n < bytes.len() {
+                        // That was all, or the next round has the rest.
+                        return;
+                    }
                 }
                 Err(error) => self.port_failed(&error),
             }
