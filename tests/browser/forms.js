@@ -45,6 +45,40 @@ async function asked(page) {
   check((await page.textContent(".top .state")).includes("Emergency stop"), "the stop is the headline");
 }
 
+// A print is tuned within its bounds, by what differs alone; the form is there as long as something can be tuned.
+async function tuned(page) {
+  await desk("state printing");
+  await page.goto(`${url}/`);
+  await until(() => shown(page, "#tune summary"), "a print that runs can be tuned");
+  check(!(await shown(page, "#tune [name=speed_percent]")), "folded until somebody wants it");
+  await page.click("#tune summary");
+  const field = (name) => page.$eval(`#tune [name=${name}]`, (e) => [e.min, e.max, e.value, e.disabled].join(" "));
+  check((await field("speed_percent")) === "50 120 100 false", `speed and its bounds: ${await field("speed_percent")}`);
+  check((await field("flow_percent")) === "90 110 100 false", "flow and its bounds");
+  check((await field("z_mm")).endsWith("true"), "no height where the firmware has none");
+  const tunes = async () => (await desk("asked")).split(" | ").filter((a) => a.startsWith("Tune "));
+  const before = (await tunes()).length;
+  await page.fill("#tune [name=operator]", "S. Haus");
+  await page.fill("#tune [name=pin]", "481516");
+  await page.fill("#tune [name=speed_percent]", "200");
+  await page.click("[data-printer=tune]");
+  check((await tunes()).length === before, "nothing is asked beyond the bounds");
+  await page.fill("#tune [name=speed_percent]", "110");
+  await desk("state printing");
+  check((await page.inputValue("#tune [name=speed_percent]")) === "110", "news of the print leave what is typed alone");
+  await page.click("[data-printer=tune]");
+  await until(async () => (await tunes()).length > before, "it is asked");
+  const [asked] = (await tunes()).slice(-1);
+  const rest = ["flow_percent", "fan_percent", "z_mm"].every((name) => asked.includes(`${name}: None`));
+  check(asked.includes("speed_percent: Some(110.0)") && rest, `what differs alone: ${asked}`);
+  await until(async () => (await page.inputValue("#tune [name=pin]")) === "", "the PIN is forgotten");
+  await desk("state paused");
+  await until(() => shown(page, "[data-act=resume]"), "held");
+  check(await shown(page, "#tune summary"), "and while it is held");
+  await desk("state idle");
+  await until(async () => !(await shown(page, "#tune summary")), "not when nothing is printed");
+}
+
 // Who the patient of a refused case is: to the signed-in alone.
 async function refused(browser) {
   await desk("state refused");
@@ -148,6 +182,7 @@ browse(async (browser) => {
   const page = await browser.newPage();
   await printing(page);
   await asked(page);
+  await tuned(page);
   await page.close();
   await refused(browser);
   await release(browser);

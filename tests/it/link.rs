@@ -1,9 +1,7 @@
-//! The link over other ways than a cable of its own: a port on the network, a stop button, a relay; and what it costs.
-//!
-//! By command, on a machine with nothing else at work:
+//! The link over other ways than a cable of its own: a port on the network, a stop button, a relay; a print that is tuned, and
+//! what is held in memory. Other figures: `link_figures`. Three days of a print, minutes in fact:
 //!
 //! ```sh
-//! cargo test --test it link::presses_beside_a_flood -- --ignored --nocapture
 //! cargo test --test it link::three_days -- --ignored --nocapture
 //! ```
 
@@ -252,49 +250,6 @@ fn a_print_that_is_tuned_executes_exactly_the_file_and_leaves_nothing_behind() {
     ];
     assert_eq!(tuned, wanted);
     assert_eq!(ends(&records), places(text.lines()));
-}
-
-/// 200 presses while the port says as much as a pseudo-terminal carries: the answer in time, none lost.
-#[test]
-#[ignore = "a figure; the command is at the top of this file"]
-fn presses_beside_a_flood() {
-    use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    unlockpt(&master).unwrap();
-    let port = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
-    let station = Station::on(&["--port", &format!("pty:{port}")]);
-    rustix::io::ioctl_fionbio(&master, true).unwrap();
-    let mut client = station.client();
-    std::thread::sleep(Duration::from_millis(400));
-    let over = AtomicBool::new(false);
-    let flood = " T:20.00 /0.00 B:20.00 /0.00 @:0 B@:0\n".repeat(100);
-    let began = Instant::now();
-    let mut took = Vec::new();
-    let bytes = std::thread::scope(|scope| {
-        let flooding = scope.spawn(|| {
-            let mut bytes = 0_usize;
-            let mut heard = [0_u8; 4096];
-            while !over.load(Ordering::Relaxed) {
-                bytes += rustix::io::write(&master, flood.as_bytes()).unwrap_or(0);
-                let _ = rustix::io::read(&master, &mut heard);
-            }
-            bytes
-        });
-        std::thread::sleep(Duration::from_millis(300));
-        for _ in 0..200 {
-            let pressed = Instant::now();
-            client.ask(Ask::EmergencyStop).unwrap();
-            took.push(pressed.elapsed().as_secs_f64() * 1e3);
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        over.store(true, Ordering::Relaxed);
-        flooding.join().unwrap()
-    });
-    took.sort_by(f64::total_cmp);
-    let rate = bytes as f64 / began.elapsed().as_secs_f64() / 1e6;
-    let (half, most, max) = (took[100], took[197], took[199]);
-    println!("{rate:.1} MB/s; answered after p50 {half:.1}, p99 {most:.1}, max {max:.1} ms");
-    assert!(max < 100.0, "{max} ms");
 }
 
 /// A part whose moves are slow: so many lines last so many hours.

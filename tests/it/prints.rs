@@ -17,7 +17,7 @@
 
 use crate::printer::Station;
 use crate::room::head::{Place, places};
-use crate::room::reader::Reader;
+use crate::room::reader::{Reader, Taken};
 use crate::room::{number, sealed};
 use calvaria::gcode::{Checker, Printer};
 use calvaria::printer::virtual_printer::Record;
@@ -215,7 +215,7 @@ fn print_on(day: &str, seed: u64, text: &str) -> (JobStatus, (u64, u64), Vec<Rec
 fn judge(seed: u64, job: &JobStatus, text: &str, records: &[Record]) {
     let planned = places(text.lines());
     let taken = taken(records);
-    let arrived = places(taken.iter().map(String::as_str));
+    let arrived = places(taken.iter().map(|t| t.text.as_str()));
     let executed: Vec<Place> = records
         .iter()
         .filter_map(|record| match record {
@@ -225,7 +225,8 @@ fn judge(seed: u64, job: &JobStatus, text: &str, records: &[Record]) {
         .collect();
     let changed = changed(&taken, text);
     if !changed.is_empty() {
-        println!("seed {seed}: passed the firmware's check: {changed:?}");
+        let end = fault_of(job);
+        println!("seed {seed}: passed the firmware's check: {changed:?}; ended {end:?}");
         assert!(changed.len() <= CHANGED_MAX, "seed {seed}: too many");
         return;
     }
@@ -265,7 +266,7 @@ fn judge(seed: u64, job: &JobStatus, text: &str, records: &[Record]) {
 }
 
 /// Commands that the firmware must have taken, from nothing but the bytes its reader got.
-fn taken(records: &[Record]) -> Vec<String> {
+fn taken(records: &[Record]) -> Vec<Taken> {
     let mut reader = Reader::default();
     let mut taken = Vec::new();
     for record in records {
@@ -277,29 +278,39 @@ fn taken(records: &[Record]) -> Vec<String> {
     taken
 }
 
-/// Lines among the file's that are none of the file's: the wire changed them, and the 8-bit checksum did not tell (two equal
-/// bytes doubled do: `G1 X11` comes as `G11 X111`, and is no move any more). Orders that begin with M, and what follows the
-/// file's last move, are the link's own.
-fn changed(taken: &[String], text: &str) -> Vec<String> {
+/// Lines with a number among the file's that are none of the file's: the wire changed them, and the 8-bit checksum did not
+/// tell (two bits at the same place of two bytes do it, or two equal bytes doubled: `G1 X11` comes as `G11 X111`, and is no
+/// move any more). Orders that begin with M, and what follows the file's last move, are the link's own. What came without a
+/// number, because the wire took its `N`, is an unknown command and is asked for again; where it is a move after all, the
+/// lists of moves tell.
+fn changed(taken: &[Taken], text: &str) -> Vec<String> {
     let is_move = |line: &str| line.starts_with("G0 ") || line.starts_with("G1 ");
     let file: std::collections::HashSet<&str> = text
         .lines()
         .filter_map(|line| line.split(';').next().map(str::trim))
         .collect();
-    let is_of_file = |line: &String| file.contains(line.as_str());
-    let last = taken.iter().rposition(|l| is_move(l) && is_of_file(l));
+    let is_of_file = |line: &Taken| file.contains(line.text.as_str());
+    let last = (taken.iter()).rposition(|l| is_move(&l.text) && is_of_file(l));
     let others = taken[..last.unwrap_or(0)].iter();
-    let others = others.filter(|line| !line.starts_with('M') && !is_of_file(line));
-    others.cloned().collect()
+    let others = others.filter(|l| l.number.is_some() && !l.text.starts_with('M'));
+    let others = others.filter(|line| !is_of_file(line));
+    others.map(|line| line.text.clone()).collect()
 }
 
 #[test]
 fn a_changed_line_is_told_from_one_of_the_links_own() {
     let text = "G28\nG1 X1.5 Y2 E1 ; wall\nG1 X2 Y2 E2\n";
-    let list = |lines: &[&str]| lines.iter().map(|l| (*l).to_owned()).collect::<Vec<_>>();
+    let list = |lines: &[&str]| {
+        let taken = |(number, line): (usize, &&str)| Taken {
+            number: (!line.contains('*')).then_some(number as i64),
+            text: (*line).to_owned(),
+        };
+        lines.iter().enumerate().map(taken).collect::<Vec<_>>()
+    };
     let fine = list(&[
         "G28",
         "G1 X1.5 Y2 E1",
+        "J3 G1 X2 Y2 E2*40",
         "M105",
         "G1 X2 Y2 E2",
         "G1 Z5.00 F480",

@@ -96,13 +96,14 @@ fn strokes(text: &str, layer: u32) -> (Vec<[i64; 3]>, usize) {
     )
 }
 
-fn room(log: &Path) -> Room {
+/// A station whose printer is so many times faster than time, and a case whose design is ready.
+pub(crate) fn room(log: &Path, speed: f64) -> Room {
     let dir = tempfile::tempdir().unwrap();
     let program = dir.path().join("designer.sh");
     let head = "#!/bin/sh\nCASE=$3; mkdir -p \"$CASE\"\n";
     std::fs::write(&program, format!("{head}{}", designer(dir.path(), &part()))).unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let mut room = Room::new(dir, 40.0, log, None);
+    let mut room = Room::new(dir, speed, log, None);
     room.program = Some(program);
     room.start_station(None);
     wait("the station", LIMIT, || {
@@ -123,7 +124,7 @@ fn newest(room: &Room, what: &str, state: JobState, fits: impl Fn(&JobView) -> b
 fn goes_on(cut: impl Fn(&Room, &str)) {
     let log_dir = tempfile::tempdir().unwrap();
     let log = log_dir.path().join("printer.jsonl");
-    let room = room(&log);
+    let room = room(&log, 40.0);
     let job = room.reaches("awaiting_release", LIMIT);
     room.release(&job).unwrap();
     wait("layer 5", LIMIT, || room.printer().filter(|p| p.layer >= 5));

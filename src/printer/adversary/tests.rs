@@ -1,7 +1,7 @@
 //! Many days.
 
 use super::tally::Tally;
-use super::{day, told};
+use super::{Day, day, long, told};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,10 +9,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const SEEDS: u64 = 400;
 /// The sum is written to its file so often.
 const SAVE: u64 = 500;
+const SAVE_LONG: u64 = 10;
+/// Long prints in every test run, and how long they are; by command as long as a part is.
+const LONG_SEEDS: u64 = 10;
+const LONG_LINES: u64 = 2_500;
+const LONGEST_LINES: u64 = 20_000;
+
 /// The days from the tally's next up to `end`, by so many threads; the sum is kept in its file every now and then.
-fn run(mut tally: Tally, end: u64, threads: u64) -> Tally {
+fn run(
+    mut tally: Tally,
+    end: u64,
+    (threads, save): (u64, u64),
+    day: impl Fn(u64) -> Day + Sync,
+) -> Tally {
     while tally.next < end {
-        let block = tally.next..end.min(tally.next + SAVE);
+        let block = tally.next..end.min(tally.next + save);
         let next = AtomicU64::new(block.start);
         let days = Mutex::new(Vec::new());
         std::thread::scope(|scope| {
@@ -35,7 +46,7 @@ fn run(mut tally: Tally, end: u64, threads: u64) -> Tally {
             tally.add(*seed, one);
         }
         tally.save();
-        if tally.next.is_multiple_of(10 * SAVE) {
+        if tally.next.is_multiple_of(10 * save) {
             println!("{} days, {} bad", tally.next, tally.bad.len());
         }
     }
@@ -56,6 +67,16 @@ fn asked_days() -> std::ops::Range<u64> {
     }
 }
 
+fn asked(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|n| n.parse().ok())
+}
+
+/// All cores, or as many as `CALVARIA_THREADS` says.
+fn threads() -> u64 {
+    let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    asked("CALVARIA_THREADS").unwrap_or(cores)
+}
+
 #[test]
 fn a_seed_replays_exactly() {
     for seed in [1, 12, 77] {
@@ -69,7 +90,7 @@ fn a_seed_replays_exactly() {
 /// All firmwares: no wrong part, always an end, and no heater on after it.
 #[test]
 fn adversary_never_a_wrong_part_never_without_end_never_left_hot() {
-    let tally = run(Tally::default(), SEEDS, 1);
+    let tally = run(Tally::default(), SEEDS, (1, SAVE), day);
     assert!(tally.bad.is_empty(), "{:#?}", tally.bad);
     assert_eq!(tally.fired.len(), 32, "not every kind of fault came");
 }
@@ -80,13 +101,39 @@ fn adversary_never_a_wrong_part_never_without_end_never_left_hot() {
 #[ignore = "long; by command"]
 fn adversary_campaign() {
     let days = asked_days();
-    let threads = std::env::var("CALVARIA_THREADS").ok();
-    let threads = threads.and_then(|n| n.parse().ok());
-    let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    let tally = run(Tally::resumed(days.start), days.end, (threads(), SAVE), day);
+    assert!(tally.bad.is_empty(), "{} bad days", tally.bad.len());
+}
+
+/// Lines far behind the ring's first, and long numbers: no wrong part, always an end, no heater on after it.
+#[test]
+fn adversary_long_prints_are_exact_or_stopped() {
+    let tally = run(Tally::default(), LONG_SEEDS, (1, SAVE), |seed| {
+        long(seed, LONG_LINES)
+    });
+    assert!(tally.bad.is_empty(), "{:#?}", tally.bad);
+    let printed = tally
+        .outcomes
+        .iter()
+        .filter(|(o, _)| o.ends_with(": printed"));
+    assert!(printed.count() > 0, "{:?}", tally.outcomes);
+}
+
+/// The long prints that `CALVARIA_DAYS` names, each of 20,000 lines, or as many as `CALVARIA_PRINTS_LINES` says.
+#[test]
+#[ignore = "long; by command"]
+fn adversary_long_campaign() {
+    let days = asked_days();
+    let lines = asked("CALVARIA_PRINTS_LINES").unwrap_or(LONGEST_LINES);
     let tally = run(
         Tally::resumed(days.start),
         days.end,
-        threads.unwrap_or(cores),
+        (threads(), SAVE_LONG),
+        |seed| {
+            let day = long(seed, lines);
+            println!("{seed} {:?} {}", day.dialect, day.outcome.name());
+            day
+        },
     );
     assert!(tally.bad.is_empty(), "{} bad days", tally.bad.len());
 }
@@ -95,6 +142,5 @@ fn adversary_campaign() {
 #[test]
 #[ignore = "one seed; by command"]
 fn adversary_one() {
-    let seed = std::env::var("SEED").ok().and_then(|n| n.parse().ok());
-    println!("{:#?}", told(seed.unwrap_or(0)));
+    println!("{:#?}", told(asked("SEED").unwrap_or(0)));
 }

@@ -12,13 +12,12 @@
 
 use super::conductor::{Action, Conductor, Setup};
 use super::journal::{Journal, Record};
-use super::port::{Port, PortError, is_metal, is_pseudo_terminal};
+use super::port::{Port, is_metal, is_pseudo_terminal};
 use super::program::{self, Foreign, Program};
 use super::reentry;
 use super::started::Started;
-use super::wire::{Command, Event, Message, Request};
 use crate::gcode::Printer;
-use crate::status::{Finding, Refused};
+use crate::status::Finding;
 use clients::Clients;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::FlockOperation;
@@ -32,7 +31,9 @@ use std::time::{Duration, Instant};
 mod button;
 mod clients;
 mod dial;
+mod ports;
 mod relay;
+mod requests;
 mod signals;
 mod standin;
 
@@ -112,6 +113,16 @@ enum Note {
     /// The stop button was pressed.
     Pressed,
     Terminate,
+}
+
+/// What ended a sleep, beside the port.
+struct Came {
+    /// Somebody at the socket.
+    client: bool,
+    /// A note of another thread.
+    note: bool,
+    /// Words of a client.
+    request: bool,
 }
 
 struct Link {
@@ -245,11 +256,15 @@ impl Link {
     /// One round: open what is closed, wait, take what came.
     fn turn(&mut self) {
         self.open_port();
-        self.wait();
-        self.take_notes();
-        self.clients.accept(&self.listener);
-        for (client, request) in self.clients.requests() {
-            self.request(client, request);
+        let came = self.wait();
+        self.take_notes(came.note);
+        if came.client {
+            self.clients.accept(&self.listener);
+        }
+        if came.request {
+            for (client, request) in self.clients.requests() {
+                self.request(client, request);
+            }
         }
         self.read_port();
         self.conductor.tick(self.now_ms());
@@ -257,8 +272,8 @@ impl Link {
         self.clients.push();
     }
 
-    /// Sleeps until something is ready or due.
-    fn wait(&mut self) {
+    /// Sleeps until something is ready or due; says what came, so that a line that flows costs no look at all the rest.
+    fn wait(&mut self) -> Came {
         let mut ms = self
             .conductor
             .wake_ms(self.now_ms())
@@ -276,6 +291,7 @@ impl Link {
             PollFd::new(&self.wake, PollFlags::IN),
         ];
         let port_fd = self.port.as_ref().map(Port::fd);
+        let before_clients = fds.len() + usize::from(port_fd.is_some());
         if let (Some(port), Some(fd)) = (&self.port, &port_fd) {
             let mut flags = PollFlags::IN;
             if port.has_pending() {
@@ -284,13 +300,25 @@ impl Link {
             fds.push(PollFd::new(fd, flags));
         }
         fds.extend(self.clients.poll_fds());
-        // An interrupted poll is an early round.
-        let _ = rustix::event::poll(&mut fds, Some(&timeout));
+        if rustix::event::poll(&mut fds, Some(&timeout)).is_err() {
+            // An interrupted poll is an early round: anything may have come.
+            return Came {
+                client: true,
+                note: true,
+                request: true,
+            };
+        }
+        let came = |fd: &PollFd<'_>| !fd.revents().is_empty();
+        Came {
+            client: came(&fds[0]),
+            note: came(&fds[1]),
+            request: fds[before_clients..].iter().any(came),
+        }
     }
 
-    fn take_notes(&mut self) {
+    fn take_notes(&mut self, woken: bool) {
         let mut drain = [0_u8; 64];
-        while rustix::io::read(&self.wake, &mut drain).is_ok_and(|n| n > 0) {}
+        while woken && rustix::io::read(&self.wake, &mut drain).is_ok_and(|n| n > 0) {}
         while let Ok(note) = self.notes.try_recv() {
             let now = self.now_ms();
             match note {
@@ -313,171 +341,6 @@ impl Link {
     fn terminate(&mut self, now: u64) {
         self.conductor.terminate(now);
         self.end_by.get_or_insert(Instant::now() + END_MAX);
-    }
-
-    /// Whoever asks over the socket is refused while there is a job, or a stop that nobody has looked at: only a signal
-    /// ends those.
-    fn end_without_job(&mut self, now: u64) -> Result<(), Refused> {
-        let status = self.conductor.status(now);
-        if status.needs_a_person() {
-            return Err(Refused::new(
-                "printer_halted",
-                "The printer is halted or was stopped.",
-                "Look at it, then recover it.",
-            ));
-        }
-        if let Some(job) = status.job.filter(|job| !job.phase.is_over()) {
-            let text = format!("{} is on the printer.", job.job);
-            return Err(Refused::new(
-                "busy",
-                text,
-                "Wait until it ends, or cancel it.",
-            ));
-        }
-        tracing::info!("asked to end, and nothing is printed");
-        self.terminate(now);
-        Ok(())
-    }
-
-    fn request(&mut self, client: u64, request: Result<Request, Refused>) {
-        let request = match request {
-            Ok(request) => request,
-            Err(error) => {
-                return self
-                    .clients
-                    .send(client, &Message::Refused { id: 0, error });
-            }
-        };
-        let (id, now) = (request.id, self.now_ms());
-        let taken = match request.command {
-            Command::Status => Ok(()),
-            Command::Watch => {
-                self.clients.watch(client);
-                let hello = Message::Hello(self.config.started.clone());
-                self.clients.send(client, &hello);
-                let status = self.conductor.status(now);
-                self.clients
-                    .send(client, &Message::Event(Event::Status(status)));
-                Ok(())
-            }
-            Command::Print {
-                job,
-                path,
-                sha256,
-                released,
-            } => (self.conductor).print_from(now, job, (path, sha256), released),
-            Command::Pause => self.conductor.pause(now),
-            Command::Resume => self.conductor.resume(now),
-            Command::Cancel => self.conductor.cancel(now),
-            Command::Tune(tune) => self.conductor.tune(now, tune),
-            Command::EmergencyStop => {
-                self.conductor.emergency_stop(now);
-                Ok(())
-            }
-            Command::Answer { choice } => self.conductor.answer(now, choice),
-            Command::Recover => self.conductor.recover(now),
-            Command::End => self.end_without_job(now),
-        };
-        // Onto the wire first, then the answer: it says that the bytes are written.
-        self.carry_out();
-        let message = match taken {
-            Ok(()) => Message::Reply {
-                id,
-                status: self.conductor.status(self.now_ms()),
-            },
-            Err(error) => Message::Refused { id, error },
-        };
-        self.clients.send(client, &message);
-    }
-
-    fn read_port(&mut self) {
-        let mut bytes = [0_u8; 4096];
-        let mut left = READ_BYTES_MAX;
-        while left > 0
-            && let Some(port) = &mut self.port
-        {
-            let pushed = port.push();
-            match pushed.and_then(|()| port.read(&mut bytes)) {
-                Ok(0) => return,
-                Ok(n) => {
-                    left = left.saturating_sub(n);
-                    let now = self.now_ms();
-                    self.conductor.bytes(now, &bytes[..n]);
-                    self.carry_out();
-                }
-                Err(error) => self.port_failed(&error),
-            }
-        }
-    }
-
-    fn port_failed(&mut self, error: &PortError) {
-        tracing::warn!(%error, "port lost");
-        self.port = None;
-        self.reopen_at = Instant::now() + REOPEN;
-        let now = self.now_ms();
-        self.conductor.lost(now);
-    }
-
-    fn open_port(&mut self) {
-        if self.port.is_some() || Instant::now() < self.reopen_at {
-            return;
-        }
-        self.reopen_at = Instant::now() + REOPEN;
-        let (path, baud) = match &self.config.port {
-            PortConfig::Path { path, baud } => (path.clone(), *baud),
-            PortConfig::Virtual(stand_in) => {
-                if let Err(error) = stand_in.ensure(&mut self.child) {
-                    return self.tell_once(format!("the virtual printer does not start: {error}"));
-                }
-                (stand_in.pty.to_string_lossy().into_owned(), 115_200)
-            }
-            PortConfig::Tcp { address } => {
-                if !std::mem::replace(&mut self.dials, true) {
-                    dial::dial(address.clone(), self.teller());
-                }
-                return;
-            }
-        };
-        self.opened(&path, Port::open(&path, baud));
-    }
-
-    /// A port on the network answered, or did not.
-    fn dialled(&mut self, answer: std::io::Result<std::net::TcpStream>) {
-        self.dials = false;
-        self.reopen_at = Instant::now() + REOPEN;
-        let PortConfig::Tcp { address } = &self.config.port else {
-            return;
-        };
-        let address = format!("{}{address}", dial::PREFIX);
-        let port = answer
-            .and_then(Port::over)
-            .map_err(|source| PortError::Open {
-                path: address.clone(),
-                source,
-            });
-        self.opened(&address, port);
-    }
-
-    fn opened(&mut self, path: &str, port: Result<Port, PortError>) {
-        match port {
-            Ok(port) => {
-                tracing::info!(path, "port open");
-                self.told.clear();
-                self.port = Some(port);
-                let now = self.now_ms();
-                self.conductor.opened(now);
-                self.carry_out();
-            }
-            Err(error) => self.tell_once(error.to_string()),
-        }
-    }
-
-    /// A trouble that is tried again and again is logged once.
-    fn tell_once(&mut self, text: String) {
-        if self.told != text {
-            tracing::warn!("{text}");
-            self.told = text;
-        }
     }
 
     fn carry_out(&mut self) {

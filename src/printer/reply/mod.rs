@@ -183,7 +183,8 @@ fn life(text: &str, lower: &str) -> Option<Reply> {
     }
     if let Some(at) = lower.find("unknown command") {
         let quoted = text[at..].split('"').nth(1).unwrap_or_default();
-        return Some(Reply::Unknown(quoted.to_owned()));
+        // A space before the checksum is repeated.
+        return Some(Reply::Unknown(quoted.trim_end().to_owned()));
     }
     if let Some(word) = unsupported(text) {
         return Some(Reply::Unknown(word.to_owned()));

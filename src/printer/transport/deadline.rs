@@ -246,7 +246,11 @@ impl Transport {
 
     /// Probes with the next line, never with a repeat: Marlin 2.1 swallows those in silence.
     pub(super) fn watch_silence(&mut self, now: Millis) {
-        if self.flown == self.acked || self.waits_for_person(now) {
+        if self.flown == self.acked {
+            self.pieces_are_done(now);
+            return;
+        }
+        if self.waits_for_person(now) {
             return;
         }
         if now >= self.stuck_ms() {
@@ -275,6 +279,15 @@ impl Transport {
             self.fence_ms = now;
         } else if self.watch.probes < PROBES_MAX {
             self.probe(now);
+        }
+    }
+
+    /// The line that waits was answered, and the question behind it was refused so often that there is no place for it any
+    /// more. A printer that still waits would say so each second: one that has said nothing for long has done what lay there.
+    fn pieces_are_done(&mut self, now: Millis) {
+        let since = self.heard_ms.max(self.fence_ms);
+        if self.pieces > 0 && self.flown + 1 < self.next && now >= since + HEAT_SILENT_MS {
+            self.pieces = 0;
         }
     }
 

@@ -14,7 +14,7 @@
 //! text is damaged, or the board was reset and counts from 1. Nothing is repeated on such a word: a fence asks, and
 //! two agreeing answers decide (`resync`).
 //!
-//! Here: the state, sending, the window. `greeting` begins, `steady` takes answers while lines flow, `resync` mends,
+//! Here: the state, and what comes from outside. `flight` knows the lines on their way, `greeting` begins, `steady` takes answers while lines flow, `resync` mends,
 //! `wait` knows a firmware that waits for heat or for a person, `position` asks where the head is, `proof` asks how many
 //! lines were taken, `deadline` knows how long an answer may take, `output` is what the owner hears.
 //!
@@ -31,6 +31,7 @@ use crate::gcode::dialect::{Facts, TemperatureAnswer};
 use std::collections::VecDeque;
 
 mod deadline;
+mod flight;
 mod greeting;
 mod output;
 mod position;
@@ -40,6 +41,8 @@ mod steady;
 #[cfg(test)]
 mod tests;
 mod wait;
+
+use flight::{Fence, Sent};
 
 pub use deadline::Class;
 pub use output::{Figures, LineFault, Output, Rules};
@@ -66,49 +69,6 @@ const ALONE_MS: Millis = 400;
 const FENCE_MS: Millis = 1_500;
 /// Time between fences while idle: temperatures for the page.
 const IDLE_MS: Millis = 2_000;
-
-/// One line that was given a number.
-#[derive(Clone, Debug)]
-struct Sent {
-    number: u64,
-    text: String,
-    frame: String,
-    class: Class,
-    fence: Option<Fence>,
-    tag: u64,
-    /// X, Y, Z, E after it, mm in the file's coordinates; NaN where unknown.
-    after: [f64; 4],
-    /// When it was written last.
-    at: Millis,
-    /// A fence to which the next answer of its kind belongs: no answer to an earlier one can still come.
-    alone: bool,
-}
-
-/// How the answer to a line is known from all others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fence {
-    /// `M105`: `ok T:..`. Not where the firmware reports temperatures by itself: an `ok` whose line end was lost and
-    /// a report behind it look the same.
-    Temperatures,
-    /// `M114`: `X:.. Y:.. ..`, then a plain `ok`.
-    Position,
-}
-
-impl Fence {
-    fn of(command: &str) -> Option<Self> {
-        match command {
-            "M105" => Some(Self::Temperatures),
-            "M114" => Some(Self::Position),
-            _ => None,
-        }
-    }
-    fn command(self) -> &'static str {
-        match self {
-            Self::Temperatures => "M105",
-            Self::Position => "M114",
-        }
-    }
-}
 
 #[derive(Clone, Debug, PartialEq)]
 enum Mode {
@@ -283,12 +243,6 @@ impl Transport {
             && self.ring_has_room()
     }
 
-    /// A line that waits for heat or for a person is on its way. Nothing follows it: a queue that fills up behind it
-    /// makes the printer deaf for `M112`.
-    fn is_held_up(&self) -> bool {
-        self.in_flight().any(|sent| sent.class.waits())
-    }
-
     /// Is every line that was sent proved?
     pub fn is_certain(&self) -> bool {
         self.is_drained() && self.proved + 1 == self.next
@@ -300,26 +254,6 @@ impl Transport {
             self.since_fence = self.since_fence.max(FENCE_LINES);
             self.pump(now);
         }
-    }
-
-    /// Most unacknowledged lines: the profile's, or what the firmware announces and its ring holds besides. Without an
-    /// emergency parser a full queue makes it deaf for `M112`.
-    fn window_max(&self) -> u64 {
-        match self.buffer {
-            Some(lines) if self.emergency_parser => {
-                self.rules.window.max((lines + RING_LINES).min(WINDOW_MAX))
-            }
-            _ => self.rules.window,
-        }
-    }
-
-    /// Bytes beyond the firmware's queue stay within its ring, with room for a fence.
-    fn ring_has_room(&self) -> bool {
-        let queue = self.buffer.map_or(usize::MAX, |lines| {
-            usize::try_from(lines.max(self.rules.window)).unwrap_or(usize::MAX)
-        });
-        let waiting: usize = self.in_flight().skip(queue).map(|s| s.frame.len()).sum();
-        waiting + self.rules.line_max_bytes / 2 <= RX_BYTES
     }
 
     /// Everything sent was accepted.
@@ -455,154 +389,6 @@ impl Transport {
         self.heard_ms = now;
         self.out.push(Output::Write(b"\n".to_vec()));
         self.probe(now);
-    }
-
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "a sent line is just these; two callers"
-    )]
-    fn put(
-        &mut self,
-        now: Millis,
-        text: String,
-        frame: String,
-        class: Class,
-        fence: Option<Fence>,
-        tag: u64,
-        after: [f64; 4],
-    ) {
-        if self.acked + 1 == self.next {
-            self.watch.restart(now);
-        }
-        self.watch.planned(class);
-        if class.waits() {
-            (self.wait, self.pieces) = (Some(self.next), 0);
-        }
-        let alone = fence.is_some_and(|fence| self.is_alone(now, fence));
-        self.last_tag = tag;
-        self.out.push(Output::Write(frame.clone().into_bytes()));
-        self.figures.sent += 1;
-        if self.ring.len() == RING {
-            self.ring.pop_front();
-        }
-        self.ring.push_back(Sent {
-            number: self.next,
-            text,
-            frame,
-            class,
-            fence,
-            tag,
-            after,
-            at: now,
-            alone,
-        });
-        self.flown = self.next;
-        self.next += 1;
-    }
-
-    fn send_fence(&mut self, now: Millis) {
-        let after = self.ring.back().map_or([f64::NAN; 4], |sent| sent.after);
-        let reports = self.reported_ms.is_some_and(|t| now < t + REPORTED_MS);
-        let later = self.rules.facts.temperatures == TemperatureAnswer::LaterLine;
-        let fence = if later || (reports && !matches!(self.mode, Mode::Proving { .. })) {
-            Fence::Position
-        } else {
-            Fence::Temperatures
-        };
-        let text = fence.command();
-        // "N<n> M105*cs" has at most 27 bytes: it always fits.
-        if let Ok(frame) = frame(self.next, text, self.rules.line_max_bytes) {
-            self.fence_ms = now;
-            self.since_fence = 0;
-            let tag = self.last_tag;
-            self.put(
-                now,
-                text.into(),
-                frame,
-                Class::Setting,
-                Some(fence),
-                tag,
-                after,
-            );
-        }
-    }
-
-    fn fence_is_due_first(&self) -> bool {
-        self.doubtful || self.since_fence >= FENCE_LINES
-    }
-
-    /// Writes what may be written: repeats first, then a fence when one is due.
-    fn pump(&mut self, now: Millis) {
-        while self.mode == Mode::Steady && self.half_refused.is_none() {
-            let room = self.flown - self.acked < self.window;
-            if self.flown + 1 < self.next {
-                if !room || !self.has_place() {
-                    return;
-                }
-                let number = self.flown + 1;
-                if !self.repeat_next(now) {
-                    return self.fail(LineFault::OutOfStep {
-                        asked: number,
-                        sent: self.next - 1,
-                    });
-                }
-                self.watch.restart(now);
-                continue;
-            }
-            let idle = self.acked + 1 == self.next;
-            let old = now >= self.fence_ms + if idle { IDLE_MS } else { FENCE_MS };
-            if self.has_fence_room()
-                && !self.waits_for_person(now)
-                && (self.fence_is_due_first() || old)
-            {
-                self.send_fence(now);
-            }
-            return;
-        }
-    }
-
-    /// May a fence be sent, if one is due?
-    fn has_fence_room(&self) -> bool {
-        let flies = self.in_flight().any(|sent| sent.fence.is_some());
-        self.flown - self.acked < self.window && !flies && !self.is_held_up() && self.has_place()
-    }
-
-    /// Can no answer to an earlier fence of this kind still come? None is on its way; or some fence was answered since it was
-    /// written, no other line is in front of it, and it has been quiet since. That an older line was answered says nothing:
-    /// the printer may be slow, and the fence's answer still to come.
-    fn is_alone(&self, now: Millis, kind: Fence) -> bool {
-        let Some(before) = self.in_flight().rfind(|sent| sent.fence == Some(kind)) else {
-            return true;
-        };
-        let quiet = now >= self.answered_ms + ALONE_MS + 2 * self.figures.round_trip_ms;
-        let open = |sent: &Sent| sent.number < before.number && sent.fence.is_none();
-        quiet && before.number < self.fence_answered_to && !self.in_flight().any(open)
-    }
-
-    /// Lines on their way, oldest first.
-    fn in_flight(&self) -> impl DoubleEndedIterator<Item = &Sent> {
-        self.sent_since(self.acked)
-    }
-
-    /// Lines after `number` that were written, oldest first.
-    fn sent_since(&self, number: u64) -> impl DoubleEndedIterator<Item = &Sent> {
-        let first = self.ring.front().map_or(self.next, |sent| sent.number);
-        let index =
-            |number: u64| usize::try_from(number.saturating_sub(first)).unwrap_or(usize::MAX);
-        let end = index(self.flown + 1).min(self.ring.len());
-        self.ring.range(index(number + 1).min(end)..end)
-    }
-
-    fn sent(&self, number: u64) -> Option<&Sent> {
-        let first = self.ring.front()?.number;
-        self.ring
-            .get(usize::try_from(number.checked_sub(first)?).ok()?)
-    }
-
-    fn sent_mut(&mut self, number: u64) -> Option<&mut Sent> {
-        let first = self.ring.front()?.number;
-        self.ring
-            .get_mut(usize::try_from(number.checked_sub(first)?).ok()?)
     }
 
     /// From nothing: one line at a time, until a fence has proved the line.

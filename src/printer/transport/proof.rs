@@ -75,6 +75,10 @@ impl Transport {
             _ => return,
         };
         if said == next {
+            if count.differs.is_some_and(|(_, at)| at == count.tries) {
+                // The other half of this answer, or an older one, said otherwise: one of them is damaged. It is asked again.
+                return;
+            }
             if matches!(reply, Reply::Resend(_)) {
                 self.agreed();
             } else {
@@ -83,6 +87,8 @@ impl Transport {
             }
             return;
         }
+        // What its first half said is not certain any more.
+        count.agreed = None;
         match count.differs {
             Some((before, at)) if before == said && at < count.tries => self.fail(if said == 1 {
                 LineFault::Reset

@@ -315,8 +315,8 @@ impl Transport {
         self.figures.sent += 1;
         self.flown = number;
         if waits {
-            // What was taken for the end of its wait was none.
-            self.wait = Some(number);
+            // What was taken for the end of its wait was none. What a damaged copy of it left lies in front of it, not behind.
+            (self.wait, self.pieces) = (Some(number), 0);
         }
         true
     }

@@ -72,6 +72,45 @@ impl Faults {
         faults
     }
 
+    /// The faults of a seeded day for a print of `lines` lines that is to come to its end on most days: what a bad cable does
+    /// (three bytes in 10^5 to three in 10^4 lost, changed and doubled both ways, up to one `ok` in a hundred lost), now and
+    /// then one of the other kinds, and often a happening.
+    pub fn drawn_mild(seed: u64, lines: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut faults = Self {
+            late_s: 10_f64.powf(rng.random_range(-2.0..0.5)),
+            latency_s: [0.0, 0.002][rng.random_range(0..2_usize)],
+            drop_ok: rng.random_range(1e-3..1e-2),
+            ..Self::default()
+        };
+        for (place, rate) in faults.byte_rates().into_iter().enumerate() {
+            let of_cable = place < 6;
+            if of_cable || rng.random_range(0..4_u32) == 0 {
+                let [low, high] = if of_cable { [-4.5, -3.5] } else { [-6.0, -4.5] };
+                *rate = 10_f64.powf(rng.random_range(low..high));
+            }
+        }
+        for rate in faults.line_rates() {
+            if *rate == 0.0 && rng.random_range(0..4_u32) == 0 {
+                *rate = 10_f64.powf(rng.random_range(-5.0..-3.5));
+            }
+        }
+        if rng.random_range(0..4_u32) > 0 {
+            let what = HAPPENINGS[rng.random_range(0..HAPPENINGS.len())];
+            faults.at.push(Happening {
+                line: Some(rng.random_range(30..lines.max(31))),
+                s: None,
+                what,
+                amount: match what {
+                    What::SlowPlanner => rng.random_range(2.0..20.0),
+                    What::Reports => rng.random_range(0.5..40.0),
+                    _ => rng.random_range(1.0..40.0),
+                },
+            });
+        }
+        faults
+    }
+
     fn byte_rates(&mut self) -> [&mut f64; 11] {
         [
             &mut self.drop_up,

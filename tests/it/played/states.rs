@@ -2,7 +2,7 @@
 
 use calvaria::status::{
     Finding, Heater, History, JobState, JobView, PrinterState, Progress, Prompt, PutAway, Reentry,
-    Refused, Side, Snapshot, Stage,
+    Refused, Side, Snapshot, Stage, Tuning, TuningBounds,
 };
 
 /// The case that waits for release in most of them.
@@ -164,6 +164,19 @@ fn on_printer(state: JobState, printer: PrinterState) -> Snapshot {
     s.printer.bed = heater(60.1, 60.0);
     (s.printer.fraction, s.printer.left_s, s.printer.spent_s) = (0.42, 8_040.0, 5_800.0);
     (s.printer.layer, s.printer.layers) = (113, 268);
+    s.printer.tuning = Some(Tuning {
+        speed_percent: 100.0,
+        flow_percent: 100.0,
+        fan_percent: 100.0,
+        z_mm: 0.0,
+        bounds: TuningBounds {
+            speed_percent: [50.0, 120.0],
+            flow_percent: [90.0, 110.0],
+            fan_percent: [0.0, 150.0],
+            // As where the firmware can not do that in a print.
+            z_mm: [0.0, 0.0],
+        },
+    });
     s
 }
 

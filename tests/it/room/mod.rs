@@ -108,7 +108,8 @@ pub(crate) struct Room {
     address: String,
     agent: ureq::Agent,
     station: Option<Child>,
-    printer: Child,
+    /// The virtual printer, where it is one.
+    printer: Option<Child>,
 }
 
 impl Room {
@@ -126,13 +127,20 @@ impl Room {
             printer.arg("--faults").arg(faults);
         }
         let printer = printer.stderr(Stdio::null()).spawn().unwrap();
+        let port = format!("pty:{}", pty.display());
+        let mut room = Self::at_port(dir, &port);
+        room.printer = Some(printer);
+        room
+    }
+
+    /// With another printer, at that port.
+    pub(crate) fn at_port(dir: TempDir, port: &str) -> Self {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let listen = free.local_addr().unwrap().to_string();
         let config = format!(
             "data = {data:?}\n[drop]\nquiet_s = 1\nrescan_s = 1\n[web]\nlisten = {listen:?}\n\
              [printer]\nport = {port:?}\n[display]\noutput = {png:?}\n",
             data = dir.path().join("data"),
-            port = format!("pty:{}", pty.display()),
             png = format!("png:{}", dir.path().join("lcd").display()),
         );
         std::fs::write(dir.path().join("calvaria.toml"), config).unwrap();
@@ -147,7 +155,7 @@ impl Room {
             program: None,
             agent,
             station: None,
-            printer,
+            printer: None,
         };
         room.add_operator(OPERATOR);
         room
@@ -377,8 +385,10 @@ impl Drop for Room {
         }
         self.kill("printer");
         self.kill("designer");
-        let _ = self.printer.kill();
-        let _ = self.printer.wait();
+        if let Some(printer) = &mut self.printer {
+            let _ = printer.kill();
+            let _ = printer.wait();
+        }
     }
 }
 

@@ -1,6 +1,15 @@
 //! Reader: bytes that reached the firmware become the lines it must have taken, by Marlin 2.1's rules
 //! (`gcode/queue.cpp`), written anew here, so that the virtual printer's own reader is not its own witness.
 
+/// A command that the firmware must have taken.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Taken {
+    /// Its line number; `None`: it came without one, and without a checksum.
+    pub(crate) number: Option<i64>,
+    /// The command.
+    pub(crate) text: String,
+}
+
 /// Line buffer and the last line number.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
@@ -14,7 +23,7 @@ const LINE_MAX: usize = 96;
 
 impl Reader {
     /// Takes a byte; the command, when a line was complete and accepted.
-    pub(crate) fn byte(&mut self, byte: u8) -> Option<String> {
+    pub(crate) fn byte(&mut self, byte: u8) -> Option<Taken> {
         match byte {
             b'\n' | b'\r' => {
                 self.comment = false;
@@ -32,9 +41,12 @@ impl Reader {
         None
     }
 
-    fn accept(&mut self, line: &str) -> Option<String> {
+    fn accept(&mut self, line: &str) -> Option<Taken> {
         let Some(numbered) = line.strip_prefix('N') else {
-            return (!line.is_empty()).then(|| line.to_owned());
+            return (!line.is_empty()).then(|| Taken {
+                number: None,
+                text: line.to_owned(),
+            });
         };
         let sets = line.find("M110");
         let stated = match sets.and_then(|at| line[at..].split_once('N')) {
@@ -51,7 +63,10 @@ impl Reader {
         }
         self.last = stated;
         let digits = framed[1..].trim_start_matches(|c: char| c.is_ascii_digit() || c == '-');
-        Some(digits.trim().to_owned())
+        Some(Taken {
+            number: Some(stated),
+            text: digits.trim().to_owned(),
+        })
     }
 }
 
@@ -69,6 +84,13 @@ fn only_what_marlin_takes_is_taken() {
     let mut reader = Reader::default();
     let bytes =
         b"N0 M110*35\nN1 M105*38\nN1 M105*38\nN2 M105*99\nN3 M105*36\n;x\nN2 M105*37\nM112\n";
-    let taken: Vec<String> = bytes.iter().filter_map(|b| reader.byte(*b)).collect();
-    assert_eq!(taken, ["M110", "M105", "M105", "M112"]);
+    let taken = bytes.iter().filter_map(|b| reader.byte(*b));
+    let taken: Vec<_> = taken.map(|t| (t.number, t.text)).collect();
+    let wanted = [
+        (Some(0), "M110"),
+        (Some(1), "M105"),
+        (Some(2), "M105"),
+        (None, "M112"),
+    ];
+    assert_eq!(taken, wanted.map(|(n, text)| (n, text.to_owned())));
 }

@@ -26,7 +26,8 @@ fn commands(rig: &Rig) -> Vec<String> {
     let text = |line: String| {
         let text = line.split_once(' ').map(|(_, text)| text.to_owned());
         let text = text.unwrap_or_default();
-        text.split('*').next().unwrap_or_default().to_owned()
+        let text = text.split('*').next().unwrap_or_default();
+        text.trim_end().to_owned()
     };
     rig.lines().into_iter().map(text).collect()
 }

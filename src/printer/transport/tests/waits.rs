@@ -53,6 +53,53 @@ fn a_resend_is_served_while_the_firmware_waits_for_heat() {
     assert!(transport.has_room() && transport.is_drained());
 }
 
+fn refuse(transport: &mut Transport, now: Millis, last: u64) {
+    let error = format!("Error:checksum mismatch, Last Line: {last}");
+    hear(transport, now, &[&error, &format!("Resend: {}", last + 1)]);
+}
+
+/// Once the line that heats was damaged, and once the question behind it: what the first left lies in front of the wait.
+#[test]
+fn a_question_is_repeated_behind_a_heating_line_that_was_repeated_itself() {
+    let mut transport = heating();
+    refuse(&mut transport, 11, 3);
+    let again = pass(&mut transport, 11, 1_000, false);
+    assert!(
+        again.len() == 1 && again[0].starts_with("N4 M109"),
+        "{again:?}"
+    );
+    assert!(pass(&mut transport, 1_000, 5_000, true).is_empty());
+    hear(&mut transport, 5_000, &["ok"]);
+    let asked = pass(&mut transport, 5_000, 5_100, false);
+    assert!(
+        asked.len() == 1 && asked[0].starts_with("N5 M105"),
+        "{asked:?}"
+    );
+    refuse(&mut transport, 5_100, 4);
+    assert_eq!(pass(&mut transport, 5_100, 5_500, false), asked);
+    hear(&mut transport, 5_500, &[REPORT]);
+    assert!(!transport.is_waiting_for_heat() && transport.is_drained());
+}
+
+/// The question was refused so often that its pieces might fill the queue. A printer that waits says so each second.
+#[test]
+fn behind_a_wait_that_is_over_the_question_is_repeated_however_often_it_was_refused() {
+    for waits in [false, true] {
+        let mut transport = heating();
+        hear(&mut transport, 11, &[HEATING, "ok"]);
+        let mut now = 20;
+        for _ in 0..2 {
+            assert_eq!(pass(&mut transport, now, now + 400, false).len(), 1);
+            now += 400;
+            refuse(&mut transport, now, 4);
+        }
+        assert!(pass(&mut transport, now, now + 9_000, false).is_empty());
+        let more = pass(&mut transport, now + 9_000, now + 12_000, waits);
+        assert_eq!(more.len(), usize::from(!waits), "{more:?}");
+        assert!(transport.is_up());
+    }
+}
+
 #[test]
 fn a_piece_of_a_damaged_question_takes_no_place_from_an_emergency_stop() {
     let mut transport = heating();
