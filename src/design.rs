@@ -12,6 +12,7 @@ mod files;
 pub mod layer;
 pub mod preview;
 mod prior;
+pub mod probe;
 mod record;
 mod stages;
 

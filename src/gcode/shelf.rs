@@ -145,6 +145,11 @@ impl Printer {
         digest.iter().map(|b| format!("{b:02x}")).collect()
     }
 
+    /// Names of the printer profiles there are, sorted.
+    pub fn names() -> Vec<String> {
+        known("")
+    }
+
     /// The printer profile `name`.
     ///
     /// # Errors
@@ -157,6 +162,11 @@ impl Printer {
 }
 
 impl Material {
+    /// Names of the material profiles there are, sorted.
+    pub fn names() -> Vec<String> {
+        known("materials")
+    }
+
     /// The material profile `name`.
     ///
     /// # Errors

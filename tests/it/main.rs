@@ -42,5 +42,7 @@ mod skull;
 mod slice;
 mod slice_cases;
 mod station;
+mod tls;
 mod units;
+mod update;
 mod web;
