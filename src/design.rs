@@ -13,6 +13,7 @@ pub mod layer;
 mod order;
 pub mod preview;
 mod prior;
+pub mod probe;
 mod record;
 mod stages;
 

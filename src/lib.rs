@@ -9,7 +9,7 @@
 //! | tools | [`volume`], [`mesh`], [`head`], [`gcode`] |
 //! | work | [`phantom`], [`intake`], [`skull`], [`network`], [`implant`], [`slicer`], [`printer`], [`evaluate`] |
 //! | a case | [`design`] carries values from one working room to the next |
-//! | station | [`station`], [`web`], [`display`] |
+//! | station | [`station`], [`web`], [`display`], [`update`] |
 //! | entry | [`cli`] one file a command |
 //!
 //! `ARCHITECTURE.md` follows one study and one line of G-code through them.
@@ -31,5 +31,6 @@ pub mod slicer;
 pub mod space;
 pub mod station;
 pub mod status;
+pub mod update;
 pub mod volume;
 pub mod web;

@@ -19,10 +19,12 @@ mod phantom;
 mod predict;
 mod printer;
 mod profile;
+mod self_test;
 mod serve;
 mod shell;
 mod slice;
 mod stop;
+mod update;
 mod virtual_printer;
 
 /// A head CT with a hole in the skull goes in; a part that fits the hole comes off the printer.
@@ -66,6 +68,8 @@ enum Command {
     Profile(profile::Args),
     Stop(stop::Args),
     Operator(operator::Args),
+    SelfTest(self_test::Args),
+    Update(update::Args),
     VirtualPrinter(virtual_printer::Args),
     #[command(hide = true)]
     Forward(forward::Args),
@@ -137,6 +141,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Profile(args) => profile::run(args),
         Command::Stop(args) => stop::run(args),
         Command::Operator(args) => operator::run(args),
+        Command::SelfTest(args) => self_test::run(args),
+        Command::Update(args) => update::run(args),
         Command::VirtualPrinter(args) => virtual_printer::run(args),
         Command::Forward(args) => forward::run(args),
         Command::Shell(args) => shell::run(args),

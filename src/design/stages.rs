@@ -5,7 +5,7 @@ use super::{Case, Ended, Options, Order};
 use super::{facing, files};
 use crate::gcode::{Material, Printer, check};
 use crate::head::{Atlas, Prior};
-use crate::implant::{self, Bone, Missing, Rules, Solid};
+use crate::implant::{self, Bone, Missing, NoDefect, Rules, Solid};
 use crate::intake::{self, Limits, nifti};
 use crate::mesh::{Mesh, cubes, stl};
 use crate::network::{self, Card, Content, Network, NetworkError, Target};
@@ -126,7 +126,7 @@ fn place(missing: &Missing) -> String {
     format!("{side}, {}", missing.region)
 }
 
-fn rules(network: &Network) -> Rules {
+pub(super) fn rules(network: &Network) -> Rules {
     Rules {
         threshold: network.card().threshold as f32,
         ..Rules::default()
@@ -134,16 +134,16 @@ fn rules(network: &Network) -> Rules {
 }
 
 /// What was read: a CT, or a skull mask in place of one.
-enum Scan {
+pub(super) enum Scan {
     Ct(Volume<Hu>),
     Mask(Volume<bool>),
 }
 
 /// What is known of heads beforehand.
-struct Models {
-    network: Network,
+pub(super) struct Models {
+    pub(super) network: Network,
     facing: Atlas,
-    prior: Option<Prior>,
+    pub(super) prior: Option<Prior>,
 }
 
 impl Models {
@@ -153,7 +153,7 @@ impl Models {
     }
 }
 
-fn load(options: &Options, case: &mut Case<'_>) -> Result<Models, Ended> {
+pub(super) fn load(options: &Options, case: &mut Case<'_>) -> Result<Models, Ended> {
     case.begin(Stage::Intake, "loading the network");
     let dir = network::find(options.model.as_deref()).map_err(|e| Ended::failed(e, MODEL))?;
     let network = Network::load(&dir, options.device).map_err(|e| {
@@ -270,7 +270,11 @@ fn say_given(options: &Options, case: &mut Case<'_>) {
     }
 }
 
-fn find_skull(scan: &Scan, models: &Models, case: &mut Case<'_>) -> Result<Skull, Ended> {
+pub(super) fn find_skull(
+    scan: &Scan,
+    models: &Models,
+    case: &mut Case<'_>,
+) -> Result<Skull, Ended> {
     case.begin(Stage::Skull, "separating the skull");
     let atlas = &models.facing;
     let skull = match scan {
@@ -308,7 +312,11 @@ fn frame_spec(card: &Card) -> FrameSpec {
 }
 
 /// The network's answer on the native grid.
-fn answer(network: &Network, skull: &Skull, case: &mut Case<'_>) -> Result<Volume<f32>, Ended> {
+pub(super) fn answer(
+    network: &Network,
+    skull: &Skull,
+    case: &mut Case<'_>,
+) -> Result<Volume<f32>, Ended> {
     case.tell(0.6, "into the network's frame");
     let card = network.card();
     let spec = frame_spec(card);
@@ -348,14 +356,7 @@ fn find_missing(
     case: &mut Case<'_>,
 ) -> Result<Missing, Ended> {
     case.begin(Stage::Implant, "what is missing");
-    // A network that answers the complete skull: minus the one that is there.
-    let found = match target {
-        Target::Fraction | Target::Binary => {
-            implant::missing(probability, &skull.mask, rules, prior)
-        }
-        Target::Skull => implant::subtract(probability, &skull.mask, rules)
-            .and_then(|left| implant::missing(&left, &skull.mask, rules, prior)),
-    };
+    let found = decide(probability, skull, (target, rules), prior);
     match found {
         Ok(missing) => {
             files::mask(case, path, &missing.mask)?;
@@ -372,6 +373,23 @@ fn find_missing(
                 "If there is a hole, it has to be designed by hand.",
             ))
         }
+    }
+}
+
+/// Which of the answer is missing bone.
+pub(super) fn decide(
+    probability: &Volume<f32>,
+    skull: &Skull,
+    (target, rules): (Target, &Rules),
+    prior: Option<&Prior>,
+) -> Result<Missing, NoDefect> {
+    // A network that answers the complete skull: minus the one that is there.
+    match target {
+        Target::Fraction | Target::Binary => {
+            implant::missing(probability, &skull.mask, rules, prior)
+        }
+        Target::Skull => implant::subtract(probability, &skull.mask, rules)
+            .and_then(|left| implant::missing(&left, &skull.mask, rules, prior)),
     }
 }
 

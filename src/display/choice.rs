@@ -11,6 +11,8 @@ use crate::status::{Finding, JobState, JobView, NotReady, PrinterState, Severity
 pub enum Screen {
     /// Until printer and drop folder were looked at.
     Starting,
+    /// Nobody may use it yet: the code that makes the first supervisor.
+    SetUp,
     /// Nothing to do.
     Idle,
     /// A scan is read or designed.
@@ -28,6 +30,7 @@ impl Screen {
     pub fn word(self) -> &'static str {
         match self {
             Self::Starting => "starting",
+            Self::SetUp => "set-up",
             Self::Idle => "idle",
             Self::InWork => "in-work",
             Self::AwaitingRelease => "awaiting-release",
@@ -39,7 +42,11 @@ impl Screen {
 
 /// What the snapshot asks to be shown.
 pub fn screen_of(snapshot: &Snapshot) -> Screen {
-    if trouble(snapshot).is_some() {
+    let grave = snapshot.printer.fault.is_some() || print(snapshot).is_some();
+    if snapshot.station.setup && !snapshot.station.setup_code.0.is_empty() && !grave {
+        // Whatever else is wrong, somebody has to be there first.
+        Screen::SetUp
+    } else if trouble(snapshot).is_some() {
         Screen::Attention
     } else if print(snapshot).is_some() {
         Screen::Printing

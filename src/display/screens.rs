@@ -11,6 +11,9 @@ use super::picture::Picture;
 use crate::status::{JobState, Snapshot, duration};
 use embedded_graphics::pixelcolor::{Rgb565, RgbColor};
 
+/// Bytes of a fingerprint that are shown: nobody makes a second certificate that begins with the same eight.
+const SHOWN: usize = 8;
+
 /// Draws the whole canvas. `lit` is false in the dark half of a flash.
 pub fn draw(canvas: &mut Canvas, snapshot: &Snapshot, picture: Option<&Picture>, lit: bool) {
     let mut page = Page::new(canvas);
@@ -21,7 +24,8 @@ pub fn draw(canvas: &mut Canvas, snapshot: &Snapshot, picture: Option<&Picture>,
     };
     page.corner_is(corner);
     match screen_of(snapshot) {
-        Screen::Starting => starting(&mut page),
+        Screen::Starting => starting(&mut page, snapshot),
+        Screen::SetUp => set_up(&mut page, snapshot),
         Screen::Idle => idle(&mut page, snapshot),
         Screen::InWork => in_work(&mut page, snapshot),
         Screen::AwaitingRelease => awaiting(&mut page, snapshot, picture),
@@ -34,7 +38,9 @@ pub fn draw(canvas: &mut Canvas, snapshot: &Snapshot, picture: Option<&Picture>,
 /// Where the page is, as somebody types it.
 fn address(snapshot: &Snapshot) -> String {
     let url = snapshot.station.address.as_str();
-    let typed = url.strip_prefix("http://").unwrap_or(url);
+    // Whoever types it without `https` is sent on.
+    let bare = ["http://", "https://"].into_iter();
+    let typed = bare.fold(url, |url, scheme| url.strip_prefix(scheme).unwrap_or(url));
     let typed = typed.strip_suffix('/').unwrap_or(typed);
     let only_here = ["127.", "localhost", "[::1]"]
         .iter()
@@ -46,10 +52,40 @@ fn address(snapshot: &Snapshot) -> String {
     }
 }
 
-fn starting(page: &mut Page<'_>) {
+/// The beginning of the certificate's fingerprint: whoever is warned by a browser compares it. Empty without TLS.
+fn certificate(snapshot: &Snapshot) -> String {
+    let pairs: Vec<&str> = (snapshot.station.certificate.split(':'))
+        .take(SHOWN)
+        .collect();
+    match pairs.len() {
+        SHOWN => format!("Certificate {}", pairs.join(":")),
+        _ => String::new(),
+    }
+}
+
+/// Version and slot of an image; empty: it is none.
+fn image(snapshot: &Snapshot) -> String {
+    let update = &snapshot.station.update;
+    match update.is_image {
+        true => format!("Version {} in slot {}.", update.version, update.slot),
+        false => String::new(),
+    }
+}
+
+fn starting(page: &mut Page<'_>, snapshot: &Snapshot) {
     page.fill(colors::IDLE, Rgb565::WHITE);
     page.title("Starting");
-    page.body("Looking for the printer and at the drop folder.", "");
+    let text = "Looking for the printer and at the drop folder.";
+    page.body(text, &image(snapshot));
+}
+
+fn set_up(page: &mut Page<'_>, snapshot: &Snapshot) {
+    page.fill(colors::NEEDS, Rgb565::BLACK);
+    page.foot(&address(snapshot));
+    page.title("Set up");
+    page.line(&snapshot.station.setup_code.0);
+    let text = "Type this code on the page.";
+    page.body(text, &certificate(snapshot));
 }
 
 fn idle(page: &mut Page<'_>, snapshot: &Snapshot) {
@@ -64,6 +100,11 @@ fn idle(page: &mut Page<'_>, snapshot: &Snapshot) {
             page.title("Ready");
             page.line("Drop a head CT");
             page.heaters(snapshot);
+            for text in [certificate(snapshot), image(snapshot)] {
+                if !text.is_empty() {
+                    page.small(&text);
+                }
+            }
         }
     }
 }

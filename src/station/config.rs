@@ -72,6 +72,17 @@ pub struct Web {
     pub names: Vec<String>,
     /// A proxy with TLS stands before the page, on this host: what it says of its clients is believed.
     pub behind_proxy: bool,
+    /// The page speaks TLS, at the same ports; over a plain connection only the emergency stop is taken then.
+    pub tls: bool,
+    /// PEM file of the certificate, with those above it; empty: the box's own, made in `DATA/tls`.
+    pub certificate: PathBuf,
+    /// PEM file of its key.
+    pub key: PathBuf,
+    /// A station on whose list nobody is shows a one-time code on its display; whoever types it on the page becomes the first
+    /// supervisor. Without it the first one is added on the console.
+    pub setup_code: bool,
+    /// A further port of plain HTTP from which people are sent on to TLS, e.g. 80; 0: none.
+    pub plain_port: u16,
 }
 
 /// The printer.
@@ -198,6 +209,11 @@ impl Default for Web {
             stop_port: 0,
             names: Vec::new(),
             behind_proxy: false,
+            tls: false,
+            certificate: PathBuf::new(),
+            key: PathBuf::new(),
+            setup_code: false,
+            plain_port: 0,
         }
     }
 }
@@ -357,6 +373,38 @@ impl Config {
         toml::to_string(&full).unwrap_or_else(|e| format!("# can not be written: {e}\n"))
     }
 
+    /// Key, value and what may be written instead.
+    fn check_tls(&self) -> Result<(), (&'static str, String, &'static str)> {
+        let web = &self.web;
+        let given = |path: &Path| !path.as_os_str().is_empty();
+        let shown = |path: &Path| path.display().to_string();
+        match (given(&web.certificate), given(&web.key)) {
+            (true, false) => Err((
+                "web.key",
+                String::new(),
+                "write the file of the certificate's key",
+            )),
+            (false, true) => {
+                let want = "write the file of the key's certificate";
+                Err(("web.certificate", String::new(), want))
+            }
+            (true, true) if !web.tls => {
+                let want = "write tls = true beside it, or leave it out";
+                Err(("web.certificate", shown(&web.certificate), want))
+            }
+            _ if web.plain_port == 0 => Ok(()),
+            _ if !web.tls => {
+                let want = "write 0, or tls = true beside it: without TLS web.listen is plain";
+                Err(("web.plain_port", web.plain_port.to_string(), want))
+            }
+            _ if [web.listen.port(), web.stop_port].contains(&web.plain_port) => {
+                let want = "write another port than those of web.listen and web.stop_port";
+                Err(("web.plain_port", web.plain_port.to_string(), want))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses values that can not be meant; `path` is named in errors.
     ///
     /// # Errors
@@ -382,6 +430,8 @@ impl Config {
             let want = "write another port than that of web.listen";
             return wrong("web.stop_port", self.web.stop_port.to_string(), want);
         }
+        self.check_tls()
+            .or_else(|(key, value, want)| wrong(key, value, want))?;
         if let Some(name) = self.web.names.iter().find(|n| !is_host_name(n)) {
             let want = "write a host name without port or path, e.g. print.ward.example";
             return wrong("web.names", name.clone(), want);

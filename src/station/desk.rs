@@ -178,7 +178,7 @@ impl Handle {
         }
     }
 
-    fn gate(&self) -> MutexGuard<'_, Gate> {
+    pub(super) fn gate(&self) -> MutexGuard<'_, Gate> {
         // Consistent between any two statements; a panic elsewhere does not change that.
         self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -22,25 +22,27 @@ mod show;
 
 use super::config::Config;
 use super::folders::{Folders, give_to_group};
+use super::hold::Still;
 use super::link::{Link, LinkStatus, Order, Report};
 use super::presses::Presses;
 use super::reentry;
 use super::requests::Asked;
+use super::setup::Setup;
 use super::step::{Action, Event, Place};
 use super::store::{Applied, Begin, Job, Store, StoreError};
 use super::supervise::{Designer, DesignerSays};
 use super::unkept::Unkept;
 use super::{DropReport, Settings, failpoint};
 use crate::intake::Look;
-use crate::status::{Finding, JobState, Reply, Severity, Snapshot};
+use crate::status::{Finding, JobState, PrinterState, Reply, Severity, Snapshot, UpdateView};
 use clock::Clock;
 use design::{Launch, Work};
 use growth::Growth;
 use orders::{Orders, not_known, unanswered};
 use retention::Retained;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -68,6 +70,8 @@ pub(super) enum Input {
     Ask(Box<Asked>, Answer),
     /// Somebody pressed emergency stop; the link has been told.
     Stopped,
+    /// Something that is shown has changed elsewhere.
+    Look,
     /// The designer of run number `.0` said something.
     Designer(u64, DesignerSays),
     /// The station ends.
@@ -103,6 +107,11 @@ pub(super) struct Engine {
     growth: Growth,
     retained: Retained,
     pub(super) presses: Arc<Presses>,
+    pub(super) setup: Arc<Mutex<Setup>>,
+    /// Kept while an update is written.
+    pub(super) still: Still,
+    /// What was shown last of updates.
+    updates: UpdateView,
     /// When a press with nothing on the printer was last written down.
     pub(super) pressed: Option<Instant>,
     clock: Clock,
@@ -143,6 +152,9 @@ impl Engine {
         let store = Store::open(folders.data(), settings.seed)?;
         let revision = out.borrow().revision;
         let clock = Clock::open(folders.data());
+        let still = Still::of(folders.data());
+        let setup = Setup::new(folders.data(), config.web.setup_code);
+        let setup = Arc::new(Mutex::new(setup));
         Ok(Self {
             store,
             folders,
@@ -167,6 +179,9 @@ impl Engine {
             growth: Growth::default(),
             retained: Retained::default(),
             presses: Arc::default(),
+            setup,
+            still,
+            updates: UpdateView::default(),
             pressed: None,
             clock,
             unkept: Unkept::default(),
@@ -250,13 +265,15 @@ impl Engine {
             Input::Stopped => self.stopped(),
             Input::Ask(asked, answer) => self.ask(&asked, answer),
             Input::Designer(run, says) => self.hear_designer(run, says),
-            Input::Stop => {}
+            Input::Look | Input::Stop => {}
         }
         self.dirty = true;
     }
 
     fn tick(&mut self) {
         self.look_at_clock();
+        self.look_at_setup();
+        self.look_at_updates();
         if self.disk_looked.is_none_or(|at| at.elapsed() > DISK_LOOK) {
             self.disk_looked = Some(Instant::now());
             self.make_room();
@@ -282,6 +299,7 @@ impl Engine {
             .iter()
             .all(|f| f.severity < Severity::Refuse);
         if may_design
+            && !self.still.is_kept()
             && self.work.is_none()
             && self
                 .designer_fault
@@ -289,6 +307,51 @@ impl Engine {
                 .is_none_or(|(_, again)| Instant::now() > *again)
         {
             self.start_next();
+        }
+    }
+
+    fn look_at_updates(&mut self) {
+        let mut still = std::mem::replace(&mut self.still, Still::of(self.folders.data()));
+        let was_kept = still.is_kept();
+        still.look(|| self.in_the_way());
+        self.dirty |= was_kept != still.is_kept();
+        self.still = still;
+        let now = (self.settings.update)();
+        if now != self.updates {
+            (self.updates, self.dirty) = (now, true);
+        }
+    }
+
+    /// What must not be disturbed by an update, in a sentence; empty: nothing.
+    fn in_the_way(&self) -> String {
+        if let Some(work) = &self.work {
+            return format!("{} is being designed.", work.code);
+        }
+        match self.store.on_printer() {
+            Ok(Some(job)) => format!("{} is being printed.", job.code),
+            Ok(None) if self.order_open || self.orders.count() > 0 => {
+                "An order to the printer is not answered yet.".into()
+            }
+            // A print that this store does not know of.
+            Ok(None) => match (self.status.view.state, &self.status.view.job) {
+                (PrinterState::Printing | PrinterState::Paused, Some(code)) => {
+                    format!("{code} is being printed.")
+                }
+                (PrinterState::Printing | PrinterState::Paused, None) => {
+                    "Something is being printed.".into()
+                }
+                _ => String::new(),
+            },
+            Err(_) => "The record can not be read.".into(),
+        }
+    }
+
+    fn look_at_setup(&mut self) {
+        let now = (self.settings.monotonic)();
+        let mut setup = self.setup.lock().unwrap_or_else(PoisonError::into_inner);
+        match setup.look(&self.store, now) {
+            Ok(changed) => self.dirty |= changed,
+            Err(error) => tracing::error!(%error, "there is no setup code"),
         }
     }
 

@@ -26,12 +26,14 @@ mod doubt;
 mod engine;
 mod failpoint;
 mod folders;
+pub mod hold;
 pub mod link;
 mod material;
 mod presses;
 mod reentry;
 mod release;
 mod requests;
+mod setup;
 mod snapshot;
 mod step;
 pub mod store;
@@ -49,6 +51,7 @@ pub use store::{Job, Store, StoreError};
 use engine::{Engine, Input};
 use link::{Link, Report};
 use presses::Presses;
+use setup::Setup;
 use store::Gate;
 
 /// A clock that nobody sets.
@@ -67,6 +70,10 @@ pub struct Settings {
     pub seed: u64,
     /// Gives the address of the page, for the LCD; it may change while the station runs.
     pub address: Arc<dyn Fn() -> String + Send + Sync>,
+    /// SHA-256 of the page's certificate, as people are shown it; empty without TLS.
+    pub certificate: String,
+    /// Gives what is installed and what becomes of an update; asked at each snapshot, so it keeps what it knows.
+    pub update: Arc<dyn Fn() -> crate::status::UpdateView + Send + Sync>,
     /// What was found wrong before the start; while one of them is a refusal, scans wait.
     pub attention: Vec<Finding>,
 }
@@ -93,6 +100,8 @@ pub struct Handle {
     folders: Folders,
     gate: Arc<Mutex<Gate>>,
     monotonic: Monotonic,
+    clock: Arc<dyn Fn() -> jiff::Zoned + Send + Sync>,
+    setup: Arc<Mutex<Setup>>,
     presses: Arc<Presses>,
     persons: u32,
     material: String,
@@ -134,12 +143,12 @@ pub fn start(
     });
     let (out, snapshots) = watch::channel(first);
     let link = link(Mailbox(mail.clone()));
-    let monotonic = settings.monotonic.clone();
+    let (monotonic, clock) = (settings.monotonic.clone(), settings.clock.clone());
     let (persons, material) = (config.release.persons, config.material.name.clone());
     let program = settings.program.clone();
     let mut engine = Engine::new(config, settings, link.clone(), mail.clone(), out)?;
     let folders = engine.folders().clone();
-    let presses = engine.presses.clone();
+    let (presses, setup) = (engine.presses.clone(), engine.setup.clone());
     engine.recover()?;
     let gate = Arc::new(Mutex::new(Gate::open(folders.data())?));
     let thread = std::thread::Builder::new()
@@ -152,6 +161,8 @@ pub fn start(
         folders,
         gate,
         monotonic,
+        clock,
+        setup,
         presses,
         persons,
         material,

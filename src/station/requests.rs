@@ -103,6 +103,10 @@ impl Engine {
         let name = person.name.as_str();
         match &asked.request {
             Request::Release(release) => {
+                if self.still.is_kept() {
+                    let text = "An update is being installed: nothing is released meanwhile.";
+                    return no("updating", text, "Release it when the update is in.");
+                }
                 let job = self.find(&release.code)?;
                 self.nothing_more_came(&job.code)?;
                 let release = self.check_release(&job, release, &asked.persons)?;
@@ -157,6 +161,13 @@ impl Engine {
                 question, choice, ..
             } => self.answer_printer(name, question, *choice, asked),
             Request::Tune { tune, .. } => self.tune_print(name, *tune, asked),
+            Request::Update(_) => {
+                if person.role != crate::status::Role::Service {
+                    let text = "Only the service hands in updates.";
+                    return no("no_right", text, "Ask whoever looks after the machine.");
+                }
+                self.note(name, "", "update_handed_in", json!({}), &asked.begin)
+            }
             Request::Unlock { name: whom, .. } => {
                 if person.role != crate::status::Role::Supervisor {
                     let text = "Only a supervisor clears wrong PINs.";

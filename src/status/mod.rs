@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+mod built;
 mod designer;
 pub mod duration;
 mod finding;
@@ -12,9 +13,12 @@ mod job;
 mod ready;
 mod reentry;
 mod request;
+mod setup;
 mod snapshot;
 mod tuning;
+mod update;
 
+pub use built::built_s;
 pub use designer::{DesignOutcome, DesignSummary, DesignerLine, Reason};
 pub use finding::{Bound, Finding, Severity};
 pub use job::{JobState, Progress, Stage};
@@ -24,11 +28,13 @@ pub use request::{
     ACT_ID_MAX, Act, ActId, DEADLINE, DEADLINE_MAX, Person, Pin, ReenterAct, Refused, ReleaseAct,
     Reply, Request, Role, Terms,
 };
+pub use setup::{SetUp, SetupCode};
 pub use snapshot::{
     HOT_C, Heater, History, JobView, PrinterState, PrinterView, Prompt, PutAway, Snapshot,
     StationView,
 };
 pub use tuning::{Tune, Tuning, TuningBounds};
+pub use update::{Installation, SlotView, Step, UpdateView};
 
 /// Side of the defect, in the patient's own left and right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -62,6 +62,8 @@ pub enum Request {
         /// What.
         tune: Tune,
     },
+    /// Hand in a bundle to be installed; of the service alone. The code is not read.
+    Update(Act),
     /// A supervisor clears what wrong PINs have delayed: a name, or every name and address where `name` is empty.
     Unlock {
         /// Who. The code is not read.
@@ -92,6 +94,7 @@ impl Request {
             | Self::BedClear(act)
             | Self::SignIn(act)
             | Self::Recover(act)
+            | Self::Update(act)
             | Self::Reject { act, .. }
             | Self::Answer { act, .. }
             | Self::Tune { act, .. }

@@ -1,6 +1,6 @@
 //! Everything a screen may show, at one instant.
 
-use super::{Finding, JobState, Progress, Reentry, Severity, Side, Tuning};
+use super::{Finding, JobState, Progress, Reentry, SetupCode, Severity, Side, Tuning, UpdateView};
 use serde::{Deserialize, Serialize};
 
 /// Above this a nozzle or bed burns whoever touches it, degrees Celsius: every screen says so.
@@ -41,8 +41,20 @@ pub struct StationView {
     pub weights: String,
     /// Address of the page, for the LCD.
     pub address: String,
+    /// SHA-256 of the page's certificate, upper-case hex in pairs with colons; empty: the page is plain.
+    #[serde(default)]
+    pub certificate: String,
     /// Wall clock at the snapshot, RFC 3339.
     pub now: String,
+    /// Nobody is on the list, and the station waits for its setup code.
+    #[serde(default)]
+    pub setup: bool,
+    /// That code, for the display alone.
+    #[serde(skip)]
+    pub setup_code: SetupCode,
+    /// What is installed, and what becomes of an update.
+    #[serde(default)]
+    pub update: UpdateView,
     /// How many people may release a print; 0: nobody may release yet (`calvaria operator add`).
     #[serde(default)]
     pub releasers: u32,

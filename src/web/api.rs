@@ -313,7 +313,7 @@ pub(super) async fn identity(
     Ok(Json(json!({ "identity": identity })))
 }
 
-fn act_of(code: String, heard: &Heard, body: &Body) -> Result<(Act, Terms), Fault> {
+pub(super) fn act_of(code: String, heard: &Heard, body: &Body) -> Result<(Act, Terms), Fault> {
     let body: ActBody = body.parse()?;
     let terms = heard.terms(body.id.as_deref(), body.deadline_s)?;
     let act = Act {
@@ -343,7 +343,7 @@ impl Shared {
 
     /// Looks into the store on a thread that may wait: those that serve the page must not. Whoever finds no place waits
     /// for one.
-    async fn looked<T: Send + 'static>(
+    pub(super) async fn looked<T: Send + 'static>(
         &self,
         look: impl FnOnce() -> Result<T, Refused> + Send + 'static,
     ) -> Result<T, Fault> {

@@ -44,6 +44,7 @@ pub(super) async fn case(
         name: &code,
         root: ROOT,
         stop_port: shared.reached.stop_port,
+        tls: shared.reached.tls.is_some(),
     };
     Ok(Page(
         parts::frame(&frame, &body, &Html::new()).into_string(),

@@ -5,10 +5,12 @@
 //! Holds: at most [`Rules::open_max`] connections, and [`Rules::reserve`] beside them that reach the small page alone;
 //!        of the reserve the oldest that asks for nothing gives way, so that whoever presses stop always finds a
 //!        place. A head that does not come within its time closes its connection, and so does an answer that is not
-//!        taken ([`super::wire`]).
+//!        taken ([`super::wire`]). Where TLS is on, a connection that begins with its first byte (22) is TLS, any other
+//!        is plain; both come in by the same ports, and what may be asked over which the guard says.
 //! Never: more descriptors than both together: store, drop folder and designer need theirs.
 
-use super::wire::{Busy, Counted, Wire};
+use super::tls::Tls;
+use super::wire::{Busy, Counted, Patient, Wire};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
@@ -19,6 +21,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{AbortHandle, JoinSet};
@@ -27,8 +30,14 @@ use tokio::task::{AbortHandle, JoinSet};
 const BUFFER_MAX: usize = 64 * 1024;
 /// In the reserve there is less patience.
 const RESERVE_HEAD_MAX: Duration = Duration::from_secs(2);
+/// What a TLS connection begins with: the record type of a handshake. No method of HTTP does.
+const HANDSHAKE: u8 = 22;
 /// After an accept that failed (no descriptors left), before the next.
 const AGAIN: Duration = Duration::from_millis(100);
+
+/// The request came over TLS that ends here.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Secured(pub(super) bool);
 
 /// How many are let in.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +56,7 @@ pub(super) struct Rules {
 pub(super) async fn serve(
     listener: TcpListener,
     rules: Rules,
+    tls: Option<Tls>,
     page: Router,
     crowded: Router,
     mut closing: watch::Receiver<bool>,
@@ -73,6 +83,7 @@ pub(super) async fn serve(
         let mut one = One {
             stream,
             peer,
+            tls: tls.clone(),
             router: crowded.clone(),
             head_max: rules.head_max.min(RESERVE_HEAD_MAX),
             keep: false,
@@ -147,6 +158,7 @@ impl Drop for Seat {
 struct One {
     stream: TcpStream,
     peer: SocketAddr,
+    tls: Option<Tls>,
     router: Router,
     head_max: Duration,
     /// More than one request may come over it.
@@ -159,12 +171,71 @@ impl One {
     async fn serve(mut self) {
         // Small answers at once; without it they are only later.
         let _ = self.stream.set_nodelay(true);
+        let Some(tls) = self.tls.take() else {
+            let (parts, stream) = self.apart();
+            return parts.serve(stream, false).await;
+        };
+        let (mut closing, patience) = (self.closing.clone(), self.head_max);
+        let begun = async {
+            let mut first = [0];
+            let seen = self.stream.peek(&mut first).await;
+            let is_tls = matches!(seen, Ok(1)).then_some(first[0] == HANDSHAKE)?;
+            let (parts, stream) = self.apart();
+            if !is_tls {
+                return Some((parts, Either::Plain(stream)));
+            }
+            let taken = tls.acceptor().accept(stream).await.ok()?;
+            Some((parts, Either::Tls(Box::new(taken))))
+        };
+        // Whoever says nothing, or shakes hands for ever, loses the place as one does whose head never comes.
+        let begun = tokio::select! {
+            begun = tokio::time::timeout(patience, begun) => begun.ok().flatten(),
+            () = told(&mut closing) => None,
+        };
+        match begun {
+            Some((parts, Either::Plain(stream))) => parts.serve(stream, false).await,
+            Some((parts, Either::Tls(stream))) => parts.serve(stream, true).await,
+            None => {}
+        }
+    }
+
+    fn apart(self) -> (Parts, Patient) {
+        let parts = Parts {
+            peer: self.peer,
+            router: self.router,
+            head_max: self.head_max,
+            keep: self.keep,
+            busy: self.busy,
+            closing: self.closing,
+        };
+        (parts, Patient::new(self.stream))
+    }
+}
+
+enum Either {
+    Plain(Patient),
+    Tls(Box<tokio_rustls::server::TlsStream<Patient>>),
+}
+
+/// One connection without its stream.
+struct Parts {
+    peer: SocketAddr,
+    router: Router,
+    head_max: Duration,
+    keep: bool,
+    busy: Busy,
+    closing: watch::Receiver<bool>,
+}
+
+impl Parts {
+    async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut self, stream: S, secured: bool) {
         let (peer, busy) = (self.peer, self.busy.clone());
         let router = TowerToHyperService::new(self.router);
         let service = hyper::service::service_fn(move |request: Request<_>| {
             let answering = busy.one();
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
+            request.extensions_mut().insert(Secured(secured));
             let response = router.call(request);
             async move {
                 let response = response.await?;
@@ -179,7 +250,7 @@ impl One {
             .header_read_timeout(self.head_max)
             .max_buf_size(BUFFER_MAX)
             .keep_alive(self.keep)
-            .serve_connection(TokioIo::new(Wire::new(self.stream, self.busy)), service);
+            .serve_connection(TokioIo::new(Wire::new(stream, self.busy)), service);
         let mut connection = std::pin::pin!(connection);
         // What goes wrong on one connection (it broke off, it was too slow) is nobody else's business.
         tokio::select! {

@@ -77,15 +77,14 @@ impl Fault {
 impl From<Refused> for Fault {
     fn from(refused: Refused) -> Self {
         let status = match refused.code.as_str() {
-            "no_job" => StatusCode::NOT_FOUND,
-            "wrong_pin" => StatusCode::UNAUTHORIZED,
+            "no_job" | "no_setup" => StatusCode::NOT_FOUND,
+            "wrong_pin" | "wrong_code" => StatusCode::UNAUTHORIZED,
             "locked" => StatusCode::TOO_MANY_REQUESTS,
-            "no_spool" | "no_reason" | "wrong_material" | "second_person" | "same_person" => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            "weak_pin" | "bad_name" | "no_spool" | "no_reason" | "wrong_material"
+            | "second_person" | "same_person" => StatusCode::UNPROCESSABLE_ENTITY,
             "nobody" | "no_right" | "needs_supervisor" => StatusCode::FORBIDDEN,
-            "late" | "busy" | "link_down" | "no_answer" | "stuck" | "not_known" | "store"
-            | "printer_away" => StatusCode::SERVICE_UNAVAILABLE,
+            "late" | "busy" | "updating" | "link_down" | "no_answer" | "stuck" | "not_known"
+            | "store" | "printer_away" => StatusCode::SERVICE_UNAVAILABLE,
             // A state, a hash, a side that does not fit.
             _ => StatusCode::CONFLICT,
         };

@@ -1,6 +1,7 @@
-//! Who may speak at all: the Host check against DNS rebinding, the origin of acts, acts from this host only; and the
-//! headers that every answer carries.
+//! Who may speak at all: the Host check against DNS rebinding, the origin of acts, acts from this host or over TLS; what
+//! is left of the plain port where TLS is on; and the headers that every answer carries.
 
+use super::connections::Secured;
 use super::fault::Fault;
 use super::{Reached, Shared, stop};
 use crate::status::Refused;
@@ -15,8 +16,10 @@ use std::time::Duration;
 const CSP: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; \
                    img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; \
                    connect-src 'self'";
-/// Where scans come in, for as long as that takes.
-const UPLOAD: &str = "/api/v1/drop";
+/// Says that the process answers.
+const ALIVE: &str = "/healthz";
+/// Where scans and bundles come in, for as long as that takes.
+const UPLOADS: [&str; 2] = ["/api/v1/drop", "/api/v1/update/bundle"];
 /// An act is asked and answered within this time: longer than the station takes to say that it is stuck.
 const ACT_MAX: Duration = Duration::from_secs(40);
 /// What a proxy adds. Programs do not send them, so that nobody is taken for one by mistake.
@@ -36,7 +39,10 @@ pub(super) async fn guard(
     let client = Client(caller.client(&shared.reached));
     request.extensions_mut().insert(client);
     let mut response = match caller.check(&shared.reached) {
-        Ok(()) => in_our_form(bounded(request, next).await),
+        Ok(()) => match caller.elsewhere(&shared.reached, request.uri()) {
+            Some(place) => redirect(&place),
+            None => in_our_form(bounded(request, next).await),
+        },
         Err(fault) => fault.into_response(),
     };
     let headers = response.headers_mut();
@@ -58,6 +64,10 @@ pub(super) async fn guard(
     let policy = HeaderValue::from_str(&policy)
         .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"));
     headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    if caller.tls && shared.reached.may_promise_tls() {
+        let year = HeaderValue::from_static("max-age=31536000");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, year);
+    }
     if let Some(origin) = origin {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(header::VARY, HeaderValue::from_static("origin"));
@@ -68,9 +78,17 @@ pub(super) async fn guard(
     response
 }
 
+/// The same by the other door. Not for ever: TLS may be turned off again.
+fn redirect(place: &str) -> Response {
+    match HeaderValue::from_str(place) {
+        Ok(place) => (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, place)]).into_response(),
+        Err(_) => Fault::missing().into_response(),
+    }
+}
+
 /// An act whose body never ends must not hold its connection. Uploads watch over themselves, looks may stay open.
 async fn bounded(request: Request, next: Next) -> Response {
-    if request.method() != Method::POST || request.uri().path() == UPLOAD {
+    if request.method() != Method::POST || UPLOADS.contains(&request.uri().path()) {
         return next.run(request).await;
     }
     match tokio::time::timeout(ACT_MAX, next.run(request)).await {
@@ -102,6 +120,10 @@ struct Caller {
     method: Method,
     /// It presses the emergency stop, or asks what became of it.
     stop: bool,
+    /// It asks whether the process answers, and nothing else.
+    alive: bool,
+    /// It came over TLS that ends here.
+    tls: bool,
     /// Name and port by which the station was called.
     host: String,
     /// The page that asks; browsers name it with every act, programs name none.
@@ -118,12 +140,16 @@ struct Caller {
 
 impl Caller {
     fn of(peer: IpAddr, request: &Request) -> Self {
-        Self::new(
-            peer,
-            request.method(),
-            request.uri().path(),
-            request.headers(),
-        )
+        let secured = request.extensions().get::<Secured>();
+        Self {
+            tls: secured.is_some_and(|s| s.0),
+            ..Self::new(
+                peer,
+                request.method(),
+                request.uri().path(),
+                request.headers(),
+            )
+        }
     }
 
     fn new(peer: IpAddr, method: &Method, path: &str, headers: &HeaderMap) -> Self {
@@ -137,6 +163,8 @@ impl Caller {
             peer,
             method: method.clone(),
             stop: path == stop::PATH || path == stop::STATE,
+            alive: path == ALIVE,
+            tls: false,
             host: text("host").unwrap_or_default(),
             origin: text("origin"),
             site: text("sec-fetch-site"),
@@ -187,11 +215,18 @@ impl Caller {
                 next,
             );
         }
-        if !self.stop && !self.peer.is_loopback() {
+        if !self.stop && self.must_go_elsewhere(reached) {
+            return no(
+                "needs_tls",
+                "This came over a connection that others can read.",
+                "Ask at the station's https address. Take another PIN if one was sent.",
+            );
+        }
+        if !self.stop && !self.tls && !self.peer.is_loopback() {
             return no(
                 "other_host",
                 "From another host this page only shows.",
-                "Go to the station itself.",
+                "Go to the station itself, or let IT set [web] tls.",
             );
         }
         if !self.is_own_page(reached) {
@@ -202,6 +237,24 @@ impl Caller {
             );
         }
         Ok(())
+    }
+
+    /// It came over a plain connection although there is TLS, and is neither a stop nor a sign of life.
+    fn must_go_elsewhere(&self, reached: &Reached) -> bool {
+        let by_proxy = reached.behind_proxy && self.forwarded && self.secure;
+        reached.tls.is_some() && !self.tls && !by_proxy && !self.stop && !self.alive
+    }
+
+    /// Where it is to be asked instead; the name was checked before.
+    fn elsewhere(&self, reached: &Reached, uri: &axum::http::Uri) -> Option<String> {
+        let (_, name) = split(&self.host);
+        let path = uri.path_and_query().map_or("/", |p| p.as_str());
+        let port = match reached.page_port {
+            443 => String::new(),
+            port => format!(":{port}"),
+        };
+        self.must_go_elsewhere(reached)
+            .then(|| format!("https://{name}{port}{path}"))
     }
 
     /// The page that asks is the station's own, or no page asks.
@@ -221,7 +274,8 @@ impl Caller {
             return true;
         }
         match origin.split_once("://") {
-            Some(("http", name)) => name == self.host || reached.is_named(name),
+            Some(("http", name)) if !self.tls => name == self.host || reached.is_named(name),
+            Some(("https", name)) if self.tls => name == self.host || reached.is_named(name),
             // TLS ends at a proxy, which may call us by another name than people do.
             Some(("https", name)) => {
                 reached.behind_proxy && (name == self.host || reached.is_named(name))
@@ -234,7 +288,13 @@ impl Caller {
     /// origin of the same site.
     fn is_page_beside(&self, reached: &Reached) -> bool {
         let near = |site: &String| site == "same-site" || site == "same-origin";
-        let Some(("http", name)) = self.origin.as_ref().and_then(|o| o.split_once("://")) else {
+        let (scheme, usual) = if self.tls {
+            ("https", 443)
+        } else {
+            ("http", 80)
+        };
+        let origin = self.origin.as_ref().and_then(|o| o.split_once("://"));
+        let Some((_, name)) = origin.filter(|(s, _)| *s == scheme) else {
             return false;
         };
         let port = self.port().parse().ok();
@@ -244,7 +304,7 @@ impl Caller {
             && port == reached.stop_port
             && self.site.as_ref().is_none_or(near)
             && bare == split(&self.host).1
-            && page.parse().unwrap_or(80) == reached.page_port
+            && page.parse().unwrap_or(usual) == reached.page_port
     }
 
     fn port(&self) -> &str {
@@ -261,10 +321,11 @@ impl Caller {
     /// The policy, with the listener of the stop under the name by which the station was called.
     fn policy(&self, reached: &Reached) -> String {
         let (_, name) = split(&self.host);
+        let scheme = if self.tls { "https" } else { "http" };
         match reached.stop_port {
             // A policy can not name an IPv6 address.
-            Some(port) if name.starts_with('[') => format!("{CSP} http://*:{port}"),
-            Some(port) if reached.is_known(&self.host) => format!("{CSP} http://{name}:{port}"),
+            Some(port) if name.starts_with('[') => format!("{CSP} {scheme}://*:{port}"),
+            Some(port) if reached.is_known(&self.host) => format!("{CSP} {scheme}://{name}:{port}"),
             _ => CSP.into(),
         }
     }
@@ -279,6 +340,11 @@ fn split(authority: &str) -> (&str, &str) {
 }
 
 impl Reached {
+    /// The certificate is one that browsers may be told to rely on.
+    fn may_promise_tls(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| !tls.is_own())
+    }
+
     /// A name by which this station may be called: a literal address, `localhost`, its own host name, or a
     /// configured one.
     fn is_known(&self, host: &str) -> bool {

@@ -47,6 +47,7 @@ pub(super) async fn history(
         name: NAME,
         root: "",
         stop_port: shared.reached.stop_port,
+        tls: shared.reached.tls.is_some(),
     };
     Ok(Page(
         parts::frame(&frame, &body, &Html::new()).into_string(),

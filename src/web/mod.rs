@@ -7,10 +7,10 @@
 //!        free for it on the page's listener too ([`connections`]). Acts, files and uploads have places of their own,
 //!        so that none starves another. Every address on a page is relative, so that a proxy may put a prefix before
 //!        it. Every answer with case data is `no-store`. Text is escaped by type ([`html::Html`]).
-//! Never: a patient's name but in the one answer to a signed-in operator; an act from another host (they need TLS,
-//!        which comes later); a change of state on GET.
+//! Never: a patient's name but in the one answer to a signed-in operator; an act from another host without TLS
+//!        ([`tls`]); a change of state on GET.
 
-use crate::status::{History, JobView, Refused, Reply, Request, Snapshot, Terms};
+use crate::status::{History, JobView, Refused, Reply, Request, SetUp, Snapshot, Terms};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
@@ -20,9 +20,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use stop::Stopper;
+use tls::Tls;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
+mod about;
 mod act;
 mod api;
 mod assets;
@@ -38,7 +40,10 @@ mod page;
 mod parts;
 mod reentry;
 mod release;
+mod setup;
 mod stop;
+pub mod tls;
+mod update;
 mod upload;
 mod wire;
 mod words;
@@ -78,6 +83,10 @@ pub struct Desk {
     pub history: Arc<dyn Fn(Option<&str>) -> Result<History, Refused> + Send + Sync>,
     /// Moves an uploaded file or folder into the drop folder; the second is the name it had, for its ending.
     pub hand_in: Arc<dyn Fn(&Path, &str) -> std::io::Result<()> + Send + Sync>,
+    /// Makes the first supervisor on the word of the setup code.
+    pub set_up: Arc<dyn Fn(&SetUp) -> Reply + Send + Sync>,
+    /// Puts an uploaded bundle where updates are installed from.
+    pub hand_in_bundle: Arc<dyn Fn(&Path) -> std::io::Result<()> + Send + Sync>,
     /// Folder of the cases.
     pub cases: PathBuf,
     /// Where uploads grow.
@@ -97,6 +106,18 @@ pub struct Reached {
     pub page_port: u16,
     /// Port of the emergency stop's own listener.
     pub stop_port: Option<u16>,
+    /// Certificate and key: then the page is served over TLS, at the same ports, and over a plain connection nothing
+    /// but the emergency stop is taken.
+    pub tls: Option<Tls>,
+}
+
+/// Listeners beside the page's own.
+#[derive(Debug, Default)]
+pub struct Beside {
+    /// Takes the emergency stop alone, past everything else.
+    pub stop: Option<std::net::TcpListener>,
+    /// The usual port of plain HTTP, from which people are sent on to TLS.
+    pub plain: Option<std::net::TcpListener>,
 }
 
 /// The desk, and what the page itself keeps count of.
@@ -109,21 +130,23 @@ struct Shared {
     uploading: Arc<Semaphore>,
     looking: Arc<Semaphore>,
     places: files::Places,
+    ticket: update::Ticket,
     closing: watch::Receiver<bool>,
 }
 
-/// Serves the page at `listener` and the emergency stop at `stop` as well, until `closing` says so. Open event
-/// streams end by themselves then.
+/// Serves the page at `listener`, and what is `beside` it, until `closing` says so. Open event streams end by
+/// themselves then.
 ///
 /// # Errors
 /// When there is no thread for the emergency stop.
 pub async fn serve(
     listener: TcpListener,
-    stop: Option<std::net::TcpListener>,
+    beside: Beside,
     desk: Desk,
     reached: Reached,
     closing: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
+    let Beside { stop, plain } = beside;
     let port = |address: std::net::SocketAddr| address.port();
     let reached = Reached {
         page_port: listener.local_addr().map(port)?,
@@ -141,15 +164,31 @@ pub async fn serve(
         uploading: Arc::new(Semaphore::new(UPLOADS_MAX)),
         looking: Arc::new(Semaphore::new(LOOKS_MAX)),
         places: files::Places::default(),
+        ticket: update::Ticket::default(),
         closing: closing.clone(),
     };
     if let Some(stop) = stop {
         stop::listen(stop, shared.clone(), closing.clone())?;
     }
+    let tls = shared.reached.tls.clone();
     let page = router(shared.clone());
+    if let Some(plain) = plain {
+        plain.set_nonblocking(true)?;
+        let plain = TcpListener::from_std(plain)?;
+        // Whoever comes here is sent on: nobody stays, and a stop finds a place.
+        let served = connections::serve(
+            plain,
+            stop::RULES,
+            tls.clone(),
+            page.clone(),
+            page.clone(),
+            closing.clone(),
+        );
+        tokio::spawn(served);
+    }
     // What is left when there are too many connections: the emergency stop, and that the process answers.
     let crowded = guarded(stop::routes().fallback(fault::crowded), shared);
-    connections::serve(listener, RULES, page, crowded, closing).await;
+    connections::serve(listener, RULES, tls, page, crowded, closing).await;
     Ok(())
 }
 
@@ -175,12 +214,18 @@ fn router(shared: Shared) -> Router {
         .route("/printer/tune", post(api::tune))
         .route("/printer/bed-clear", post(api::bed_clear))
         .route("/operators/unlock", post(api::unlock))
+        .route("/setup", post(setup::set_up))
+        .route("/update", post(update::ask))
         .route("/events", get(events::events))
         .layer(DefaultBodyLimit::max(ACT_MAX))
         // Uploads count for themselves, while they stream to disk.
         .route(
             "/drop",
             post(upload::upload).layer(DefaultBodyLimit::disable()),
+        )
+        .route(
+            "/update/bundle",
+            post(update::bundle).layer(DefaultBodyLimit::disable()),
         );
     let page = stop::routes()
         .route("/", get(page::overview))

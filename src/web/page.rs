@@ -1,6 +1,7 @@
 //! The overview: what it does, is it all right, does it need me, until when; then needs you, printing, in work, done.
 
 use super::Shared;
+use super::about;
 use super::html::Html;
 use super::parts::{self, Live};
 use super::words;
@@ -25,14 +26,18 @@ pub(super) async fn overview(State(shared): State<Shared>) -> Page<String> {
             "needs" => ("needs-you", "Needs you"),
             "printing" => ("printing", "Printing"),
             "work" => ("work", "In work"),
-            _ => ("done-list", "Done"),
+            "done" => ("done-list", "Done"),
+            _ => ("about", "This station"),
         };
         parts::place(&mut body, name, class, label, html);
-        if *name == "printing" {
-            print_acts(&mut body);
+        match *name {
+            "top" => super::setup::form(&mut body, &snapshot),
+            "printing" => print_acts(&mut body),
+            "done" => hand_in(&mut body),
+            "about" => super::update::form(&mut body, &snapshot),
+            _ => {}
         }
     }
-    hand_in(&mut body);
     let mut asides = Html::new();
     cancel_dialog(&mut asides);
     let frame = parts::Frame {
@@ -40,6 +45,7 @@ pub(super) async fn overview(State(shared): State<Shared>) -> Page<String> {
         name: super::events::OVERVIEW,
         root: ROOT,
         stop_port: shared.reached.stop_port,
+        tls: shared.reached.tls.is_some(),
     };
     Page(parts::frame(&frame, &body, &asides).into_string())
 }
@@ -68,6 +74,7 @@ pub(super) fn live(snapshot: &Snapshot) -> Live {
             ),
             ("work", work(snapshot)),
             ("done", done(snapshot)),
+            ("about", about::about(snapshot)),
         ],
     }
 }
@@ -205,6 +212,11 @@ fn mild(snapshot: &Snapshot, why: &NotReady) -> Headline {
             "Cooling down".into(),
             format!("The printer is hot ({c:.0} \u{b0}C): do not touch nozzle or bed."),
         ),
+        NotReady::NobodyMayRelease if snapshot.station.setup => (
+            "needs",
+            "Not set up yet".into(),
+            "Type the code that the station\u{2019}s display shows into the form below.".into(),
+        ),
         NotReady::NobodyMayRelease => (
             "needs",
             "Nobody may release yet".into(),
@@ -244,7 +256,8 @@ fn needs(snapshot: &Snapshot) -> Html {
     }
     // Without a store nobody knows who may.
     let known = |name: &str| !snapshot.station.attention.iter().any(|f| f.name == name);
-    if snapshot.station.releasers == 0 && !snapshot.station.starting && known("no_store") {
+    let station = &snapshot.station;
+    if station.releasers == 0 && !station.setup && !station.starting && known("no_store") {
         html.raw("<div class=\"card\"><p>Nobody may release a print yet. On the station\u{2019}s console, type <code>calvaria operator add NAME</code>.</p></div>");
     }
     if snapshot.printer.state == PrinterState::Halted {

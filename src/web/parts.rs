@@ -29,6 +29,8 @@ pub(super) struct Frame<'a> {
     pub(super) root: &'static str,
     /// Port of the emergency stop's own listener.
     pub(super) stop_port: Option<u16>,
+    /// TLS ends at the station itself, at that listener too.
+    pub(super) tls: bool,
 }
 
 /// A whole page around `body`; `asides` stand beside it: the emergency stop works while they are open.
@@ -50,6 +52,7 @@ pub(super) fn frame(frame: &Frame<'_>, body: &Html, asides: &Html) -> Html {
         .raw(root)
         .raw("\" data-stop=\"")
         .text(frame.stop_port.map(|p| p.to_string()).unwrap_or_default());
+    html.raw(if frame.tls { "\" data-tls=\"" } else { "" });
     html.raw("\"><a class=\"skip\" href=\"#stop-button\">Go to emergency stop</a><p id=\"stale\" role=\"alert\" hidden></p><header class=\"bar\"><a class=\"brand\" href=\"")
         .raw(home)
         .raw("\"><svg viewBox=\"0 0 32 32\" aria-hidden=\"true\"><path d=\"M4 19a12 12 0 0 1 24 0c0 4-3 5-3 8H12c0-2-1-2.500-3-3-2-.5-5-1-5-5z\"/><path class=\"gap\" d=\"M17 8.200a10.500 10.500 0 0 1 8.200 7.300l-5.200 1.800-4-3.500z\"/></svg>calvaria</a><nav><a href=\"")
@@ -325,6 +328,8 @@ pub(super) fn facts(snapshot: &Snapshot, job: Option<&JobView>) -> serde_json::V
     serde_json::json!({
         "now": snapshot.station.now,
         "printer": printer,
+        "setup": snapshot.station.setup,
+        "image": snapshot.station.update.is_image,
         "on_bed": snapshot.printer.on_bed,
         "asks": snapshot.printer.question(),
         "tuning": tuning,

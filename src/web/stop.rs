@@ -34,7 +34,7 @@ const NOTICED_MAX: Duration = Duration::from_secs(20);
 /// Who waits for one order.
 const TOGETHER_MAX: usize = 256;
 /// The listener's own places: nobody stays, and whoever presses stays before those who do not.
-const RULES: Rules = Rules {
+pub(super) const RULES: Rules = Rules {
     open_max: 0,
     reserve: 64,
     address_max: 0,
@@ -221,8 +221,9 @@ pub(super) fn listen(
         runtime.block_on(async move {
             match tokio::net::TcpListener::from_std(listener) {
                 Ok(listener) => {
+                    let tls = shared.reached.tls.clone();
                     let router = guarded(routes().fallback(fault::not_found), shared);
-                    connections::serve(listener, RULES, router.clone(), router, closing).await;
+                    connections::serve(listener, RULES, tls, router.clone(), router, closing).await;
                 }
                 Err(error) => tracing::error!(kind = ?error.kind(), "no listener for the stop"),
             }

@@ -36,7 +36,7 @@ pub(super) struct Name {
 }
 
 /// What one upload may still write.
-struct Room {
+pub(super) struct Room {
     left: u64,
     /// Bytes since free space was looked at.
     unchecked: u64,
@@ -44,12 +44,21 @@ struct Room {
 }
 
 impl Room {
+    /// For so many bytes at most.
+    pub(super) fn of(most: u64, has_room: Arc<dyn Fn() -> bool + Send + Sync>) -> Self {
+        Self {
+            left: most,
+            unchecked: 0,
+            has_room,
+        }
+    }
+
     /// Counts bytes that are about to be written.
     async fn take(&mut self, bytes: u64) -> Result<(), Fault> {
         self.left = self.left.checked_sub(bytes).ok_or_else(|| {
             Fault::bad(
                 "The upload is too large (limit 4 GiB).",
-                "Send one series only.",
+                "Send less: of scans one series.",
             )
         })?;
         self.unchecked += bytes;
@@ -60,7 +69,7 @@ impl Room {
     }
 
     /// Is there still room? The store lies on the same disk and must never find it full.
-    async fn look(&mut self) -> Result<(), Fault> {
+    pub(super) async fn look(&mut self) -> Result<(), Fault> {
         self.unchecked = 0;
         let has_room = self.has_room.clone();
         match tokio::task::spawn_blocking(move || has_room()).await {
@@ -71,9 +80,22 @@ impl Room {
 }
 
 /// Removes what is left of an upload when it is dropped.
-struct Growing(PathBuf);
+pub(super) struct Growing(PathBuf);
 
 impl Growing {
+    /// A name of its own in this folder; nothing is made.
+    pub(super) fn new(folder: &Path) -> Self {
+        let tag = std::time::SystemTime::UNIX_EPOCH
+            .elapsed()
+            .map_or(0, |d| d.as_nanos());
+        Self(folder.join(format!("{tag:x}")))
+    }
+
+    /// Where it grows.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// Where the only file of a form is put: it stands for itself.
     fn single(&self) -> PathBuf {
         self.0.with_extension("one")
@@ -93,21 +115,15 @@ pub(super) async fn upload(
     Query(name): Query<Name>,
     request: Request,
 ) -> Result<Json<Value>, Fault> {
+    super::setup::refuse_before(&shared.desk.snapshot())?;
     let _one = shared
         .uploading
         .clone()
         .try_acquire_owned()
         .map_err(|_| Fault::busy("Other uploads are running."))?;
-    let mut room = Room {
-        left: BYTES_MAX,
-        unchecked: 0,
-        has_room: shared.desk.has_room.clone(),
-    };
+    let mut room = Room::of(BYTES_MAX, shared.desk.has_room.clone());
     room.look().await?;
-    let tag = std::time::SystemTime::UNIX_EPOCH
-        .elapsed()
-        .map_or(0, |d| d.as_nanos());
-    let growing = Growing(shared.desk.uploads.join(format!("{tag:x}")));
+    let growing = Growing::new(&shared.desk.uploads);
     let form = request
         .headers()
         .get(header::CONTENT_TYPE)
@@ -206,7 +222,7 @@ fn broke_off() -> Fault {
 }
 
 /// Writes a file; how many bytes it has.
-async fn write<E>(
+pub(super) async fn write<E>(
     path: &Path,
     mut pieces: impl Stream<Item = Result<axum::body::Bytes, E>> + Unpin,
     room: &mut Room,

@@ -1,4 +1,5 @@
-//! The wire of one connection: what is written to it has to be taken, and every error on it has our form.
+//! The wire of one connection: what is written to it has to be taken ([`Patient`], beneath TLS), and every error on it
+//! has our form ([`Wire`], above it).
 //!
 //! In:    the socket; what hyper writes.
 //! Out:   the same bytes. Where hyper itself refuses a request that it can not read, it writes a head without a body
@@ -85,35 +86,17 @@ struct Blocked {
     taken: usize,
 }
 
-/// One connection's socket.
-pub(super) struct Wire {
+/// A socket with patience, but not without end.
+pub(super) struct Patient {
     stream: TcpStream,
-    busy: Busy,
-    /// Of our own, ahead of what hyper writes.
-    own: Vec<u8>,
     blocked: Option<Blocked>,
 }
 
-impl Wire {
-    pub(super) fn new(stream: TcpStream, busy: Busy) -> Self {
+impl Patient {
+    pub(super) fn new(stream: TcpStream) -> Self {
         Self {
             stream,
-            busy,
-            own: Vec::new(),
             blocked: None,
-        }
-    }
-
-    /// Writes, and counts what is taken.
-    fn push(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match Pin::new(&mut self.stream).poll_write(cx, bytes) {
-            Poll::Ready(result) => {
-                if let (Some(blocked), Ok(n)) = (&mut self.blocked, &result) {
-                    blocked.taken += n;
-                }
-                Poll::Ready(result)
-            }
-            Poll::Pending => self.wait(cx),
         }
     }
 
@@ -132,23 +115,9 @@ impl Wire {
         }
         Poll::Pending
     }
-
-    fn push_own(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.own.is_empty() {
-            let own = std::mem::take(&mut self.own);
-            let pushed = self.push(cx, &own);
-            self.own = own;
-            let n = ready!(pushed)?;
-            if n == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.own.drain(..n);
-        }
-        Poll::Ready(Ok(()))
-    }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for Patient {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -158,7 +127,75 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for Patient {
+    /// Writes, and counts what is taken.
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match Pin::new(&mut self.stream).poll_write(cx, bytes) {
+            Poll::Ready(result) => {
+                if let (Some(blocked), Ok(n)) = (&mut self.blocked, &result) {
+                    blocked.taken += n;
+                }
+                Poll::Ready(result)
+            }
+            Poll::Pending => self.wait(cx),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // hyper, and TLS above us, flush when all they had was written: whatever the client waited for, it has taken.
+        self.blocked = None;
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// One connection as hyper has it, plain or within TLS.
+pub(super) struct Wire<S> {
+    stream: S,
+    busy: Busy,
+    /// Of our own, ahead of what hyper writes.
+    own: Vec<u8>,
+}
+
+impl<S: AsyncWrite + Unpin> Wire<S> {
+    pub(super) fn new(stream: S, busy: Busy) -> Self {
+        Self {
+            stream,
+            busy,
+            own: Vec::new(),
+        }
+    }
+
+    fn push_own(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.own.is_empty() {
+            let n = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.own))?;
+            if n == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.own.drain(..n);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -175,13 +212,11 @@ impl AsyncWrite for Wire {
             }
             return Poll::Ready(Ok(buf.len()));
         }
-        self.push(cx, buf)
+        Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.push_own(cx))?;
-        // hyper flushes when all it had was written: whatever the client waited for, it has taken.
-        self.blocked = None;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 

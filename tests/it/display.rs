@@ -2,8 +2,8 @@
 
 use calvaria::display::{Canvas, Picture, Screen, draw, png_of, screen_of};
 use calvaria::status::{
-    Finding, Heater, JobState, JobView, PrinterState, PrinterView, Progress, Prompt, Reentry, Side,
-    Snapshot, Stage, StationView,
+    Finding, Heater, JobState, JobView, PrinterState, PrinterView, Progress, Prompt, Reentry,
+    SetupCode, Side, Snapshot, Stage, StationView,
 };
 use std::path::{Path, PathBuf};
 
@@ -54,6 +54,12 @@ fn snapshot(screen: Screen) -> Snapshot {
     let mut s = base();
     match screen {
         Screen::Starting => s.station.starting = true,
+        Screen::SetUp => {
+            s.station.releasers = 0;
+            s.station.setup = true;
+            s.station.setup_code = SetupCode("K7WQ-3MXP".into());
+            s.station.certificate = ["A1"; 32].join(":");
+        }
         Screen::Idle => {}
         Screen::InWork => {
             let mut j = job("K7-2043", JobState::Designing);
@@ -128,8 +134,9 @@ fn picture(dir: &Path) -> Picture {
     Picture::read(&path).unwrap()
 }
 
-const ALL: [Screen; 6] = [
+const ALL: [Screen; 7] = [
     Screen::Starting,
+    Screen::SetUp,
     Screen::Idle,
     Screen::InWork,
     Screen::AwaitingRelease,

@@ -12,7 +12,7 @@ const FLOORS: &[&[&str]] = &[
         "phantom", "intake", "skull", "network", "implant", "slicer", "printer", "evaluate",
     ],
     &["design"],
-    &["station", "web", "display"],
+    &["station", "web", "display", "update"],
     &["cli"],
 ];
 

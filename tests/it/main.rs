@@ -45,6 +45,8 @@ mod skull;
 mod slice;
 mod slice_cases;
 mod station;
+mod tls;
 mod tune;
 mod units;
+mod update;
 mod web;

@@ -256,6 +256,8 @@ fn open_as(dir: &Path, designer: &str, change: impl FnOnce(&mut Config)) -> (Han
         monotonic: Arc::new(Instant::now),
         seed: 7,
         address: Arc::new(String::new),
+        certificate: String::new(),
+        update: Arc::new(Default::default),
         attention: Vec::new(),
     };
     let mut made = None;

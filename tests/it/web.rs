@@ -686,3 +686,64 @@ fn no_headline_says_ready_when_it_is_not_and_older_cases_are_reached() {
         "{text}"
     );
 }
+
+#[test]
+fn a_station_that_is_not_set_up_takes_the_code_and_no_scan() {
+    let p = page();
+    let body = r#"{"code":"K7WQ-3MXP","name":"A. Weber","pin":"481516"}"#;
+    assert_eq!(p.post("/api/v1/setup", body).0, 200);
+    let (status, text) = p.post("/api/v1/setup", &body.replace("K7WQ", "AAAA"));
+    assert!(status == 401 && text.contains("wrong_code"), "{text}");
+    assert_eq!(
+        p.post("/api/v1/setup", &body.replace('}', ",\"x\":1}")).0,
+        400
+    );
+    p.snapshots.send_modify(|s| {
+        let station = &mut Arc::make_mut(s).station;
+        station.setup = true;
+        station.setup_code = calvaria::status::SetupCode("K7WQ-3MXP".into());
+    });
+    let head = format!(
+        "POST /api/v1/drop?name=a.nii HTTP/1.1\r\nHost: {}",
+        p.address
+    );
+    let (status, text) = p.raw(&head, b"a scan");
+    assert!(status == 403 && text.contains("set_up_first"), "{text}");
+    // Neither page nor API know the code.
+    for path in ["/", "/api/v1/station", "/live?on=overview&once=1"] {
+        assert!(!p.get(path).1.contains("K7WQ"), "{path}");
+    }
+    assert!(p.get("/").1.contains("<form id=\"setup\" class=\"acts\">"));
+}
+
+#[test]
+fn a_bundle_comes_with_a_ticket_of_the_service_once() {
+    let p = page();
+    let bundle = |ticket: &str| {
+        let head = format!(
+            "POST /api/v1/update/bundle?ticket={ticket} HTTP/1.1\r\nHost: {}",
+            p.address
+        );
+        p.raw(&head, b"a bundle")
+    };
+    let (status, text) = p.post("/api/v1/update", WHO);
+    assert!(status == 409 && text.contains("no_image"), "{text}");
+    p.snapshots.send_modify(|s| {
+        let update = &mut Arc::make_mut(s).station.update;
+        (update.is_image, update.slot, update.version) = (true, "A".into(), "1.2.0".into());
+        update.taken_back = "Version 1.3.0 was started and taken back.".into();
+    });
+    assert!(p.get("/").1.contains("image 1.2.0 in slot <b>A</b>"));
+    assert!(bundle("").1.contains("no_ticket"));
+    let (status, text) = p.post("/api/v1/update", WHO);
+    assert_eq!(status, 200, "{text}");
+    let ticket = text.split("\"ticket\":\"").nth(1).unwrap()[..32].to_owned();
+    assert_eq!(bundle(&ticket).0, 200);
+    assert!(bundle(&ticket).1.contains("no_ticket"));
+    let asked = p.asked.lock().unwrap().clone();
+    assert!(asked.iter().any(|a| a.starts_with("Update(")) && asked.contains(&"bundle 8".into()));
+    let left = std::fs::read_dir(p.dir.path().join("upload"))
+        .unwrap()
+        .count();
+    assert_eq!(left, 0, "what was taken over leaves nothing");
+}

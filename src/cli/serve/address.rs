@@ -17,6 +17,7 @@ const ELSEWHERE: (Ipv4Addr, u16) = (Ipv4Addr::new(192, 0, 2, 1), 9);
 pub(super) fn of(
     listen: SocketAddr,
     names: &[String],
+    tls: bool,
 ) -> impl Fn() -> String + Send + Sync + use<> {
     let name = names.first().cloned();
     let known: Mutex<Option<(Instant, String)>> = Mutex::new(None);
@@ -26,11 +27,18 @@ pub(super) fn of(
             Some((at, url)) if at.elapsed() < LOOK => url.clone(),
             _ => {
                 let url = url(listen, name.as_deref(), own_address);
+                let url = if tls { over_tls(&url) } else { url };
                 *known = Some((Instant::now(), url.clone()));
                 url
             }
         }
     }
+}
+
+/// The same over TLS, whose usual port is not typed.
+fn over_tls(url: &str) -> String {
+    let rest = url.strip_prefix("http://").unwrap_or(url);
+    format!("https://{}", rest.replace(":443/", "/"))
 }
 
 fn url(listen: SocketAddr, name: Option<&str>, own: impl Fn() -> Option<IpAddr>) -> String {
@@ -62,23 +70,39 @@ fn own_address() -> Option<IpAddr> {
     })
 }
 
-/// The first address of our own in the kernel's routing table, loopback left out. Only interfaces that are up stand in
-/// it. The line above `host LOCAL` holds the address.
-fn local_in(table: &str) -> Option<Ipv4Addr> {
-    let mut before = "";
-    for line in table.lines() {
-        if line.contains("host LOCAL")
-            && let Some(ip) = before
-                .trim()
-                .strip_prefix("|-- ")
-                .and_then(|t| t.parse().ok())
-            && !Ipv4Addr::is_loopback(&ip)
-        {
-            return Some(ip);
+/// Every address of this box that is known, loopback among them.
+pub(super) fn all_own() -> Vec<IpAddr> {
+    let table = std::fs::read_to_string("/proc/net/fib_trie").unwrap_or_default();
+    let mut all: Vec<IpAddr> = vec![
+        Ipv4Addr::LOCALHOST.into(),
+        std::net::Ipv6Addr::LOCALHOST.into(),
+    ];
+    all.extend(own_address());
+    all.extend(all_local_in(&table).map(IpAddr::V4));
+    let mut seen = Vec::new();
+    all.retain(|ip| {
+        !seen.contains(ip) && {
+            seen.push(*ip);
+            true
         }
-        before = line;
-    }
-    None
+    });
+    all
+}
+
+/// The first address of our own in the kernel's routing table, loopback left out.
+fn local_in(table: &str) -> Option<Ipv4Addr> {
+    all_local_in(table).next()
+}
+
+/// Addresses of our own in the kernel's routing table, loopback left out. Only interfaces that are up stand in it. The
+/// line above `host LOCAL` holds the address.
+fn all_local_in(table: &str) -> impl Iterator<Item = Ipv4Addr> {
+    let pairs = table.lines().zip(table.lines().skip(1));
+    let local = pairs.filter(|(_, line)| line.contains("host LOCAL"));
+    let address = |(before, _): (&str, &str)| before.trim().strip_prefix("|-- ")?.parse().ok();
+    local
+        .filter_map(address)
+        .filter(|ip| !Ipv4Addr::is_loopback(ip))
 }
 
 #[cfg(test)]
@@ -116,6 +140,15 @@ mod tests {
             };
             assert_eq!(got, want, "{at} {name:?}");
         }
+    }
+
+    #[test]
+    fn the_usual_port_of_tls_is_not_typed() {
+        assert_eq!(over_tls("http://print.ward:443/"), "https://print.ward/");
+        assert_eq!(
+            over_tls("http://10.0.7.20:8443/"),
+            "https://10.0.7.20:8443/"
+        );
     }
 
     #[test]

@@ -4,7 +4,11 @@
 use super::{address, systemd};
 use crate::cli::Failure;
 use crate::station::Config;
-use crate::web;
+use crate::status::built_s;
+use crate::web::{
+    self,
+    tls::{Named, Tls, TlsError},
+};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +24,7 @@ pub(super) struct Front {
     runtime: Runtime,
     listener: TcpListener,
     stop: TcpListener,
+    plain: Option<TcpListener>,
     reached: web::Reached,
     signals: std::sync::Mutex<(Signal, Signal)>,
     /// The URL that people are told, as it is now.
@@ -54,17 +59,26 @@ impl Front {
             let term = signal(SignalKind::terminate())?;
             std::io::Result::Ok((term, signal(SignalKind::interrupt())?))
         });
+        let plain = match config.web.plain_port {
+            0 => None,
+            port => Some(plain_listener(SocketAddr::new(listen.ip(), port))?),
+        };
+        let tls = config.web.tls.then(|| tls_of(config)).transpose();
+        let tls = tls.map_err(Failure::failed)?;
+        let is_tls = tls.is_some();
         Ok(Self {
             runtime,
+            plain,
             stop: stop_listener(listen, config.web.stop_port)?,
             reached: web::Reached {
                 names: config.web.names.clone(),
                 behind_proxy: config.web.behind_proxy,
+                tls,
                 ..web::Reached::default()
             },
             listener,
             signals: std::sync::Mutex::new(signals.map_err(Failure::failed)?),
-            address: Arc::new(address::of(listen, &config.web.names)),
+            address: Arc::new(address::of(listen, &config.web.names, is_tls)),
         })
     }
 
@@ -72,11 +86,16 @@ impl Front {
     pub(super) fn open(&self, desk: web::Desk) -> OpenPage {
         let (closing, closed) = watch::channel(false);
         let (listener, stop) = (self.listener.try_clone(), self.stop.try_clone());
+        let plain = self.plain.as_ref().map(TcpListener::try_clone);
         let reached = self.reached.clone();
         let page = self.runtime.spawn(async move {
             let serve = async {
                 let listener = tokio::net::TcpListener::from_std(listener?)?;
-                web::serve(listener, Some(stop?), desk, reached, closed).await
+                let beside = web::Beside {
+                    stop: Some(stop?),
+                    plain: plain.transpose()?,
+                };
+                web::serve(listener, beside, desk, reached, closed).await
             };
             if let Err(error) = serve.await {
                 tracing::error!(kind = ?error.kind(), "the page can not be served");
@@ -85,9 +104,19 @@ impl Front {
         OpenPage { closing, page }
     }
 
+    /// SHA-256 of the certificate, for people to compare; empty without TLS.
+    pub(super) fn fingerprint(&self) -> String {
+        let tls = self.reached.tls.as_ref();
+        tls.map(|tls| tls.fingerprint().to_owned())
+            .unwrap_or_default()
+    }
+
     /// systemd is told that the page answers.
     pub(super) fn ready(&self) {
         tracing::info!("the page is at {}", (self.address)());
+        if self.reached.tls.is_some() {
+            tracing::info!("its certificate has the SHA-256 {}", self.fingerprint());
+        }
         systemd::ready();
     }
 
@@ -140,4 +169,36 @@ fn stop_listener(page: SocketAddr, port: u16) -> Result<TcpListener, Failure> {
             "port {port} of the emergency stop: {e}. Change web.stop_port."
         ))
     })
+}
+
+/// Where people are sent on from.
+fn plain_listener(at: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(at).map_err(|e| {
+        Failure::failed(format!(
+            "{at}: {e}. Change web.plain_port; a port below 1024 needs the right to it (docs/install.md)."
+        ))
+    })
+}
+
+/// The hospital's certificate, or the box's own.
+fn tls_of(config: &Config) -> Result<Tls, TlsError> {
+    let web = &config.web;
+    if !web.certificate.as_os_str().is_empty() {
+        return Tls::load(&web.certificate, &web.key);
+    }
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = host.trim();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+    let mut names = web.names.clone();
+    if !host.is_empty() && host.chars().all(is_plain) {
+        names.extend([host.to_owned(), format!("{host}.local")]);
+    }
+    names.push("localhost".into());
+    let named = Named {
+        names,
+        addresses: address::all_own(),
+        now_s: jiff::Timestamp::now().as_second(),
+        built_s: built_s(),
+    };
+    Tls::own(&config.data.join("tls"), &named)
 }

@@ -18,6 +18,7 @@ mod front;
 mod link;
 mod preflight;
 mod systemd;
+mod update;
 mod waiting;
 mod watch;
 
@@ -144,6 +145,8 @@ fn station(
         monotonic: Arc::new(std::time::Instant::now),
         seed: random_seed(),
         address: front.address.clone(),
+        certificate: front.fingerprint(),
+        update: update::shown(&config.data),
         attention,
     };
     let wanted = Wanted::new(config, starter.is_some());
@@ -209,6 +212,7 @@ fn desk(handle: &Handle) -> web::Desk {
     let (asked, handed) = (handle.clone(), handle.folders().clone());
     let free = handle.folders().clone();
     let (stopped, looked, paged) = (handle.clone(), handle.clone(), handle.clone());
+    let first = handle.clone();
     web::Desk {
         snapshots: handle.snapshots(),
         ask: Arc::new(move |request, terms| asked.ask(request, terms)),
@@ -216,6 +220,8 @@ fn desk(handle: &Handle) -> web::Desk {
         look: Arc::new(move |code| looked.job(code)),
         history: Arc::new(move |before| paged.history(before)),
         hand_in: Arc::new(move |path, ending| handed.hand_in(path, ending)),
+        set_up: Arc::new(move |asked| first.set_up(asked)),
+        hand_in_bundle: update::hand_in(handle.folders().data()),
         cases: handle.folders().cases(),
         uploads: handle.folders().uploads(),
         has_room: Arc::new(move || {

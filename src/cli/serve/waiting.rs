@@ -78,6 +78,7 @@ fn snapshot(front: &Front, wrong: &str, revision: u64, socket: &Path) -> Snapsho
             version: env!("CARGO_PKG_VERSION").into(),
             attention: vec![Finding::refuse("no_store", text)],
             address: (front.address)(),
+            certificate: front.fingerprint(),
             now: super::stamp(&jiff::Zoned::now()),
             ..StationView::default()
         },
@@ -96,7 +97,7 @@ fn desk(config: &Config, snapshots: &watch::Receiver<Arc<Snapshot>>, wrong: &str
     let socket = config.data.join(SOCKET);
     let next = "Tell IT. Emergency stop works.";
     let refused = Refused::new("no_store", wrong, next);
-    let (looked, paged) = (refused.clone(), refused.clone());
+    let (looked, paged, first) = (refused.clone(), refused.clone(), refused.clone());
     web::Desk {
         snapshots: snapshots.clone(),
         ask: Arc::new(move |_, _| Err(refused.clone())),
@@ -104,6 +105,8 @@ fn desk(config: &Config, snapshots: &watch::Receiver<Arc<Snapshot>>, wrong: &str
         look: Arc::new(move |_| Err(looked.clone())),
         history: Arc::new(move |_| Err(paged.clone())),
         hand_in: Arc::new(|_, _| Err(std::io::ErrorKind::StorageFull.into())),
+        set_up: Arc::new(move |_| Err(first.clone())),
+        hand_in_bundle: Arc::new(|_| Err(std::io::ErrorKind::StorageFull.into())),
         cases: config.data.join("cases"),
         uploads: config.data.join("upload"),
         has_room: Arc::new(|| false),

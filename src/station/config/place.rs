@@ -31,6 +31,8 @@ impl Config {
     pub(super) fn at_home(mut self) -> Result<Self, ConfigError> {
         self.data = home(&self.data)?;
         self.drop.folder = home(&self.drop.folder)?;
+        self.web.certificate = home(&self.web.certificate)?;
+        self.web.key = home(&self.web.key)?;
         for (text, prefix) in [
             (&mut self.display.output, "png:"),
             (&mut self.printer.port, "pty:"),

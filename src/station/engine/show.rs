@@ -6,7 +6,7 @@ use crate::station::snapshot::{JOBS_SHOWN, View, job_view};
 use crate::status::{
     Finding, JobState, PrinterState, Progress, Role, Snapshot, Stage, StationView,
 };
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A printer that was not there yet, e.g. while it is switched on, is not missed for this long.
@@ -84,10 +84,15 @@ impl Engine {
             ));
         }
         attention.extend(self.printer_away.iter().cloned());
+        attention.extend(self.updates.note());
         let people = self.store.operators().unwrap_or_default();
         let count = |wanted: fn(Role) -> bool| {
             let all = people.iter().filter(|p| wanted(p.role)).count();
             u32::try_from(all).unwrap_or(u32::MAX)
+        };
+        let (setup, setup_code) = {
+            let setup = self.setup.lock().unwrap_or_else(PoisonError::into_inner);
+            (setup.is_open() && people.is_empty(), setup.shown())
         };
         let shown = u32::try_from(views.len()).unwrap_or(u32::MAX);
         let mut printer = self.status.view.clone();
@@ -100,6 +105,10 @@ impl Engine {
                 attention,
                 weights: self.weights.clone(),
                 address: (self.settings.address)(),
+                certificate: self.settings.certificate.clone(),
+                setup,
+                setup_code,
+                update: self.updates.clone(),
                 now: self.now(),
                 releasers: count(Role::releases),
                 supervisors: count(|role| role == Role::Supervisor),

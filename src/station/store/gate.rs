@@ -44,6 +44,16 @@ impl Gate {
         })
     }
 
+    /// The store behind it.
+    pub(in crate::station) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The same, to write to.
+    pub(in crate::station) fn store_mut(&mut self) -> &mut Store {
+        &mut self.store
+    }
+
     fn db(&self) -> &Connection {
         &self.store.db
     }

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::time::Instant;
 
 pub(in crate::station) mod acts;
+mod examine;
 mod gate;
 mod guesses;
 mod history;
@@ -23,6 +24,7 @@ mod state;
 mod studies;
 
 pub(in crate::station) use acts::{Begin, Ticket};
+pub use examine::Examined;
 pub(in crate::station) use gate::{Gate, Known};
 pub use operators::Operator;
 pub(in crate::station) use operators::canonical;
@@ -43,12 +45,14 @@ pub enum StoreError {
     Io(#[from] std::io::Error),
     /// Written by a later program.
     #[error(
-        "the store is of version {found}, this program knows {}. Install the newer program.",
+        "the store is of version {found}, this program knows {} and may not write to it. Install the newer program.{copy}",
         migrate::VERSION
     )]
     Newer {
         /// What the file says.
         found: i64,
+        /// Where a copy lies that this program can use, and what is lost with it; empty: there is none.
+        copy: String,
     },
     /// The file is damaged.
     #[error("the store is damaged: {0}. Keep the file and restore a copy.")]

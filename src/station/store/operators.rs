@@ -19,6 +19,8 @@ const INPUT_MAX: usize = 128;
 const BLOCKS_GIVEN_BACK: usize = 33 * 1024;
 /// Actors of the record that are no person; nobody is called so.
 const OWN_NAMES: [&str; 4] = ["station", "designer", "link", "anybody"];
+/// How the record calls it when the first person came by the setup code.
+const SET_UP: &str = "set_up";
 /// A hash that no PIN has, in the form of the others: an unknown name takes as long as a known one.
 const DUMMY: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$qqSCqQPLbO7RKU+qFwvGynGlf3ZlUZ5JAA9Q5AJ4sRg";
 
@@ -51,6 +53,28 @@ impl Store {
         role: Role,
         now: &str,
     ) -> Result<(), StoreError> {
+        self.put_on_list(name, pin, role, now, "operator_added")
+            .map(drop)
+    }
+
+    /// Adds the first person, a supervisor; `false`: somebody is on the list, and nothing was done.
+    pub(in crate::station) fn add_first(
+        &mut self,
+        name: &str,
+        pin: &str,
+        now: &str,
+    ) -> Result<bool, StoreError> {
+        self.put_on_list(name, pin, Role::Supervisor, now, SET_UP)
+    }
+
+    fn put_on_list(
+        &mut self,
+        name: &str,
+        pin: &str,
+        role: Role,
+        now: &str,
+        kind: &str,
+    ) -> Result<bool, StoreError> {
         let name = name.trim();
         let plain = |c: char| c.is_alphanumeric() || " .-_'".contains(c);
         if name.is_empty() || name.len() > INPUT_MAX || !name.chars().all(plain) {
@@ -72,12 +96,12 @@ impl Store {
             ));
         }
         check_new_pin(pin)?;
-        let hash = self
-            .hasher()?
-            .hash_password(pin.as_bytes())
-            .map_err(|e| StoreError::Pin(e.to_string()))?
-            .to_string();
+        let hash = self.hash_of(pin)?;
         let tx = self.db.transaction()?;
+        let count: u32 = tx.query_row("SELECT count(*) FROM operator", [], |r| r.get(0))?;
+        if kind == SET_UP && count > 0 {
+            return Ok(false);
+        }
         tx.execute(
             "INSERT INTO operator (name, hash, added, role) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (name) DO UPDATE SET hash = ?2, role = ?4",
@@ -85,9 +109,9 @@ impl Store {
         )?;
         forget_guesses(&tx, &folded)?;
         let body = serde_json::json!({ "operator": name, "role": role });
-        super::record::append(&tx, now, "station", "", "operator_added", &body)?;
+        super::record::append(&tx, now, "station", "", kind, &body)?;
         tx.commit()?;
-        Ok(())
+        Ok(true)
     }
 
     /// Removes an operator; `false` when nobody is called so.
@@ -134,8 +158,20 @@ impl Store {
         Ok(())
     }
 
+    /// Argon2id of a PIN or code, PHC string.
+    pub(in crate::station) fn hash_of(&self, secret: &str) -> Result<String, StoreError> {
+        let hash = self.hasher()?.hash_password(secret.as_bytes());
+        Ok(hash
+            .map_err(|e| StoreError::Pin(e.to_string()))?
+            .to_string())
+    }
+
     /// Does the PIN have this hash? Without a hash it takes as long and does not.
-    pub(super) fn pin_fits(&self, pin: &str, hash: Option<&str>) -> Result<bool, StoreError> {
+    pub(in crate::station) fn pin_fits(
+        &self,
+        pin: &str,
+        hash: Option<&str>,
+    ) -> Result<bool, StoreError> {
         let stored =
             PasswordHash::new(hash.unwrap_or(DUMMY)).map_err(|e| StoreError::Pin(e.to_string()))?;
         let fits = pin.len() <= INPUT_MAX && self.has_hash(pin, &stored)?;

@@ -71,31 +71,33 @@ impl Store {
 
     /// Computes the chain anew; the number of the first row that does not fit, or `None` when all do.
     pub fn first_break(&self) -> Result<Option<i64>, StoreError> {
-        let mut statement = self
-            .db
-            .prepare("SELECT seq, at, actor, code, kind, body, hash FROM event ORDER BY seq")?;
-        let mut rows = statement.query([])?;
-        let (mut previous, mut expected) = (Vec::new(), 1);
-        while let Some(r) = rows.next()? {
-            let seq: i64 = r.get(0)?;
-            let [at, actor, code, kind, body] = [
-                r.get(1)?,
-                r.get(2)?,
-                r.get(3)?,
-                r.get(4)?,
-                r.get::<_, String>(5)?,
-            ];
-            let stored: Vec<u8> = r.get(6)?;
-            if seq != expected
-                || stored != digest(&previous, seq, [&at, &actor, &code, &kind, &body])
-            {
-                return Ok(Some(seq));
-            }
-            previous = stored;
-            expected += 1;
-        }
-        Ok(None)
+        first_break(&self.db)
     }
+}
+
+/// See [`Store::first_break`].
+pub(super) fn first_break(db: &Connection) -> Result<Option<i64>, StoreError> {
+    let sql = "SELECT seq, at, actor, code, kind, body, hash FROM event ORDER BY seq";
+    let mut statement = db.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    let (mut previous, mut expected) = (Vec::new(), 1);
+    while let Some(r) = rows.next()? {
+        let seq: i64 = r.get(0)?;
+        let [at, actor, code, kind, body] = [
+            r.get(1)?,
+            r.get(2)?,
+            r.get(3)?,
+            r.get(4)?,
+            r.get::<_, String>(5)?,
+        ];
+        let stored: Vec<u8> = r.get(6)?;
+        if seq != expected || stored != digest(&previous, seq, [&at, &actor, &code, &kind, &body]) {
+            return Ok(Some(seq));
+        }
+        previous = stored;
+        expected += 1;
+    }
+    Ok(None)
 }
 
 /// Appends a row within the caller's transaction.

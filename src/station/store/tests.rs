@@ -277,6 +277,87 @@ fn a_store_of_version_one_is_brought_over_and_a_copy_stays() {
     assert_eq!((version, jobs), (1, 2));
 }
 
+/// The store that a program of the schema's version 3 wrote, laid out in a folder.
+fn of_version_three() -> (tempfile::TempDir, std::path::PathBuf) {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/store-v3");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.db");
+    let db = Connection::open(&path).unwrap();
+    let dump = std::fs::read_to_string(fixture.join("store.sql")).unwrap();
+    db.execute_batch(&dump).unwrap();
+    std::fs::copy(fixture.join("pepper"), dir.path().join("pepper")).unwrap();
+    (dir, path)
+}
+
+#[test]
+fn a_store_of_the_present_version_is_read_whole() {
+    let (dir, _) = of_version_three();
+    let seen = Store::examine(dir.path()).unwrap().unwrap();
+    assert_eq!((seen.version, seen.first_break), (3, None));
+    let store = Store::open(dir.path(), 0).unwrap();
+    let states: Vec<_> = store.all().unwrap().iter().map(|j| j.state).collect();
+    assert_eq!(states, [JobState::Printed, JobState::Refused]);
+    assert!(store.all().unwrap()[0].design.is_some());
+    assert_eq!(store.operators().unwrap().len(), 3);
+    let mut gate = Gate::open(dir.path()).unwrap();
+    let known = gate.who("M. Curie", "481516", None, Instant::now());
+    assert_eq!(known.unwrap().unwrap().role, Role::Supervisor);
+}
+
+#[test]
+fn a_store_that_a_later_program_left_to_this_one_is_gone_on_with() {
+    let (dir, path) = of_version_three();
+    let later = Connection::open(&path).unwrap();
+    // What a step that only adds does.
+    later
+        .execute_batch(
+            "ALTER TABLE job ADD COLUMN wish TEXT NOT NULL DEFAULT ''; CREATE TABLE wish (code TEXT) STRICT;
+             INSERT INTO meta (key, value) VALUES ('oldest', 3) ON CONFLICT (key) DO UPDATE SET value = 3;
+             PRAGMA user_version = 4;",
+        )
+        .unwrap();
+    drop(later);
+    let mut store = Store::open(dir.path(), 0).unwrap();
+    let code = store.add("next", NOW).unwrap().code;
+    store
+        .apply(&code, &Event::CancelAsked, "weber", NOW)
+        .unwrap();
+    assert_eq!(store.first_break().unwrap(), None);
+    drop(store);
+    // It stays the later program's, and nothing was copied.
+    assert_eq!(Store::examine(dir.path()).unwrap().unwrap().version, 4);
+    assert!(!dir.path().join("store.v3.db").exists());
+}
+
+#[test]
+fn a_store_that_a_later_program_did_not_leave_is_refused_and_the_copy_is_named() {
+    let (dir, path) = of_version_three();
+    let later = Connection::open(&path).unwrap();
+    for sql in [
+        "DELETE FROM meta WHERE key = 'oldest'; PRAGMA user_version = 4;",
+        "INSERT INTO meta (key, value) VALUES ('oldest', 4);",
+        "UPDATE meta SET value = 0 WHERE key = 'oldest';",
+    ] {
+        later.execute_batch(sql).unwrap();
+        let error = Store::open(dir.path(), 0).unwrap_err();
+        assert!(
+            matches!(error, StoreError::Newer { found: 4, .. }),
+            "{error}"
+        );
+        assert!(!error.to_string().contains("store.v3.db"));
+        let seen = Store::examine(dir.path()).unwrap_err();
+        assert!(matches!(seen, StoreError::Newer { .. }));
+    }
+    std::fs::write(dir.path().join("store.v3.db"), "the copy").unwrap();
+    let error = Store::open(dir.path(), 0).unwrap_err().to_string();
+    assert!(error.contains("store.v3.db back as store.db"), "{error}");
+    // Refused means untouched.
+    let version: i64 = later
+        .query_row("PRAGMA user_version", [], |r| r.get(0))
+        .unwrap();
+    assert_eq!(version, 4);
+}
+
 #[test]
 fn nothing_vanishes_behind_newer_cases_but_what_a_person_put_away() {
     let (_dir, mut store) = store();

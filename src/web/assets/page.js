@@ -139,6 +139,10 @@ function toggle() {
   }
   asks();
   tune();
+  const setup = $("#setup");
+  if (setup) setup.hidden = !facts.setup;
+  const update = $("#update");
+  if (update) update.hidden = !facts.image;
   const recover = $("#recover");
   if (recover) recover.hidden = facts.printer !== "halted";
   const bed = $("#bed");
@@ -412,6 +416,50 @@ async function printer(button) {
   form.elements.pin.value = "";
   button.disabled = false;
 }
+
+// The first supervisor, on the word of the code that the display shows. It has no id: a second one is refused by itself.
+$("#setup")?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const form = event.target;
+  const { code, name, pin, again } = form.elements;
+  if (pin.value !== again.value) return say(form, "The two PINs are not the same.");
+  const button = $("button", form);
+  button.disabled = true;
+  say(form, "Asked\u2026", true);
+  try {
+    const response = await send(`${root}api/v1/setup`, { code: code.value, name: name.value, pin: pin.value });
+    const { error } = await response.json();
+    say(form, error ? `${error.text} ${error.do}` : "Done. You may release now.", !error);
+    if (!error) form.reset();
+  } catch {
+    say(form, "The station does not answer. Look whether the form is still here, then try again.");
+  }
+  pin.value = again.value = "";
+  button.disabled = false;
+});
+
+// A bundle: first who hands it in, then the file itself.
+$("#update form")?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const form = event.target;
+  const button = $("button", form);
+  button.disabled = true;
+  say(form, "Sending\u2026 Leave this page open.", true);
+  try {
+    const { ticket } = await post(`${root}api/v1/update`, who(form));
+    const response = await fetch(`${root}api/v1/update/bundle?ticket=${ticket}`, {
+      method: "POST",
+      headers: { "Content-Type": "application/octet-stream" },
+      body: form.elements.bundle.files[0],
+    });
+    const { error } = await response.json();
+    say(form, error ? `${error.text} ${error.do}` : "The station has it. What becomes of it stands above.", !error);
+  } catch (error) {
+    say(form, error instanceof TypeError ? "The upload broke off. Send it again." : error.message);
+  }
+  form.elements.pin.value = "";
+  button.disabled = false;
+});
 
 async function identify(button) {
   const form = button.closest("form");

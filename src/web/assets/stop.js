@@ -11,8 +11,9 @@ const SWITCH = "Use the switch at the printer.";
 
 const root = document.body.dataset.root;
 const port = document.body.dataset.stop;
-// Behind a proxy with TLS the listener's port is out of reach.
-const direct = port && location.protocol === "http:" ? [`http://${location.hostname}:${port}/`] : [];
+// It speaks TLS where the page itself does; behind a proxy with TLS its port is out of reach.
+const reachable = location.protocol === "http:" || "tls" in document.body.dataset;
+const direct = port && reachable ? [`${location.protocol}//${location.hostname}:${port}/`] : [];
 const ways = [...direct, root];
 
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));

@@ -9,6 +9,7 @@ fn reached() -> Reached {
         behind_proxy: false,
         page_port: 8080,
         stop_port: Some(8081),
+        tls: None,
     }
 }
 
@@ -203,4 +204,138 @@ fn the_client_is_whom_a_believed_proxy_names_last() {
     // Nobody else is believed.
     assert_eq!(client("127.0.0.1", "10.0.0.9", &reached()), "127.0.0.1");
     assert_eq!(client("10.0.0.8", "10.0.0.9", &behind), "10.0.0.8");
+}
+
+/// A station with a certificate of its own.
+fn with_tls(folder: &std::path::Path) -> Reached {
+    let named = super::super::tls::Named {
+        names: vec!["localhost".into()],
+        now_s: 1_800_000_000,
+        ..Default::default()
+    };
+    Reached {
+        tls: Some(super::super::tls::Tls::own(folder, &named).unwrap()),
+        ..reached()
+    }
+}
+
+#[test]
+fn over_tls_another_host_acts_and_over_a_plain_connection_nobody_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let reached = with_tls(dir.path());
+    let said = |peer: &str, tls: bool, path: &str, headers: &[(&'static str, &str)]| {
+        let asked = Caller {
+            tls,
+            ..caller(peer, &Method::POST, path, headers)
+        };
+        asked
+            .check(&reached)
+            .map_or_else(|fault| fault.1.code, |()| "ok".into())
+    };
+    let origin = |text: &'static str| [HERE, ("origin", text)];
+    for (peer, tls, path, headers, want) in [
+        ("10.0.0.9", true, ACT, &[HERE][..], "ok"),
+        (
+            "10.0.0.9",
+            true,
+            ACT,
+            &origin("https://127.0.0.1:8080"),
+            "ok",
+        ),
+        (
+            "10.0.0.9",
+            true,
+            ACT,
+            &origin("https://print.klinik.example"),
+            "ok",
+        ),
+        // A page that came plain, by whatever way, is not this page.
+        (
+            "10.0.0.9",
+            true,
+            ACT,
+            &origin("http://127.0.0.1:8080"),
+            "other_origin",
+        ),
+        (
+            "10.0.0.9",
+            true,
+            ACT,
+            &origin("https://evil.example"),
+            "other_origin",
+        ),
+        (
+            "10.0.0.9",
+            true,
+            ACT,
+            &[("host", "evil.example")],
+            "unknown_host",
+        ),
+        ("10.0.0.9", false, ACT, &[HERE], "needs_tls"),
+        ("127.0.0.1", false, ACT, &[HERE], "needs_tls"),
+        // The stop is taken over anything, from this page or from a program.
+        ("10.0.0.9", false, stop::PATH, &[HERE], "ok"),
+        (
+            "10.0.0.9",
+            false,
+            stop::PATH,
+            &origin("http://127.0.0.1:8080"),
+            "ok",
+        ),
+        (
+            "10.0.0.9",
+            false,
+            stop::PATH,
+            &origin("http://evil.example"),
+            "other_origin",
+        ),
+    ] {
+        assert_eq!(
+            said(peer, tls, path, headers),
+            want,
+            "{peer} {tls} {path} {headers:?}"
+        );
+    }
+    // The listener of the stop, which is another port of the same host.
+    let beside = [
+        ("host", "127.0.0.1:8081"),
+        ("origin", "https://127.0.0.1:8080"),
+    ];
+    assert_eq!(said("10.0.0.9", true, stop::PATH, &beside), "ok");
+    let beside = [
+        ("host", "127.0.0.1:8081"),
+        ("origin", "http://127.0.0.1:8080"),
+    ];
+    assert_eq!(said("10.0.0.9", true, stop::PATH, &beside), "other_origin");
+}
+
+#[test]
+fn whoever_looks_over_a_plain_connection_is_sent_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let reached = with_tls(dir.path());
+    let sent = |tls: bool, path: &str, host: &'static str, reached: &Reached| {
+        let asked = Caller {
+            tls,
+            ..caller("10.0.0.9", &Method::GET, path, &[("host", host)])
+        };
+        asked.elsewhere(reached, &path.parse().unwrap())
+    };
+    let on = |host, path| sent(false, path, host, &reached);
+    let place = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        on("localhost", "/a?b=1"),
+        place("https://localhost:8080/a?b=1")
+    );
+    assert_eq!(on("[::1]:80", "/"), place("https://[::1]:8080/"));
+    assert_eq!(on("localhost", "/healthz"), None);
+    assert_eq!(on("localhost", stop::STATE), None);
+    assert_eq!(sent(true, "/", "localhost", &reached), None);
+    let usual = Reached {
+        page_port: 443,
+        ..reached.clone()
+    };
+    assert_eq!(
+        sent(false, "/", "localhost:80", &usual),
+        place("https://localhost/")
+    );
 }

@@ -1,7 +1,7 @@
 //! The page in front of a desk that is played: real HTTP, every state at will, and an account of what was asked.
 
 use calvaria::status::{Refused, Request, Snapshot};
-use calvaria::web::{Desk, Reached, serve};
+use calvaria::web::{Beside, Desk, Reached, serve};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -41,6 +41,7 @@ pub(super) fn page_with(change: impl FnOnce(&mut Desk), reached: Reached) -> Pag
     let asked: Arc<Mutex<Vec<String>>> = Arc::default();
     let full = dir.path().join("full");
     let (told, handed, stopped) = (asked.clone(), asked.clone(), asked.clone());
+    let bundled = asked.clone();
     let shown = snapshots.clone();
     let mut desk = Desk {
         snapshots: seen,
@@ -72,6 +73,19 @@ pub(super) fn page_with(change: impl FnOnce(&mut Desk), reached: Reached) -> Pag
             handed.lock().unwrap().push(format!("{kind} {name}"));
             Ok(())
         }),
+        hand_in_bundle: Arc::new(move |path| {
+            let bytes = std::fs::metadata(path)?.len();
+            bundled.lock().unwrap().push(format!("bundle {bytes}"));
+            Ok(())
+        }),
+        set_up: Arc::new(|asked| match asked.code.0.as_str() {
+            "K7WQ-3MXP" => Ok(()),
+            _ => Err(Refused::new(
+                "wrong_code",
+                "That is not the setup code.",
+                "Read it.",
+            )),
+        }),
         cases: dir.path().join("cases"),
         uploads: dir.path().join("upload"),
         has_room: Arc::new(move || !full.exists()),
@@ -89,7 +103,11 @@ pub(super) fn page_with(change: impl FnOnce(&mut Desk), reached: Reached) -> Pag
     let beside = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let (address, stop) = (listener.local_addr().unwrap(), beside.local_addr().unwrap());
     let (closing, closed) = watch::channel(false);
-    runtime.spawn(serve(listener, Some(beside), desk, reached, closed));
+    let listeners = Beside {
+        stop: Some(beside),
+        plain: None,
+    };
+    runtime.spawn(serve(listener, listeners, desk, reached, closed));
     Page {
         address,
         stop,

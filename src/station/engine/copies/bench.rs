@@ -54,6 +54,8 @@ impl Bench {
             seed: 7,
             monotonic: Arc::new(std::time::Instant::now),
             address: Arc::new(String::new),
+            certificate: String::new(),
+            update: Arc::new(Default::default),
             attention: Vec::new(),
         };
         let (mail, inbox) = mpsc::channel();

@@ -1,0 +1,156 @@
+//! TLS: certificate and key, from files of the hospital or the box's own; TLS 1.2 and 1.3, nothing older.
+//!
+//! In:    PEM files, or a folder in which the box keeps its own.
+//! Out:   [`Tls`], with which a connection begins, and the certificate's fingerprint for people to compare.
+//! Holds: a file that can not be used is an error with its path; the page is never served plain in its place.
+//! Never: a key in a log; a key that others may read, of those that are made here.
+
+mod own;
+
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio_rustls::TlsAcceptor;
+
+pub use own::Named;
+
+/// Why there is no TLS.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The file can not be read.
+    #[error("{}: {source}. Look at web.certificate and web.key, and at the file's rights.", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// No certificate in it.
+    #[error("{}: no certificate is in it. It has to be PEM: -----BEGIN CERTIFICATE-----, the box's own first, then those above it.", .0.display())]
+    NoCertificate(PathBuf),
+    /// No key in it.
+    #[error("{}: no private key is in it. It has to be PEM without a passphrase: -----BEGIN PRIVATE KEY-----.", .0.display())]
+    NoKey(PathBuf),
+    /// The two do not fit, or are of a kind that is not known.
+    #[error("{} and {} can not be used: {text}. Is the key that of the first certificate?", certificate.display(), key.display())]
+    Unfit {
+        /// Certificate's file.
+        certificate: PathBuf,
+        /// Key's file.
+        key: PathBuf,
+        /// The library's words.
+        text: String,
+    },
+    /// The box's own can not be made or kept.
+    #[error("{}: the box's own certificate can not be made: {text}.", folder.display())]
+    Make {
+        /// Where.
+        folder: PathBuf,
+        /// Why.
+        text: String,
+    },
+}
+
+/// With what a connection begins.
+#[derive(Clone)]
+pub struct Tls {
+    acceptor: TlsAcceptor,
+    fingerprint: String,
+    own: bool,
+}
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tls")
+            .field("fingerprint", &self.fingerprint)
+            .field("own", &self.own)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Tls {
+    /// Certificate (with those above it) and key of the hospital, PEM.
+    ///
+    /// # Errors
+    /// [`TlsError`], with the file.
+    pub fn load(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
+        Self::of(certificate, key, false)
+    }
+
+    /// The box's own, made in `folder` where there is none yet, where it names another box, or ends within a month.
+    ///
+    /// # Errors
+    /// [`TlsError`].
+    pub fn own(folder: &Path, named: &Named) -> Result<Self, TlsError> {
+        own::make_sure(folder, named)?;
+        Self::of(&folder.join(own::CERTIFICATE), &folder.join(own::KEY), true)
+    }
+
+    fn of(certificate: &Path, key: &Path, own: bool) -> Result<Self, TlsError> {
+        let chain: Vec<CertificateDer<'static>> =
+            CertificateDer::pem_slice_iter(&read(certificate)?)
+                .collect::<Result<_, _>>()
+                .map_err(|_| TlsError::NoCertificate(certificate.into()))?;
+        let Some(first) = chain.first() else {
+            return Err(TlsError::NoCertificate(certificate.into()));
+        };
+        let fingerprint = fingerprint(first);
+        let secret =
+            PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|_| TlsError::NoKey(key.into()))?;
+        let unfit = |e: rustls::Error| TlsError::Unfit {
+            certificate: certificate.into(),
+            key: key.into(),
+            text: e.to_string(),
+        };
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .and_then(|builder| {
+                builder
+                    .with_no_client_auth()
+                    .with_single_cert(chain, secret)
+            })
+            .map_err(unfit)?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self {
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+            fingerprint,
+            own,
+        })
+    }
+
+    /// SHA-256 of the certificate, upper-case hex in pairs with colons, as browsers show it.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// It is the box's own, which no browser knows: nothing may be promised for the time after it.
+    pub(super) fn is_own(&self) -> bool {
+        self.own
+    }
+
+    pub(super) fn acceptor(&self) -> &TlsAcceptor {
+        &self.acceptor
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    std::fs::read(path).map_err(|source| TlsError::Read {
+        path: path.into(),
+        source,
+    })
+}
+
+fn fingerprint(certificate: &[u8]) -> String {
+    let pairs: Vec<String> = Sha256::digest(certificate)
+        .iter()
+        .map(|b| format!("{b:02X}"))
+        .collect();
+    pairs.join(":")
+}
+
+#[cfg(test)]
+mod tests;
