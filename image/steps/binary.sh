@@ -20,7 +20,7 @@ if [ -z "$built" ]; then
         export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc
     fi
     (cd "$REPO" && CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 cargo build --locked --release --target "$RUST")
-    built=$REPO/target/$RUST/release/calvaria
+    built=${CARGO_TARGET_DIR:-$REPO/target}/$RUST/release/calvaria
 fi
 id=$($READELF -n "$built" | sed -n 's/.*Build ID: //p')
 "$OBJCOPY" --only-keep-debug --compress-debug-sections "$built" "$out/debug/calvaria.${id:-unknown}.debug"

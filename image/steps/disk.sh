@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# KERNEL_ARGS adds words to the kernel command line, for tries.
 # A disk: EFI partition with GRUB, slot A with the image, slot B empty, an empty data partition. No mount, no loop device.
 set -euo pipefail
 # shellcheck source=../lib/common.sh
@@ -8,7 +9,7 @@ out=$WORK/$ARCH
 esp=$out/esp.img data=$out/data.img disk=${2:-$out/disk.img}
 
 mkdir -p "$out/esp"
-sed -e "s/@ROOT_A@/${ROOT_A_ID,,}/" -e "s/@ROOT_B@/${ROOT_B_ID,,}/" -e "s/@CONSOLE@/$CONSOLE/" "$IMAGE/grub/grub.cfg" >"$out/esp/grub.cfg"
+sed -e "s/@ROOT_A@/${ROOT_A_ID,,}/" -e "s/@ROOT_B@/${ROOT_B_ID,,}/" -e "s/@CONSOLE@/$CONSOLE${KERNEL_ARGS:+ $KERNEL_ARGS}/" "$IMAGE/grub/grub.cfg" >"$out/esp/grub.cfg"
 touch -d "@$SOURCE_DATE_EPOCH" "$out/esp/grub.cfg"
 modules="part_gpt fat squash4 gzio regexp loadenv echo test sleep reboot configfile linux all_video"
 grub-mkstandalone -O "$GRUBARCH" ${GRUBDIR:+-d "$GRUBDIR"} --modules="$modules" --locales= --fonts= --themes= \

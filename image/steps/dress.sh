@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Debian's tree becomes ours: files of rootfs/, binary, models, profiles, units; modules by list; an initial ram disk; no apt.
-# Then $WORK/$ARCH/rootfs.img, a squashfs. In: base.tar, calvaria (stripped). VERSION names the image.
+# Then $WORK/$ARCH/rootfs.img (IMG names another), a squashfs. In: base.tar, calvaria (stripped). VERSION names the image.
 set -euo pipefail
 # shellcheck source=../lib/common.sh
 . "$(dirname "$0")/../lib/common.sh"
@@ -37,14 +37,16 @@ cp -r "$REPO/printer-profiles" "$share/"
 chmod -R u=rwX,go=rX "$share/printer-profiles"
 install -m 0644 "$IMAGE/image.toml" "$share/image.toml"
 install -m 0644 "$REPO/LICENSE-MIT" "$REPO/LICENSE-APACHE" "$share/"
-[ ! -s "$out/NOTICES.txt" ] || install -m 0644 "$out/NOTICES.txt" "$share/NOTICES.txt"
-[ ! -s "$out/sbom.cdx.json" ] || install -m 0644 "$out/sbom.cdx.json" "$share/sbom.cdx.json"
 install -m 0644 "$REPO"/systemd/*.service "$root/etc/systemd/system/"
 install -m 0644 "$REPO"/systemd/*.rules "$root/etc/udev/rules.d/"
 printf 'IMAGE_ID=calvaria\nIMAGE_VERSION=%s\n' "$VERSION" >>"$root/usr/lib/os-release"
 if [ -e "$KEYS/TEST" ]; then echo "VARIANT=\"signed with test keys\"" >>"$root/usr/lib/os-release"; fi
-# LEAVE_BROKEN is for try/update.sh alone: an image whose program does not answer.
+# For tries: LEAVE_BROKEN=1 leaves the weights out, so that the self-test fails; OVERLAY=DIR lays files over the tree.
 if [ "${LEAVE_BROKEN:-}" = 1 ]; then rm "$share"/models/v3.safetensors; fi
+if [ -n "${OVERLAY:-}" ]; then
+    cp -r "$OVERLAY/." "$root/"
+    printf 'OVERLAY="for a try"\n' >>"$root/usr/lib/os-release"
+fi
 
 # Units by hand: systemctl would ask a running one.
 enable() {
@@ -63,7 +65,7 @@ in_root systemctl -q set-default multi-user.target
 for unit in getty.target getty@tty1.service serial-getty@.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer \
     e2scrub_all.timer e2scrub_reap.service fstrim.timer systemd-networkd-wait-online.service systemd-machine-id-commit.service \
     systemd-firstboot.service grub-common.service grub-initrd-fallback.service ldconfig.service systemd-update-done.service \
-    systemd-journal-catalog-update.service systemd-hwdb-update.service systemd-sysusers.service systemd-update-utmp-runlevel.service; do
+    systemd-journal-catalog-update.service systemd-hwdb-update.service systemd-sysusers.service systemd-update-utmp-runlevel.service systemd-logind.service; do
     ln -sf /dev/null "$root/etc/systemd/system/$unit"
 done
 
@@ -95,7 +97,9 @@ rm -f "$root"/etc/ssh/ssh_host_* "$root"/var/lib/systemd/random-seed "$root"/etc
 mkdir -p "$root/usr/lib/sysimage"
 mv "$root/var/lib/dpkg" "$root/usr/lib/sysimage/dpkg"
 rm -rf "$root"/usr/lib/sysimage/dpkg/*-old "$root"/usr/lib/sysimage/dpkg/lock*
-rm -rf "${root:?}"/var "$root"/tmp "$root"/run "$root"/dev/*
+python3 "$IMAGE/lib/sbom.py" "$root" "$out/packages.list" "$RUST" "$VERSION" "$out" >&2
+install -m 0644 "$out/sbom.cdx.json" "$out/NOTICES.txt" "$share/"
+rm -rf "${root:?}"/var "$root"/tmp "$root"/run "${root:?}"/dev/*
 mkdir -m 0755 "$root/var" "$root/run" "$root/var/tmp"
 mkdir -m 1777 "$root/tmp"
 : >"$root/etc/machine-id"
@@ -107,11 +111,12 @@ find "$root" -name '*.pyc' -delete
 find "$root" -xdev -newermt "@$SOURCE_DATE_EPOCH" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 
 say "squashfs"
-rm -f "$out/rootfs.img"
+img=${IMG:-$out/rootfs.img}
+rm -f "$img"
 # gzip, and kernel and ram disk as they are: GRUB reads them.
-nice -n 5 mksquashfs "$root" "$out/rootfs.img" -comp gzip -Xcompression-level 9 -b 256K -noappend -no-xattrs -no-progress \
+nice -n 5 mksquashfs "$root" "$img" -comp gzip -Xcompression-level 9 -b 256K -noappend -no-xattrs -no-progress \
     -action 'uncompressed@pathname(boot/vmlinuz)' -action 'uncompressed@pathname(boot/initrd.img)' >/dev/null
-sha256sum "$out/rootfs.img" | cut -d' ' -f1 >"$out/rootfs.sha256"
-printf '%s\n' "$VERSION" >"$out/VERSION"
-say "rootfs.img: $(($(stat -c %s "$out/rootfs.img") / 1048576)) MiB, $(cat "$out/rootfs.sha256")"
-[ "$(stat -c %s "$out/rootfs.img")" -le $((SLOT_MIB * 1048576)) ] || die "the image does not fit a slot of $SLOT_MIB MiB"
+sha256sum "$img" | cut -d' ' -f1 >"${img%.img}.sha256"
+printf '%s\n' "$VERSION" >"${img%.img}.version"
+say "$(basename "$img"): $(($(stat -c %s "$img") / 1048576)) MiB, version $VERSION, $(cat "${img%.img}.sha256")"
+[ "$(stat -c %s "$img")" -le $((SLOT_MIB * 1048576)) ] || die "the image does not fit a slot of $SLOT_MIB MiB"
