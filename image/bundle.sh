@@ -23,7 +23,7 @@ cat >"$in/manifest.raucm" <<M
 [update]
 compatible=${COMPATIBLE:-calvaria-$ARCH}
 version=$version
-build=$(git -C "$REPO" rev-parse --short HEAD)
+build=$(git -C "$REPO" rev-parse --short HEAD 2>/dev/null || echo unknown)
 
 [bundle]
 format=verity
