@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Test keys, made here and never committed: a root, a signer, and a root that no image knows. Real keys: docs/updates.md.
+# Test keys, made here and never committed: a root, a signer, and a root that no image knows. Real keys: docs/slots.md.
 set -euo pipefail
 # shellcheck source=lib/common.sh
 . "$(dirname "$0")/lib/common.sh"

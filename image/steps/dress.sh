@@ -37,7 +37,9 @@ cp -r "$REPO/printer-profiles" "$share/"
 chmod -R u=rwX,go=rX "$share/printer-profiles"
 install -m 0644 "$IMAGE/image.toml" "$share/image.toml"
 install -m 0644 "$REPO/LICENSE-MIT" "$REPO/LICENSE-APACHE" "$share/"
-install -m 0644 "$REPO"/systemd/*.service "$root/etc/systemd/system/"
+for unit in "$REPO"/systemd/*.service "$REPO"/systemd/*.path; do
+    [ ! -e "$unit" ] || install -m 0644 "$unit" "$root/etc/systemd/system/"
+done
 install -m 0644 "$REPO"/systemd/*.rules "$root/etc/udev/rules.d/"
 printf 'IMAGE_ID=calvaria\nIMAGE_VERSION=%s\n' "$VERSION" >>"$root/usr/lib/os-release"
 if [ -e "$KEYS/TEST" ]; then echo "VARIANT=\"signed with test keys\"" >>"$root/usr/lib/os-release"; fi
@@ -56,6 +58,7 @@ enable() {
 }
 enable calvaria.service multi-user.target
 enable calvaria-printer.service multi-user.target
+[ ! -e "$REPO/systemd/calvaria-update.path" ] || enable calvaria-update.path multi-user.target
 enable calvaria-confirm.service multi-user.target
 enable calvaria-machine-id.service multi-user.target
 enable calvaria-console.service multi-user.target
@@ -89,7 +92,8 @@ rm -f "$root"/boot/config-*
 
 # What only builds, or writes what is read-only now.
 dpkg_root=(dpkg --root="$root" --force-depends --force-remove-essential --force-remove-reinstreq)
-"${dpkg_root[@]}" --purge apt libapt-pkg6.0 debian-archive-keyring initramfs-tools initramfs-tools-core linux-base >&2 2>/dev/null || true
+"${dpkg_root[@]}" --purge apt libapt-pkg6.0 debian-archive-keyring initramfs-tools initramfs-tools-core linux-base perl perl-modules-5.36 \
+    libperl5.36 libgdbm6 libgdbm-compat4 >&2 2>/dev/null || true
 rm -rf "$root"/var/lib/apt "$root"/var/cache/* "$root"/var/log/* "$root"/etc/apt "$root"/usr/share/{man,info,locale,lintian,bug}
 rm -f "$root"/etc/ssh/ssh_host_* "$root"/var/lib/systemd/random-seed "$root"/etc/{passwd,shadow,group,gshadow,subuid,subgid}- \
     "$root"/var/lib/dbus/machine-id "$root"/etc/hostname "$root"/etc/resolv.conf
@@ -103,11 +107,17 @@ rm -rf "${root:?}"/var "$root"/tmp "$root"/run "${root:?}"/dev/*
 mkdir -m 0755 "$root/var" "$root/run" "$root/var/tmp"
 mkdir -m 1777 "$root/tmp"
 : >"$root/etc/machine-id"
+# The earliest time that a box without a clock takes for now.
+: >"$root/usr/lib/clock-epoch"
+touch -d "@$SOURCE_DATE_EPOCH" "$root/usr/lib/clock-epoch"
 ln -s /data/config/resolv.conf "$root/etc/resolv.conf"
 printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
 # The day of a password's change is the day of the build; nobody has one.
 sed -i -E 's/^([^:]*):[^:]*:[^:]*:/\1:*:19000:/' "$root/etc/shadow"
 find "$root" -name '*.pyc' -delete
+# Nobody becomes somebody else here; the hardware list is read compiled.
+find "$root" -xdev -perm -4000 -type f -exec chmod u-s {} +
+rm -rf "$root/usr/lib/udev/hwdb.d"
 find "$root" -xdev -newermt "@$SOURCE_DATE_EPOCH" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 
 say "squashfs"

@@ -50,7 +50,7 @@ guest_start() {
         -smbios "type=1,serial=TRY0042" \
         -drive if=pflash,format=raw,file="$TRY/vars.fd" \
         -drive "$drive" \
-        -netdev "user,id=n,hostfwd=tcp:127.0.0.1:$PAGE-:8080,hostfwd=tcp:127.0.0.1:$SSH-:22" \
+        -netdev "user,id=n,hostfwd=tcp:127.0.0.1:$PAGE-:443,hostfwd=tcp:127.0.0.1:$SSH-:22" \
         -device virtio-net-pci,netdev=n,romfile= -device virtio-rng-pci \
         -serial "file:$console" -display none -monitor none </dev/null >"$console.qemu" 2>&1 &
     QEMU_PID=$!
@@ -74,7 +74,7 @@ until_s() {
     done
 }
 
-page_answers() { curl -fs -m 5 "http://127.0.0.1:$PAGE/healthz"; }
+page_answers() { curl -fsk -m 20 "https://127.0.0.1:$PAGE/healthz"; }
 
 # One connection for many commands: a new one takes seconds under emulation.
 in_guest() {

@@ -35,10 +35,10 @@ tar -C "$TRY/head" -cf - dicom | in_guest 'mkdir /data/in && tar -C /data/in -xf
 say "study in the drop folder"
 
 # As on the box itself: a tunnel to its loopback.
-ssh -q -N -i "$TRY/key" -p "$SSH" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -L "127.0.0.1:$API:127.0.0.1:8080" \
+ssh -q -N -i "$TRY/key" -p "$SSH" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -L "127.0.0.1:$API:127.0.0.1:443" \
     root@127.0.0.1 &
 TUNNEL=$!
-jobs_are() { curl -fs -m 60 "http://127.0.0.1:$API/api/v1/jobs"; }
+jobs_are() { curl -fsk -m 60 "https://127.0.0.1:$API/api/v1/jobs"; }
 field() { jobs_are | python3 -c 'import json,sys
 d = json.load(sys.stdin); d = d.get("jobs", d) if isinstance(d, dict) else d
 print((d[0].get(sys.argv[1]) or "") if d else "")' "$1"; }
@@ -48,11 +48,11 @@ begun=$SECONDS
 until_s "${LIMIT_S:-7200}" over || die "no design: $(field state)"
 say "$(field state) after $((SECONDS - begun)) s"
 code=$(field code)
-body=$(curl -fs "http://127.0.0.1:$API/api/v1/jobs/$code" | python3 -c 'import json,sys
+body=$(curl -fsk "https://127.0.0.1:$API/api/v1/jobs/$code" | python3 -c 'import json,sys
 j = json.load(sys.stdin)
 print(json.dumps({"operator": "Try", "pin": sys.argv[1], "sha256": j["gcode_sha256"], "spool": "PLA", "side": j.get("side"), "bed_clear": True}))' "$PIN")
 begun=$SECONDS
-curl -fs -m 60 -H 'Content-Type: application/json' -d "$body" "http://127.0.0.1:$API/api/v1/jobs/$code/release"
+curl -fsk -m 60 -H 'Content-Type: application/json' -d "$body" "https://127.0.0.1:$API/api/v1/jobs/$code/release"
 echo
 until_s "${LIMIT_S:-7200}" state_is printed || die "not printed: $(field state)"
 say "printed after $((SECONDS - begun)) s"
