@@ -72,6 +72,9 @@ for unit in getty.target getty@tty1.service serial-getty@.service apt-daily.time
     ln -sf /dev/null "$root/etc/systemd/system/$unit"
 done
 
+# Nobody logs in; without its other name no program waits for it either.
+rm -f "$root"/usr/lib/systemd/system/dbus-org.freedesktop.login1.service
+
 # Modules: those of modules.list with what they ask for.
 kernel=$(basename "$root"/lib/modules/*)
 modules=$root/lib/modules/$kernel

@@ -25,7 +25,7 @@ if [ "${RECORDED:-}" != keep ] || [ ! -s "$log.marks" ]; then
     mkdir -p "$TRY/stick"
     cp "$bundle" "$TRY/stick/update.raucb"
     rm -f "$TRY/stick.img"
-    mkfs.ext4 -q -F -d "$TRY/stick" "$TRY/stick.img" 300M
+    mkfs.ext4 -q -L stick -d "$TRY/stick" "$TRY/stick.img" 300M
     rm -rf "$TRY/stick"
     guest_disk "$base"
     cp --sparse=always "$base" "$disk"
@@ -36,7 +36,7 @@ if [ "${RECORDED:-}" != keep ] || [ ! -s "$log.marks" ]; then
     until_s 1800 confirmed || die "not confirmed"
     in_guest sync
     cut count "$log" >"$log.marks"
-    in_guest 'mkdir -p /run/stick; mount -o ro /dev/vdb /run/stick; rauc install /run/stick/update.raucb; sync' >/dev/null
+    in_guest 'mkdir -p /run/stick; mount -o ro /dev/disk/by-label/stick /run/stick; rauc install /run/stick/update.raucb; sync' >/dev/null
     in_guest sync
     cut count "$log" >>"$log.marks"
     guest_kill

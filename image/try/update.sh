@@ -38,7 +38,8 @@ head -c 3000000 "$stick/small.raucb" >"$stick/truncated.raucb"
 cp "$stick/small.raucb" "$stick/altered.raucb"
 printf X | dd of="$stick/altered.raucb" bs=1 seek=2000000 conv=notrunc status=none
 rm "$stick/small.raucb" "$TRY"/{small,large}.img
-mkfs.ext4 -q -F -d "$stick" "$TRY/stick.img" 900M
+rm -f "$TRY/stick.img"
+mkfs.ext4 -q -L stick -d "$stick" "$TRY/stick.img" 900M
 rm -rf "$stick"
 
 disk=$TRY/update.img
@@ -62,7 +63,8 @@ other_boot() {
     now=$(in_guest cat /proc/sys/kernel/random/boot_id) || return 1
     [ "$now" != "$1" ] && [ "$(version)" != "${AVOID:-}" ] && confirmed
 }
-install_as() { in_guest "mkdir -p /run/stick; mountpoint -q /run/stick || mount -o ro,nosuid,nodev,noexec /dev/vdb /run/stick; rauc install /run/stick/$1.raucb" 2>&1; }
+stick() { in_guest "mkdir -p /run/stick; mountpoint -q /run/stick || mount -o ro,nosuid,nodev,noexec /dev/disk/by-label/stick /run/stick"; }
+install_as() { in_guest "rauc install /run/stick/$1.raucb" 2>&1; }
 other_slot_hash() { in_guest 'head -c 67108864 /dev/disk/by-partlabel/rootB | sha256sum | cut -c1-16'; }
 
 start
@@ -70,23 +72,42 @@ check "slot at the start" "$(slot) $(version)" "A 1.0.0"
 in_guest 'echo kept >/data/config/try.note'
 id=$(in_guest cat /etc/machine-id)
 before=$(other_slot_hash)
-for bad in wrong-signature wrong-compatible truncated altered older no-room; do
-    if said=$(install_as $bad); then verdict=taken; else verdict=refused; fi
-    say "$bad: $(printf '%s' "$said" | grep -i 'fail\|error\|refused\|too' | tail -n 1)"
-    check "$bad" "$verdict" refused
+stick
+# refused NAME WORDS: not taken, and for this reason.
+refused() {
+    local said
+    if said=$(install_as "$1"); then
+        check "$1" taken refused
+    elif printf '%s' "$said" | grep -qi "$2"; then
+        check "$1" refused refused
+        say "    $(printf '%s' "$said" | grep -i "$2" | tail -n 1 | cut -c1-200)"
+    else
+        check "$1" "refused for another reason: $(printf '%s' "$said" | tail -n 2)" refused
+    fi
+}
+refused wrong-signature 'signature verification failed'
+refused wrong-compatible 'compatible'
+refused truncated 'signature size\|bundle'
+refused altered 'damaged\|handler'
+refused older 'older\|handler'
+refused no-room 'slot\|handler'
+# What the handler said stands in RAUC's journal.
+for words in 'the bundle is damaged' 'version 0.9.9 is older than 1.0.0' 'the image has .* bytes, the slot room for'; do
+    check "said: $words" "$(in_guest "journalctl -b -u rauc --no-pager -o cat | grep -c 'refused: $words'")" 1
 done
 check "the other slot after them" "$(other_slot_hash)" "$before"
 check "boot variables after them" "$(in_guest '/usr/bin/grub-editenv /boot/efi/calvaria/grubenv list' | sort | xargs)" "A_OK=1 A_TRY=0 B_OK=0 B_TRY=0 ORDER=A B"
 
 begun=$SECONDS
-install_as good >/dev/null || check "installation of 1.0.1" failed "done"
+install_as good >"$TRY/install.said" || { check "installation of 1.0.1" failed "done"; tail -n 5 "$TRY/install.said" >&2; }
 say "installed in $((SECONDS - begun)) s"
 again
 check "after 1.0.1" "$(slot) $(version)" "B 1.0.1"
 check "data" "$(in_guest cat /data/config/try.note)" kept
 check "machine id" "$(in_guest cat /etc/machine-id)" "$id"
 
-install_as broken >/dev/null || check "installation of 1.0.2" failed "done"
+stick
+install_as broken >"$TRY/install.said" || { check "installation of 1.0.2" failed "done"; tail -n 5 "$TRY/install.said" >&2; }
 begun=$SECONDS
 AVOID=1.0.2 again
 say "came back by itself in $((SECONDS - begun)) s"
