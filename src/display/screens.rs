@@ -52,14 +52,18 @@ fn address(snapshot: &Snapshot) -> String {
     }
 }
 
-/// The beginning of the certificate's fingerprint: whoever is warned by a browser compares it. Empty without TLS.
-fn certificate(snapshot: &Snapshot) -> String {
-    let pairs: Vec<&str> = (snapshot.station.certificate.split(':'))
+/// The address, and the beginning of the certificate's fingerprint: whoever is warned by a browser compares it.
+fn address_and_certificate(snapshot: &Snapshot) -> String {
+    let pairs: Vec<&str> = snapshot
+        .station
+        .certificate
+        .split(':')
         .take(SHOWN)
         .collect();
+    let address = address(snapshot);
     match pairs.len() {
-        SHOWN => format!("Certificate {}", pairs.join(":")),
-        _ => String::new(),
+        SHOWN => format!("{address}  certificate {}", pairs.join(":")),
+        _ => address,
     }
 }
 
@@ -81,16 +85,15 @@ fn starting(page: &mut Page<'_>, snapshot: &Snapshot) {
 
 fn set_up(page: &mut Page<'_>, snapshot: &Snapshot) {
     page.fill(colors::NEEDS, Rgb565::BLACK);
-    page.foot(&address(snapshot));
+    page.foot(&address_and_certificate(snapshot));
     page.title("Set up");
     page.line(&snapshot.station.setup_code.0);
-    let text = "Type this code on the page.";
-    page.body(text, &certificate(snapshot));
+    page.body("Open the page and type this code there.", "");
 }
 
 fn idle(page: &mut Page<'_>, snapshot: &Snapshot) {
     page.fill(colors::IDLE, Rgb565::WHITE);
-    page.foot(&address(snapshot));
+    page.foot(&address_and_certificate(snapshot));
     match choice::not_ready(snapshot) {
         Some((title, text)) => {
             page.title(&title);
@@ -100,11 +103,7 @@ fn idle(page: &mut Page<'_>, snapshot: &Snapshot) {
             page.title("Ready");
             page.line("Drop a head CT");
             page.heaters(snapshot);
-            for text in [certificate(snapshot), image(snapshot)] {
-                if !text.is_empty() {
-                    page.small(&text);
-                }
-            }
+            page.small(&image(snapshot));
         }
     }
 }

@@ -4,7 +4,7 @@
 //! Out:   a [`Report`] of named [`Check`]s, and the verdict on the slot.
 //! Holds: models, profiles, store and page decide. What is only reported counts against the slot where the slot before
 //!        passed it ([`Report::against`]) and the fault is the slot's own.
-//! Cost:  two to five seconds of one core in a release build, most of it the phantom; at most 1 GiB.
+//! Cost:  7 s of CPU in the dev profile, most of it the phantom.
 
 mod checks;
 
