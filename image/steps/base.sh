@@ -10,6 +10,13 @@ mkdir -p "$out"
 kernel=linux-image-$DEBARCH
 names=$(sed -e 's/#.*//' -e "s/^KERNEL$/$kernel/" "$IMAGE/include.list" | xargs | tr ' ' ,)
 
+# GRUB's modules of another architecture come with its tree; dress.sh takes them out again.
+[ "$ARCH" = x86_64 ] || names+=,grub-efi-$DEBARCH-bin
+if [ "$ARCH" != "$(uname -m)" ] && [ ! -e "/proc/sys/fs/binfmt_misc/qemu-$ARCH" ]; then
+    die "programs of $ARCH do not run here: apt-get install qemu-user-static binfmt-support (or, as root in a container:
+    mount -t binfmt_misc none /proc/sys/fs/binfmt_misc; cat /usr/lib/binfmt.d/qemu-$ARCH.conf >/proc/sys/fs/binfmt_misc/register)"
+fi
+
 mirrors=()
 if [ -n "${MIRROR:-}" ]; then
     mirrors=("deb $MIRROR $SUITE main" "deb $MIRROR $SUITE-updates main")

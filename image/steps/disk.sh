@@ -6,6 +6,7 @@ set -euo pipefail
 . "$(dirname "$0")/../lib/common.sh"
 target "$1"
 out=$WORK/$ARCH
+[ ! -d "$out/grub" ] || GRUBDIR=$out/grub
 esp=$out/esp.img data=$out/data.img disk=${2:-$out/disk.img}
 
 mkdir -p "$out/esp"

@@ -15,6 +15,11 @@ rm -rf "$root"
 mkdir -p "$root"
 tar -C "$root" --numeric-owner -xpf "$out/base.tar"
 
+if [ -d "$root/usr/lib/grub/$GRUBARCH" ]; then
+    rm -rf "$out/grub"
+    mv "$root/usr/lib/grub/$GRUBARCH" "$out/grub"
+fi
+
 # Programs that run in the tree want these; the image's own come from devtmpfs.
 mkdir -p "$root/dev"
 mknod -m 0666 "$root/dev/null" c 1 3
@@ -96,7 +101,7 @@ rm -f "$root"/boot/config-*
 # What only builds, or writes what is read-only now.
 dpkg_root=(dpkg --root="$root" --force-depends --force-remove-essential --force-remove-reinstreq)
 "${dpkg_root[@]}" --purge apt libapt-pkg6.0 debian-archive-keyring initramfs-tools initramfs-tools-core linux-base perl perl-modules-5.36 \
-    libperl5.36 libgdbm6 libgdbm-compat4 >&2 2>/dev/null || true
+    libperl5.36 libgdbm6 libgdbm-compat4 "grub-efi-$DEBARCH-bin" >&2 2>/dev/null || true
 rm -rf "$root"/var/lib/apt "$root"/var/cache/* "$root"/var/log/* "$root"/etc/apt "$root"/usr/share/{man,info,locale,lintian,bug}
 rm -f "$root"/etc/ssh/ssh_host_* "$root"/var/lib/systemd/random-seed "$root"/etc/{passwd,shadow,group,gshadow,subuid,subgid}- \
     "$root"/var/lib/dbus/machine-id "$root"/etc/hostname "$root"/etc/resolv.conf
