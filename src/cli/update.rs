@@ -14,6 +14,8 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// Read and removed by `image/rootfs/usr/lib/calvaria/pre-install`.
+const DOWNGRADE_FLAG: &str = "/run/calvaria-downgrade";
 /// A link that lives answers within this time.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
 
@@ -188,6 +190,7 @@ fn install(
         folder,
         bundle: &bundle,
         allow_downgrade,
+        downgrade_flag: Path::new(DOWNGRADE_FLAG),
         running: &running(),
         hold: &|busy| keep_still(&config.data, wait, busy),
         self_test: &|| super::self_test::report(config),

@@ -115,6 +115,8 @@ pub struct Job<'a> {
     pub bundle: &'a Path,
     /// An older version is meant.
     pub allow_downgrade: bool,
+    /// Where the image's own check, which RAUC asks before it writes, reads that such a version is meant: the version, once.
+    pub downgrade_flag: &'a Path,
     /// Version of the image that runs, where its slot does not say; empty: the program's.
     pub running: &'a str,
     /// Keeps the station still.
@@ -183,6 +185,9 @@ fn steps(job: &Job<'_>, at: &mut Installation, writing: &mut bool) -> Result<(),
     job.folder.write(BEFORE, &(job.self_test)())?;
     let other = status.slots.iter().find(|s| !s.booted);
     at.slot = other.map(|s| s.boot_name.clone()).unwrap_or_default();
+    if job.allow_downgrade {
+        std::fs::write(job.downgrade_flag, &info.version)?;
+    }
     step(at, Step::Installing, "The other slot is written.")?;
     *writing = true;
     job.rauc.install(job.bundle, &mut |percent, text| {

@@ -53,6 +53,7 @@ impl Played {
             folder: &folder,
             bundle: &self.dir.path().join("b.raucb"),
             allow_downgrade: downgrade,
+            downgrade_flag: &self.dir.path().join("older"),
             running: "",
             hold: &|tell| match busy {
                 None => Ok(Box::new(())),
@@ -110,10 +111,11 @@ fn a_bundle_is_checked_the_slot_tested_then_written() {
 fn what_may_not_be_installed_is_refused_and_the_slot_is_not_touched() {
     let (said, touched) = Played::new("1.2.0", "1.1.0", GOOD).said(false, None);
     assert!(said.contains("older than 1.2.0") && !touched, "{said}");
-    assert_eq!(
-        Played::new("1.2.0", "1.1.0", GOOD).said(true, None),
-        (String::new(), true)
-    );
+    let meant = Played::new("1.2.0", "1.1.0", GOOD);
+    assert_eq!(meant.said(true, None), (String::new(), true));
+    // The image asks again, and is told which one is meant.
+    let flag = std::fs::read_to_string(meant.dir.path().join("older"));
+    assert_eq!(flag.unwrap(), "1.1.0");
     let (said, touched) = Played::new("1.2.0", "rolling", GOOD).said(false, None);
     assert!(said.contains("can not be compared") && !touched, "{said}");
 
