@@ -126,7 +126,7 @@ pub enum SliceError {
     },
     /// A text of the printer's profile, or the machine with this material.
     #[error(transparent)]
-    Profile(#[from] TextError),
+    Profile(Box<TextError>),
     /// The time model can not follow the file.
     #[error(
         "line {line} of the sliced file can not be followed: {source}. Correct the profile's start and end code."
@@ -138,6 +138,12 @@ pub enum SliceError {
         #[source]
         source: MotionError,
     },
+}
+
+impl From<TextError> for SliceError {
+    fn from(error: TextError) -> Self {
+        Self::Profile(Box::new(error))
+    }
 }
 
 /// Slices `mesh` for a printer and a material. `progress` hears fractions from 0 to 1.

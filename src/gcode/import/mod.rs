@@ -55,7 +55,13 @@ pub enum ImportError {
     Profile(#[from] ProfileError),
     /// The texts can not be used even without the lines that are refused.
     #[error(transparent)]
-    Text(#[from] TextError),
+    Text(Box<TextError>),
+}
+
+impl From<TextError> for ImportError {
+    fn from(error: TextError) -> Self {
+        Self::Text(Box::new(error))
+    }
 }
 
 /// Values of the configuration, and what was assumed.
