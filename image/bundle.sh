@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A signed bundle of the built image: image/bundle.sh x86_64 [OUT.raucb]
-# IMG, VERSION and COMPATIBLE say otherwise what is in it. Signs with $KEYS/signer.pem and signer.key (image/work/keys: test keys). SIGN_CERT and SIGN_KEY name others; SIGN_KEY may be a
+# IMG, VERSION and COMPATIBLE say otherwise what is in it. Signs with $KEYS/signer.pem and signer.key (image/out/keys: test keys). SIGN_CERT and SIGN_KEY name others; SIGN_KEY may be a
 # pkcs11: address (docs/slots.md). Needs: apt-get install rauc squashfs-tools
 set -euo pipefail
 # shellcheck source=lib/common.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Is the root image the same when it is built twice? image/check-reproducible.sh x86_64 [DIR]
-# Both times from nothing, in different folders (below DIR, image/work without), with the same program and keyring. Exits 0 when the
+# Both times from nothing, in different folders (below DIR, image/out without), with the same program and keyring. Exits 0 when the
 # hashes agree; else names what differs. The program is BIN, or what cargo
 # has; PROGRAM=anew lets cargo build it in each folder.
 set -euo pipefail

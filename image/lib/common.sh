@@ -3,7 +3,7 @@
 IMAGE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 REPO=$(cd "$IMAGE/.." && pwd)
 # Everything that is made goes here; WORK puts it elsewhere.
-WORK=${WORK:-$IMAGE/work}
+WORK=${WORK:-$IMAGE/out}
 export IMAGE REPO WORK
 export LC_ALL=C TZ=UTC
 

@@ -200,7 +200,7 @@ impl Conductor {
             let script = if printing {
                 park::make_safe(&at, &self.setup.printer)
             } else {
-                park::heat_off()
+                park::heat_off(&self.setup.printer)
             };
             self.script = self.spoken(script).collect();
             self.untune();

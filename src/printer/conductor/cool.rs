@@ -106,7 +106,7 @@ impl Conductor {
             self.heaters_are_off();
         } else if cooling.on >= AGREE {
             cooling.on = 0;
-            self.script.extend(park::heat_off());
+            self.script.extend(park::heat_off(&self.setup.printer));
         }
     }
 

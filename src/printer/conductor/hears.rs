@@ -83,7 +83,7 @@ impl Conductor {
         self.port = Port::Ready;
         self.tracker = Tracker::default();
         self.find_head();
-        self.script.extend(park::heat_off());
+        self.script.extend(park::heat_off(&self.setup.printer));
         let since = self.cooling.as_ref().map_or(now, cool::Cooling::since);
         self.must_cool(now, since);
         if self.facts().has_m155 {

@@ -5,7 +5,7 @@
 //! `M108` and `M112`: who is waited for is said, and after `hold_bed_min` the emergency stop ends it.
 
 use super::job::Stage;
-use super::{Action, Class, Conductor, Finding, Millis, Port, faults};
+use super::{Action, Class, Conductor, Finding, Millis, Port, faults, park};
 
 /// `paused for user` comes every 2 s; so long after the last one, a line that was taken ends the wait.
 const WAITS_MS: Millis = 5_000;
@@ -109,6 +109,9 @@ impl Conductor {
             job.cooled[1] = true;
             self.fault = Some(faults::hold_cools(bed_min, true));
             self.own("M140 S0", Class::Setting);
+            if let Some(order) = park::chamber_off(&self.setup.printer) {
+                self.own(order, Class::Setting);
+            }
             if self.facts().has_m85 {
                 self.own("M85 S0", Class::Setting);
             }

@@ -27,9 +27,16 @@ fn motion(text: String) -> (String, Class) {
     (text, Class::Move(3_000))
 }
 
-/// Heaters and part fan off.
-pub(super) fn heat_off() -> Script {
-    ["M104 S0", "M140 S0", "M107"].map(setting).to_vec()
+/// Heaters and part fan off. No report that is read here tells of a chamber: its order is sent, and not proved.
+pub(super) fn heat_off(printer: &Printer) -> Script {
+    let mut script = ["M104 S0", "M140 S0", "M107"].map(setting).to_vec();
+    script.extend(chamber_off(printer).map(setting));
+    script
+}
+
+/// The order to a heated chamber, where the machine has one.
+pub(super) fn chamber_off(printer: &Printer) -> Option<&'static str> {
+    (printer.limits.chamber_max_c > 0.0).then_some("M141 S0")
 }
 
 /// Ends the hold at a safe place: everything planned is done, retract, lift, to the front edge.
@@ -123,7 +130,7 @@ pub(super) fn unpark(held: &Tracker, hot: bool, printer: &Printer) -> Script {
 
 /// The end of a print that was given up: park, then heaters and motors off.
 pub(super) fn give_up(at: &[f64; 4], hot: bool, printer: &Printer) -> Script {
-    let mut script = heat_off();
+    let mut script = heat_off(printer);
     script.extend(park(at, hot, printer));
     script.push(setting("M85 S0"));
     script.push(setting("M84"));
@@ -133,7 +140,7 @@ pub(super) fn give_up(at: &[f64; 4], hot: bool, printer: &Printer) -> Script {
 /// After a fault whose cause is not the line: heaters off first, then up and away from the part as far as the
 /// position is known, without any extrusion.
 pub(super) fn make_safe(at: &[f64; 4], printer: &Printer) -> Script {
-    let mut script = heat_off();
+    let mut script = heat_off(printer);
     let lift = lift_mm(at, printer);
     if lift > 0.0 {
         script.push(setting("G91"));
@@ -147,6 +154,22 @@ pub(super) fn make_safe(at: &[f64; 4], printer: &Printer) -> Script {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whatever_ends_a_print_switches_a_heated_chamber_off_too() {
+        let at = [f64::NAN; 4];
+        for (name, heated) in [("hightemp", true), ("virtual", false)] {
+            let printer = Printer::load(name).unwrap();
+            for script in [
+                heat_off(&printer),
+                give_up(&at, true, &printer),
+                make_safe(&at, &printer),
+            ] {
+                let is_off = script.iter().any(|(text, _)| text == "M141 S0");
+                assert_eq!(is_off, heated, "{name}");
+            }
+        }
+    }
 
     #[test]
     fn a_hold_and_its_end_lead_back_to_the_same_state() {
