@@ -39,7 +39,9 @@ async function ask(page) {
     });
     return open();
   };
-  await until(asked, "the dialog is open");
+  if (await until(asked, "the dialog is open")) return;
+  const seen = () => [document.title, ...["#live", "#stale", "#stop-answer"].map((q) => document.querySelector(q)?.textContent)];
+  console.log(`the page shows: ${(await page.evaluate(seen)).join(" | ")}`);
 }
 
 /** Presses in each of `tabs` in turn. */
