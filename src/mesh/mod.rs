@@ -12,6 +12,7 @@ pub mod file;
 pub mod obj;
 pub(crate) mod rays;
 pub mod stl;
+pub mod tags;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod threemf;
