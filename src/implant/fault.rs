@@ -1,5 +1,6 @@
 //! Fault: why no part could be made.
 
+use super::lighten::LightenError;
 use crate::status::Finding;
 
 /// Why no part could be made.
@@ -28,6 +29,14 @@ pub enum SolidError {
         region: String,
         /// Clearance asked for.
         clearance_mm: f64,
+    },
+    /// The part is not made lighter.
+    #[error("the part ({region}) can not be made lighter: {why}. Order it without lightening.")]
+    NotLightened {
+        /// Where it lies.
+        region: String,
+        /// Why.
+        why: LightenError,
     },
     /// The mesh is not the border of a solid.
     #[error(

@@ -6,6 +6,7 @@
 //! Holds: the bone decides the outline and the border's height and slope; the other half of the head, and far from
 //!        the rim the network, the middle. Every part is one closed shell; it never comes nearer to the bone than
 //!        the clearance along its way in.
+//! Where asked the part is lightened: what it can do without is found by finite elements (`lighten/`).
 //! Never: opens a file, asks the time, draws a random number. Never takes the bone's edge from a mask when grey
 //!        values are there.
 
@@ -16,11 +17,13 @@ mod body;
 mod candidate;
 mod chart;
 mod edge;
+mod faces;
 mod fault;
 mod field;
 mod fit;
 mod foreseen;
 mod insertion;
+mod lighten;
 mod mirrored;
 mod missing;
 mod opening;
@@ -41,6 +44,7 @@ mod vault;
 pub use body::Body;
 pub use fault::SolidError;
 pub use fit::Fit;
+pub use lighten::{Lighten, LightenError, Lightness};
 pub use missing::{Missing, NoDefect, missing};
 pub use part::Bone;
 pub use rules::{Rules, Thickness};

@@ -11,11 +11,12 @@ use super::fault::SolidError;
 use super::field::Sampled;
 use super::fit::Seat;
 use super::insertion::{self, Way};
+use super::lighten::{self, LightenError, Lightened};
 use super::rays::RAY_MM;
 use super::rules::{Rules, Thickness};
 use super::vault::{Marks, Vault};
 use crate::mesh::Mesh;
-use crate::space::{Ijk, Lps, Map, Point};
+use crate::space::{Ijk, Lps, Map, Point, Vector};
 use crate::volume::components::{self, Connectivity};
 use crate::volume::{Hu, Volume, distance, morphology};
 use rayon::prelude::*;
@@ -58,6 +59,8 @@ pub(super) struct Made {
     way: Way,
     undercut_mm3: f64,
     level_hu: f32,
+    /// Distance to the part's outline over the chart, negative within it, mm.
+    outline: Sheet<f64>,
 }
 
 impl Made {
@@ -109,6 +112,7 @@ impl Made {
             clearance_mm: rules.clearance_mm,
         })?;
         Ok(Self {
+            outline: signed(&vault.hole),
             field,
             bone,
             vault,
@@ -127,6 +131,54 @@ impl Made {
             map.sample(u, v) as f32
         };
         Some(mesh.vertices.iter().map(at).collect())
+    }
+
+    /// Takes away what the part can do without, on a copy: this one stays as it is.
+    pub(super) fn lightened(&self, rules: &Rules) -> Result<Lightened, LightenError> {
+        let field = Sampled::new(&self.field, 5.0);
+        let at = |p| field.at(p, |v| v);
+        let chart = self.vault.chart;
+        let hole = &self.vault.hole;
+        let reach_mm = (hole.side as f64 / 2.0) * hole.step_mm;
+        let heights = self.vault.outer.data.iter().copied();
+        let thickest = self.part_thickness.data.iter().copied().fold(0.0, f64::max);
+        let low = heights.clone().fold(f64::INFINITY, f64::min) - thickest - OVER_MM;
+        let high = heights.fold(0.0, f64::max) + OVER_MM;
+        let shape = lighten::Shape {
+            chart,
+            reach_mm,
+            radii_mm: [low, high],
+            field: &at,
+        };
+        lighten::lighten(rules.lighten, &shape, rules.modulus_mpa)
+    }
+
+    /// Takes the perforations out of the field.
+    pub(super) fn perforate(&mut self, light: &Lightened) {
+        let grid = self.field.with(vec![(); self.field.data().len()]);
+        let field = (self.field.data().par_iter().enumerate()).map(|(o, &inside)| {
+            // What lies outside stays so, and is not asked.
+            if inside > FLAKE_MM as f32 {
+                return inside;
+            }
+            inside.max(-light.outside_holes_mm(grid.centre(grid.index(o))) as f32)
+        });
+        let field = field.collect();
+        self.field = self.field.with(field);
+    }
+
+    /// Where a point lies against the part's own surfaces: how far from the outline inwards, and how far over the middle
+    /// of its thickness, both mm.
+    pub(super) fn place(&self, at: Point<Lps>) -> (f64, f64) {
+        let [u, v, r] = self.vault.chart.locate(at);
+        let outer = self.vault.outer.sample(u, v);
+        let middle = outer - self.part_thickness.sample(u, v) / 2.0;
+        (-self.outline.sample(u, v), r - middle)
+    }
+
+    /// Outwards at a point.
+    pub(super) fn outwards(&self, at: Point<Lps>) -> Vector<Lps> {
+        at.minus(self.vault.chart.centre)
     }
 
     pub(super) fn seat(&self) -> Seat<'_> {

@@ -1,5 +1,6 @@
 //! Rules: the numbers that decide what a hole is and how the part is made. All of them are shown with a finding.
 
+use super::lighten::Lighten;
 use serde::{Deserialize, Serialize};
 
 /// How thick the part is.
@@ -36,6 +37,10 @@ pub struct Rules {
     pub part_least_cm2: f64,
     /// Cells of the field from which the part is made, mm.
     pub grid_mm: f64,
+    /// How the part is made lighter.
+    pub lighten: Lighten,
+    /// Modulus of elasticity of what it is made of, MPa: how far a lightened part gives way is stated for it.
+    pub modulus_mpa: f64,
 }
 
 impl Default for Rules {
@@ -49,6 +54,8 @@ impl Default for Rules {
             body_least_mm3: 1000.0,
             part_least_cm2: 5.0,
             grid_mm: 0.5,
+            lighten: Lighten::None,
+            modulus_mpa: 3000.0,
         }
     }
 }

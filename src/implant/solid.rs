@@ -5,11 +5,15 @@ use super::fault::SolidError;
 use super::fit::{self, Fit};
 use super::missing::Missing;
 use super::part::{Bone, Made};
+use super::faces;
+use super::lighten::{Lighten, Lightened, Lightness};
 use super::rules::Rules;
+use crate::mesh::tags::Face;
 use crate::mesh::{Mesh, check, cubes};
-use crate::space::Lps;
+use crate::space::{Ijk, Lps, Map, Point};
 use crate::status::Finding;
 use crate::volume::{Hu, Volume};
+use rayon::prelude::*;
 
 /// One printed part.
 #[derive(Clone, Debug)]
@@ -20,6 +24,10 @@ pub struct Part {
     pub fit: Fit,
     /// How far its outside is expected to lie off the bone that was there, at each corner of the mesh, mm.
     pub expected_mm: Option<Vec<f32>>,
+    /// What lightening saves and costs, where it was asked for.
+    pub lightness: Option<Lightness>,
+    /// Share of material along the ray through each corner of the mesh, where it was lightened.
+    pub filled: Option<Vec<f32>>,
 }
 
 /// What is printed for a case.
@@ -27,6 +35,10 @@ pub struct Part {
 pub struct Solid {
     /// All parts, one closed shell each, patient LPS mm.
     pub mesh: Mesh<Lps>,
+    /// Which face of its part each triangle belongs to.
+    pub faces: Vec<Face>,
+    /// Share of the volume that is to be filled, where parts are filled less densely; 1 outside them.
+    pub density: Option<Volume<f32>>,
     /// The parts on the scan's own grid.
     pub voxels: Volume<bool>,
     /// Part by part, the largest hole first.
@@ -58,43 +70,109 @@ pub fn solid(missing: &Missing, bone: Bone, rules: &Rules) -> Result<Solid, Soli
         triangles: Vec::new(),
     };
     let mut parts = Vec::new();
+    let mut faces = Vec::new();
+    let mut filled_less: Vec<Lightened> = Vec::new();
     let mut findings = Vec::new();
     let labels = body::labels(printed.iter().copied());
     for (body, of) in printed.into_iter().zip(labels) {
-        let made = Made::new(body, bone, rules)?;
-        let shell = cubes::extract(&made.field, 0.0);
-        if !check::inspect(&shell).is_solid() {
-            return Err(SolidError::Broken {
-                region: body.region.clone(),
-            });
-        }
-        tracing::debug!("meshed and checked");
-        made.voxelise(&mut voxels);
+        let mut made = Made::new(body, bone, rules)?;
+        let mut shell = meshed(&made, body)?;
+        // The fit is the solid part's: what is taken out of its middle does not touch it.
         let fit = fit::measure(&shell, &made.seat(), rules);
-        findings.extend(fit.findings(rules).into_iter().map(|mut finding| {
+        let mut told = fit.findings(rules);
+        let lightened = lightened(&made, body, rules)?;
+        if let Some(light) = &lightened {
+            told.extend(light.report.findings());
+            if !light.holes.is_empty() {
+                made.perforate(light);
+                shell = meshed(&made, body)?;
+            }
+        }
+        findings.extend(told.into_iter().map(|mut finding| {
             finding.text.insert_str(0, &of);
             finding
         }));
+        made.voxelise(&mut voxels);
+        faces.extend(faces::of(&shell, &made));
         let base = mesh.vertices.len() as u32;
         mesh.vertices.extend(shell.vertices.iter().copied());
         mesh.triangles
             .extend(shell.triangles.iter().map(|t| t.map(|v| v + base)));
         let expected_mm = made.expected_mm(&shell);
+        let filled = lightened.as_ref().map(|light| {
+            let corners = shell.vertices.iter();
+            corners.map(|&at| light.share_along(at) as f32).collect()
+        });
         parts.push(Part {
             mesh: shell,
             fit,
             expected_mm,
+            lightness: lightened.as_ref().map(|light| light.report.clone()),
+            filled,
         });
+        filled_less.extend(lightened.filter(|_| rules.lighten == Lighten::Infill));
     }
     if let Bone::Ct(ct) = bone {
         findings.push(in_dense_bone(ct, &voxels));
     }
     Ok(Solid {
+        density: density(&mesh, &filled_less),
         mesh,
+        faces,
         voxels,
         parts,
         findings,
     })
+}
+
+/// The part's surface, proved.
+fn meshed(made: &Made, body: &Body) -> Result<Mesh<Lps>, SolidError> {
+    let shell = cubes::extract(&made.field, 0.0);
+    let report = check::inspect(&shell);
+    if !report.is_solid() || report.parts.len() != 1 {
+        return Err(SolidError::Broken {
+            region: body.region.clone(),
+        });
+    }
+    tracing::debug!("meshed and checked");
+    Ok(shell)
+}
+
+/// What the part can do without, where it is asked.
+fn lightened(made: &Made, body: &Body, rules: &Rules) -> Result<Option<Lightened>, SolidError> {
+    if rules.lighten == Lighten::None {
+        return Ok(None);
+    }
+    let light = made.lightened(rules).map_err(|why| SolidError::NotLightened {
+        region: body.region.clone(),
+        why,
+    })?;
+    Ok(Some(light))
+}
+
+/// Voxels of the density, mm.
+const DENSITY_MM: f64 = 0.5;
+
+/// How densely each place is filled, on a grid along the patient's axes round all parts; `None` where all are solid.
+fn density(mesh: &Mesh<Lps>, parts: &[Lightened]) -> Option<Volume<f32>> {
+    let (low, high) = mesh.bounds().filter(|_| !parts.is_empty())?;
+    let low = low.0.map(|x| (x / DENSITY_MM).floor() * DENSITY_MM);
+    let shape = [0, 1, 2].map(|a| ((high.0[a] - low[a]) / DENSITY_MM).ceil() as usize + 1);
+    let axes = [0, 1, 2].map(|a| {
+        let mut axis = [0.0; 3];
+        axis[a] = DENSITY_MM;
+        crate::space::Vector::new(axis)
+    });
+    let map = Map::<Ijk, Lps>::from_columns(axes, Point::new(low));
+    let grid = Volume::new(shape, vec![(); shape.iter().product()], map).ok()?;
+    let shares = (0..grid.data().len())
+        .into_par_iter()
+        .map(|n| {
+            let at = grid.centre(grid.index(n));
+            parts.iter().map(|part| part.share(at) as f32).fold(1.0, f32::min)
+        })
+        .collect();
+    Some(grid.with(shares))
 }
 
 /// Share of the part's voxels that are dense bone in the scan.
