@@ -1,9 +1,13 @@
 //! `calvaria slice`: any STL, OBJ or 3MF to proved G-code.
 
 use super::{Failure, Outcome};
+use crate::design::sha256_file;
 use crate::gcode::{Material, Printer};
-use crate::mesh::{self, fault::MeshError};
-use crate::slicer::{Orientation, Plan, Settings, SliceError, slice};
+use crate::intake::{Limits, nifti::read_f32};
+use crate::mesh::tags::Tags;
+use crate::mesh::{self, Mesh, fault::MeshError};
+use crate::slicer::{Orientation, Plan, Settings, SliceError, Told, slice_told};
+use crate::space::Lps;
 use crate::status::duration;
 use std::fs::{Metadata, Permissions};
 use std::io::Write;
@@ -58,6 +62,12 @@ pub(super) struct Args {
     /// Stand it in the K-th best pose of the search; what is said of the first names the next ones.
     #[arg(long, value_name = "K", conflicts_with = "as_is")]
     pose: Option<u32>,
+    /// Which triangles are outer face, inner face and rim (implant.tags.json); guessed when not given.
+    #[arg(long, value_name = "FILE")]
+    tags: Option<PathBuf>,
+    /// How dense the inside is to be, place by place (implant.density.nii.gz); the mesh is then in patient LPS mm.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["infill", "draft", "unit"])]
+    density: Option<PathBuf>,
     /// Print the plan as JSON on stdout.
     #[arg(long)]
     json: bool,
@@ -116,8 +126,10 @@ pub(super) fn run(args: Args) -> Outcome {
         MeshError::Unit => Failure::usage(error),
         error => Failure::refused(error),
     })?;
+    let told = told(&args, &loaded.mesh)?;
+    let mesh = &loaded.mesh;
     let mut sliced =
-        slice(&loaded.mesh, &printer, &material, &settings, &mut |_| {}).map_err(|error| {
+        slice_told(mesh, &told, &printer, &material, &settings, &mut |_| {}).map_err(|error| {
             match error {
                 SliceError::Setting { .. } | SliceError::Profile(_) => Failure::usage(error),
                 SliceError::Empty
@@ -125,6 +137,7 @@ pub(super) fn run(args: Args) -> Outcome {
                 | SliceError::InsideOut
                 | SliceError::Overlap { .. }
                 | SliceError::Thin { .. }
+                | SliceError::Told(_)
                 | SliceError::TooLarge { .. } => Failure::refused(error),
                 SliceError::Unproved { .. } | SliceError::Followed { .. } => Failure::failed(error),
             }
@@ -142,6 +155,25 @@ pub(super) fn run(args: Args) -> Outcome {
         summary(&sliced.plan)
     };
     writeln!(std::io::stdout(), "{said}").map_err(Failure::failed)
+}
+
+/// What is told of the mesh beside its file.
+fn told(args: &Args, mesh: &Mesh<Lps>) -> Result<Told, Failure> {
+    let faces = |path: &PathBuf| {
+        let sha256 = sha256_file(&args.mesh).map_err(Failure::failed)?;
+        Tags::load(path, &sha256, mesh.triangles.len())
+            .map(|tags| tags.faces)
+            .map_err(Failure::refused)
+    };
+    let limits = Limits {
+        head: false,
+        ..Limits::default()
+    };
+    let density = |path: &PathBuf| read_f32(path, &limits).map_err(Failure::refused);
+    Ok(Told {
+        faces: args.tags.as_ref().map(faces).transpose()?,
+        density: args.density.as_ref().map(density).transpose()?,
+    })
 }
 
 /// Refuses to rename a file over a device, a link, a folder or a pipe: it would be gone.
@@ -187,8 +219,16 @@ fn save(path: &Path, bytes: &[u8]) -> Outcome {
 }
 
 fn summary(plan: &Plan) -> String {
+    let density = plan.density.map_or_else(String::new, |d| {
+        format!(
+            "; filled to {:.0} %, {:.2} of {:.2} g/cm3",
+            100.0 * d.mass_g / d.solid_g,
+            d.mean_g_cm3,
+            d.solid_g_cm3
+        )
+    });
     format!(
-        "{} part(s) on {} in {}: {} layers, {}, {:.1} g filament ({:.1} cm3 part, {:.1} cm3 support), {} lines, proved{}",
+        "{} part(s) on {} in {}: {} layers, {}, {:.1} g filament ({:.1} cm3 part, {:.1} cm3 support), {} lines, proved{density}{}",
         plan.parts.len(),
         plan.printer,
         plan.material,

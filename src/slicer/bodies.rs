@@ -18,17 +18,27 @@ const PLANES_MAX: usize = 200;
 /// Space shared in a plane beyond rounding to micrometres, mm2.
 const SHARED_MIN_MM2: f64 = 0.01;
 
+/// The solids of a mesh.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Solids {
+    /// Each as a mesh of its own.
+    pub(super) parts: Vec<Mesh<Lps>>,
+    /// Which triangle of the whole mesh each of its triangles was.
+    pub(super) from: Vec<Vec<u32>>,
+}
+
 /// The solids of a mesh; an inner surface (a void) goes with the solid around it.
 ///
 /// # Errors
 /// No body at all, a body inside out, bodies in one another, or one thinner than `line_mm`.
-pub(super) fn solids(mesh: &Mesh<Lps>, line_mm: f64) -> Result<Vec<Mesh<Lps>>, SliceError> {
-    let (mut solids, voids): (Vec<_>, Vec<_>) = connected(mesh)
+pub(super) fn solids(mesh: &Mesh<Lps>, line_mm: f64) -> Result<Solids, SliceError> {
+    let (mut found, voids): (Vec<_>, Vec<_>) = connected(mesh)
         .into_iter()
-        .filter(|body| body.volume_mm3() != 0.0)
-        .partition(|body| body.volume_mm3() > 0.0);
-    for inner in voids {
-        let Some(around) = solids.iter_mut().find(|solid| encloses(solid, &inner)) else {
+        .filter(|(body, _)| body.volume_mm3() != 0.0)
+        .partition(|(body, _)| body.volume_mm3() > 0.0);
+    for (inner, from) in voids {
+        let Some((around, whole)) = found.iter_mut().find(|(solid, _)| encloses(solid, &inner))
+        else {
             return Err(or_open(mesh, SliceError::InsideOut));
         };
         let base = around.vertices.len() as u32;
@@ -36,10 +46,12 @@ pub(super) fn solids(mesh: &Mesh<Lps>, line_mm: f64) -> Result<Vec<Mesh<Lps>>, S
         around
             .triangles
             .extend(inner.triangles.iter().map(|t| t.map(|v| v + base)));
+        whole.extend(from);
     }
-    if solids.is_empty() {
+    if found.is_empty() {
         return Err(or_open(mesh, SliceError::Empty));
     }
+    let (solids, from): (Vec<_>, Vec<_>) = found.into_iter().unzip();
     for (n, one) in solids.iter().enumerate() {
         if thickness_mm(one) < line_mm {
             return Err(or_open(mesh, SliceError::Thin { line_mm }));
@@ -52,7 +64,10 @@ pub(super) fn solids(mesh: &Mesh<Lps>, line_mm: f64) -> Result<Vec<Mesh<Lps>>, S
             }
         }
     }
-    Ok(solids)
+    Ok(Solids {
+        parts: solids,
+        from,
+    })
 }
 
 /// `error`, or that the mesh is open: then volume and sides say nothing.
@@ -121,8 +136,8 @@ fn joined(one: &Mesh<Lps>, other: &Mesh<Lps>) -> Mesh<Lps> {
     both
 }
 
-/// Sets of triangles that share corners.
-fn connected(mesh: &Mesh<Lps>) -> Vec<Mesh<Lps>> {
+/// Sets of triangles that share corners, and their numbers in the whole mesh.
+fn connected(mesh: &Mesh<Lps>) -> Vec<(Mesh<Lps>, Vec<u32>)> {
     // Vertices in the same place are the same: STL files repeat them.
     let mut order: Vec<u32> = (0..mesh.vertices.len() as u32).collect();
     let key = |v: &u32| {
@@ -152,17 +167,20 @@ fn connected(mesh: &Mesh<Lps>) -> Vec<Mesh<Lps>> {
         join(a, b);
         join(b, c);
     }
-    let mut bodies: Vec<(u32, Vec<[u32; 3]>)> = Vec::new();
-    for &triangle in &mesh.triangles {
+    let mut bodies: Vec<(u32, Vec<u32>)> = Vec::new();
+    for (number, triangle) in (0..).zip(&mesh.triangles) {
         let name = find(&mut root, triangle[0]);
         match bodies.iter_mut().find(|(n, _)| *n == name) {
-            Some((_, list)) => list.push(triangle),
-            None => bodies.push((name, vec![triangle])),
+            Some((_, list)) => list.push(number),
+            None => bodies.push((name, vec![number])),
         }
     }
     bodies
         .into_iter()
-        .map(|(_, list)| compact(mesh, &list))
+        .map(|(_, numbers)| {
+            let list = numbers.iter().map(|&n| mesh.triangles[n as usize]);
+            (compact(mesh, &list.collect::<Vec<_>>()), numbers)
+        })
         .collect()
 }
 
@@ -199,7 +217,7 @@ mod tests {
     }
 
     fn of(mesh: &Mesh<Lps>) -> Result<usize, SliceError> {
-        solids(mesh, 0.45).map(|s| s.len())
+        solids(mesh, 0.45).map(|s| s.parts.len())
     }
 
     #[test]

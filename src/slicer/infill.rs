@@ -45,9 +45,9 @@ impl Angle {
 
 /// A stretch of one scan line inside the region.
 #[derive(Clone, Copy, Debug)]
-struct Stretch {
-    from: f64,
-    to: f64,
+pub(super) struct Stretch {
+    pub(super) from: f64,
+    pub(super) to: f64,
     used: bool,
 }
 
@@ -92,7 +92,7 @@ pub(super) fn straight(
 }
 
 /// Rows of stretches, by ascending height across.
-fn scan(clip: &Region, angle: Angle, step: f64) -> Vec<(f64, Vec<Stretch>)> {
+pub(super) fn scan(clip: &Region, angle: Angle, step: f64) -> Vec<(f64, Vec<Stretch>)> {
     let mut hits: Vec<(i64, f64)> = Vec::new();
     for contour in clip.contours() {
         let wrap = contour.iter().skip(1).chain(contour.first());
@@ -174,7 +174,7 @@ fn chain(
 
 /// Length of the gyroid's section lines per area, times the cell's edge: its surface in a cell of edge L is
 /// 3.0915 L2, and a section through an isotropic surface has pi/4 of it as length (2.43; PrusaSlicer uses 2.44).
-const GYROID_LENGTH: f64 = 3.0915 * std::f64::consts::FRAC_PI_4;
+pub(super) const GYROID_LENGTH: f64 = 3.0915 * std::f64::consts::FRAC_PI_4;
 /// Chord error of the drawn waves.
 const GYROID_WITHIN: Um = Um(40);
 

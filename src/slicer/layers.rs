@@ -5,13 +5,16 @@
 
 use super::SliceError;
 use super::cut::Solid;
+use super::field::Field;
 use super::infill::{Angle, gyroid, straight};
+use super::lattice;
 use super::path::{Group, LayerPaths, Path, Role};
 use super::place::Placed;
 use super::plane::{Corner, Region, Spot, Um};
 use super::seam::centre_um;
 use super::settings::{Line, Recipe};
 use super::support::{self, Foot, Support};
+use super::told::Light;
 use super::walls;
 use rayon::prelude::*;
 
@@ -20,7 +23,7 @@ const ISLAND_MIN_MM2: f64 = 0.02;
 
 /// One part, cut and supported.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(super) struct Part<'a> {
     /// What the part is in each layer.
     pub(super) regions: Vec<Region>,
     /// What holds it.
@@ -29,11 +32,17 @@ pub(super) struct Part {
     brim_layers: usize,
     /// Centre of the sphere that fits the part best: its inner face looks there.
     centre_um: [f64; 3],
+    /// How much of its inside is to be filled, where that was told.
+    field: Option<Field<'a>>,
 }
 
-impl Part {
+impl<'a> Part<'a> {
     /// Cuts a placed part into layers and grows its supports.
-    pub(super) fn new(placed: &Placed, recipe: &Recipe) -> Result<Self, SliceError> {
+    pub(super) fn new(
+        placed: &Placed,
+        light: Option<Light<'a>>,
+        recipe: &Recipe,
+    ) -> Result<Self, SliceError> {
         let solid = Solid::new(&placed.mesh)?;
         let count = recipe.layers(Um(solid.top_um()));
         let heights: Vec<i32> = (0..count).map(|layer| recipe.middle(layer).0).collect();
@@ -67,7 +76,18 @@ impl Part {
             supports,
             brim_layers: placed.brim_layers,
             centre_um: centre_um(&placed.mesh),
+            field: light.and_then(|light| Field::new(light, &placed.to_bed)),
         })
+    }
+
+    /// The integral of the field over the part, layer by layer, mm3; its volume where nothing was told.
+    pub(super) fn asked_mm3(&self, recipe: &Recipe) -> f64 {
+        let layer = |(n, region): (usize, &Region)| {
+            let mean = (self.field).map_or(1.0, |field| field.mean(region, recipe.middle(n)));
+            mean * region.area_mm2() * recipe.height(n).mm()
+        };
+        let layers: Vec<f64> = (self.regions.par_iter().enumerate()).map(layer).collect();
+        layers.iter().sum()
     }
 
     /// The part's groups in one layer: support first, then each island.
@@ -109,9 +129,19 @@ impl Part {
         let mut fill = straight(&solid, line, line.spacing(), angle, Role::Solid);
         if light.is_empty() {
             let drawn = [&walls.external, &walls.inner, &walls.thin];
-            balance(&mut fill, island, drawn.into_iter().flatten(), line);
+            balance(
+                &mut fill,
+                room_mm2(island, drawn.into_iter().flatten(), line),
+                line,
+            );
         }
-        if recipe.settings.infill > 0.0 {
+        if let Some(field) = &self.field {
+            if !light.is_empty() {
+                balance(&mut fill, solid.area_mm2(), line);
+            }
+            let z = recipe.middle(layer);
+            fill.extend(lattice::draw(&light, line, field, recipe.cell, z));
+        } else if recipe.settings.infill > 0.0 {
             fill.extend(gyroid(
                 &light,
                 line,
@@ -132,7 +162,7 @@ impl Part {
 
     /// Splits what the walls leave: solid where fewer than `skin_layers` of the part lie above or below.
     fn solid_and_light(&self, inside: &Region, layer: usize, recipe: &Recipe) -> (Region, Region) {
-        if recipe.settings.is_solid() {
+        if recipe.settings.is_solid() && self.field.is_none() {
             return (inside.clone(), Region::default());
         }
         let skin = recipe.settings.skin_layers as usize;
@@ -143,6 +173,14 @@ impl Part {
                 Some(region) => covered.intersect(region),
                 None => Region::default(),
             };
+        }
+        if let Some(field) = &self.field {
+            let below = (covered.bounds()).map(|bounds| field.light(bounds, recipe.middle(layer)));
+            let light = covered.intersect(&below.unwrap_or_default());
+            let light = light.opened(Um(recipe.width.0 * 2));
+            // What is too narrow for lines of its own is filled as the field says: densely.
+            let solid = inside.minus(&light).opened(Um(recipe.width.0 * 3 / 2));
+            return (inside.minus(&light).intersect(&solid), inside.minus(&solid));
         }
         // Skin reaches a line and a half under the light filling, and slivers between skins are filled too.
         let light = covered.opened(Um(recipe.width.0 * 3));
@@ -157,27 +195,28 @@ const THINNER: f64 = 0.95;
 /// They may be made this much thicker.
 const THICKER: f64 = 1.05;
 
-/// Gives the lines of a solid filling the width at which the island gets as much plastic as it has room for: their ends reach
-/// into the walls, their joints lie on them, and each strip is a whole number of lines.
-fn balance<'a>(
-    fill: &mut [Path],
-    island: &Region,
-    walls: impl Iterator<Item = &'a Path>,
-    line: Line,
-) {
-    let area_mm2 = |path: &Path| {
-        let line = Line {
-            width: path.width,
-            ..line
-        };
-        path.length_mm() * line.spacing().mm()
+/// What a path fills, mm2.
+fn area_mm2(path: &Path, line: Line) -> f64 {
+    let line = Line {
+        width: path.width,
+        ..line
     };
-    let filled: f64 = fill.iter().map(area_mm2).sum();
+    path.length_mm() * line.spacing().mm()
+}
+
+/// What an island's walls leave to be filled, mm2.
+fn room_mm2<'a>(island: &Region, walls: impl Iterator<Item = &'a Path>, line: Line) -> f64 {
+    island.area_mm2() - walls.map(|path| area_mm2(path, line)).sum::<f64>()
+}
+
+/// Gives the lines of a solid filling the width at which they get as much plastic as there is room for: their ends reach
+/// into the walls, their joints lie on them, and each strip is a whole number of lines.
+fn balance(fill: &mut [Path], room_mm2: f64, line: Line) {
+    let filled: f64 = fill.iter().map(|path| area_mm2(path, line)).sum();
     if filled <= 0.0 {
         return;
     }
-    let room = island.area_mm2() - walls.map(area_mm2).sum::<f64>();
-    let share = (room / filled).clamp(THINNER, THICKER);
+    let share = (room_mm2 / filled).clamp(THINNER, THICKER);
     let change = Um::from_mm(line.spacing().mm() * (share - 1.0));
     for path in fill {
         path.width = Um(path.width.0 + change.0);
@@ -185,7 +224,7 @@ fn balance<'a>(
 }
 
 /// Toolpaths of every layer, brim included.
-pub(super) fn draw(parts: &[Part], recipe: &Recipe) -> Vec<LayerPaths> {
+pub(super) fn draw(parts: &[Part<'_>], recipe: &Recipe) -> Vec<LayerPaths> {
     let count = parts.iter().map(|p| p.regions.len()).max().unwrap_or(0);
     let mut layers: Vec<LayerPaths> = (0..count)
         .into_par_iter()
@@ -208,7 +247,7 @@ pub(super) fn draw(parts: &[Part], recipe: &Recipe) -> Vec<LayerPaths> {
 }
 
 /// The brim, layer by layer: round everything that stands on the bed, and again round narrow stands, within the first one.
-fn brims(parts: &[Part], recipe: &Recipe) -> Vec<Group> {
+fn brims(parts: &[Part<'_>], recipe: &Recipe) -> Vec<Group> {
     let count = parts.iter().map(|part| part.brim_layers).max().unwrap_or(0);
     let base = |layer: usize| {
         (parts.iter()).filter(|part| layer < part.brim_layers).fold(

@@ -24,7 +24,9 @@ mod bodies;
 mod cut;
 mod delaunay;
 mod emit;
+mod field;
 mod infill;
+mod lattice;
 mod layers;
 mod look;
 mod order;
@@ -41,11 +43,14 @@ mod support;
 #[cfg(test)]
 mod tests;
 mod thin;
+mod told;
 mod walls;
 
-pub use plan::{PartPlan, Plan};
+pub use lattice::Cell;
+pub use plan::{PartPlan, Plan, Printed};
 pub use plane::{Contour, Corner, Region, Spot, Um};
 pub use settings::{Orientation, Settings};
+pub use told::{Told, ToldError};
 
 /// A sliced part.
 #[derive(Clone, Debug)]
@@ -117,6 +122,9 @@ pub enum SliceError {
         /// Most.
         high: f64,
     },
+    /// Faces or density that can not be followed.
+    #[error(transparent)]
+    Told(#[from] ToldError),
     /// The own validator refuses the file: a fault of the profile's start or end code, or of the slicer.
     #[error("the sliced file breaks a limit of the printer: {}. Correct the profile.",
         violations.first().map_or_else(String::new, ToString::to_string))]
@@ -157,10 +165,45 @@ pub fn slice(
     settings: &Settings,
     progress: &mut dyn FnMut(f64),
 ) -> Result<Sliced, SliceError> {
+    slice_told(
+        mesh,
+        &Told::default(),
+        printer,
+        material,
+        settings,
+        progress,
+    )
+}
+
+/// Slices `mesh` as [`slice`] does, by what else is known of it.
+///
+/// # Errors
+/// [`SliceError`]; [`SliceError::Told`] for what can not be followed.
+pub fn slice_told(
+    mesh: &Mesh<Lps>,
+    told: &Told,
+    printer: &Printer,
+    material: &Material,
+    settings: &Settings,
+    progress: &mut dyn FnMut(f64),
+) -> Result<Sliced, SliceError> {
     let mut recipe = settings::Recipe::new(printer, material, settings)?;
     printer.takes(material)?;
-    let solids = bodies::solids(mesh, recipe.width.mm())?;
-    let placed = place::place(&solids, printer, &recipe)?;
+    let light = told.light(mesh, material, &recipe)?;
+    if let Some(light) = light {
+        recipe.cell = Cell::new(printer.nozzle_mm, light.least);
+    }
+    let bodies::Solids {
+        parts: solids,
+        from,
+    } = bodies::solids(mesh, recipe.width.mm())?;
+    let faces: Vec<Vec<_>> = (told.faces.iter())
+        .flat_map(|faces| {
+            let of = |numbers: &Vec<u32>| numbers.iter().map(|&n| faces[n as usize]).collect();
+            from.iter().map(of)
+        })
+        .collect();
+    let placed = place::place(&solids, &faces, printer, &recipe)?;
     // One brim for all, as wide as the narrowest stand wants.
     let brims = placed.iter().map(|part| part.brim_mm);
     recipe.settings.brim_mm = brims.fold(0.0, f64::max);
@@ -176,7 +219,7 @@ pub fn slice(
     progress(0.1);
     let parts: Vec<layers::Part> = placed
         .iter()
-        .map(|part| layers::Part::new(part, &recipe))
+        .map(|part| layers::Part::new(part, light, &recipe))
         .collect::<Result<_, _>>()?;
     progress(0.4);
     let layers = layers::draw(&parts, &recipe);
@@ -205,6 +248,7 @@ pub fn slice(
         settings: recipe.settings.clone(),
         parts: placed.iter().map(part_plan).collect(),
         findings,
+        density: None,
         layers: layers.len(),
         layer_mm: recipe.layer.mm(),
         time_s,
@@ -220,6 +264,11 @@ pub fn slice(
     let filament_mm3 = drawn.part_mm3 + drawn.support_mm3 + drawn.brim_mm3;
     plan.filament_mm = filament_mm3 / filament_mm2;
     plan.filament_g = filament_mm3 / 1000.0 * material.density_g_cm3;
+    if told.density.is_some() {
+        let printed = printed(&plan, &parts, light.is_some(), material, &recipe);
+        plan.findings.push(told::finding(&printed));
+        plan.density = Some(printed);
+    }
     let facts = facts(&plan, &parts, material, &drawn);
     let text = format!("{}{facts}{body}", header(&plan));
     let gcode = format!("{text}{}", seal(&text));
@@ -231,7 +280,12 @@ pub fn slice(
 }
 
 /// What the validator holds the file against, from the mesh, the strokes and the material.
-fn facts(plan: &Plan, parts: &[layers::Part], material: &Material, drawn: &emit::Drawn) -> Facts {
+fn facts(
+    plan: &Plan,
+    parts: &[layers::Part<'_>],
+    material: &Material,
+    drawn: &emit::Drawn,
+) -> Facts {
     let section_mm2 = |layer: usize| -> f64 {
         let regions = parts.iter().filter_map(|part| part.regions.get(layer));
         regions.map(Region::area_mm2).sum()
@@ -246,8 +300,29 @@ fn facts(plan: &Plan, parts: &[layers::Part], material: &Material, drawn: &emit:
         bed_c: material.bed_band_c(),
         line_mm: drawn.line_mm,
         time_s: plan.time_s,
-        solid: plan.settings.is_solid(),
+        solid: plan.settings.is_solid() && !plan.density.is_some_and(|d| d.period_mm > 0.0),
         layers: drawn.layers.iter().map(layer).collect(),
+    }
+}
+
+/// What became of a density.
+fn printed(
+    plan: &Plan,
+    parts: &[layers::Part<'_>],
+    light: bool,
+    material: &Material,
+    recipe: &settings::Recipe,
+) -> Printed {
+    let solid_mm3: f64 = plan.parts.iter().map(|part| part.volume_mm3).sum();
+    let grams = |mm3: f64| mm3 / 1000.0 * material.density_g_cm3;
+    Printed {
+        period_mm: if light { recipe.cell.period_mm } else { 0.0 },
+        asked_mm3: parts.iter().map(|part| part.asked_mm3(recipe)).sum(),
+        solid_mm3,
+        mass_g: grams(plan.part_mm3),
+        solid_g: grams(solid_mm3),
+        mean_g_cm3: plan.part_mm3 / solid_mm3 * material.density_g_cm3,
+        solid_g_cm3: material.density_g_cm3,
     }
 }
 
@@ -262,6 +337,14 @@ fn part_plan(placed: &place::Placed) -> PartPlan {
         high_mm: high,
         volume_mm3: placed.mesh.volume_mm3(),
     }
+}
+
+/// Share of the parts that is filled, percent, to a tenth: what was set, or what a density comes to.
+fn fill_percent(plan: &Plan) -> f64 {
+    let light = plan.density.filter(|d| d.period_mm > 0.0);
+    light.map_or(plan.settings.infill * 100.0, |d| {
+        (1000.0 * d.mass_g / d.solid_g).round() / 10.0
+    })
 }
 
 /// First lines of the file: who made it, what it is for, time and filament as viewers read them.
@@ -281,7 +364,7 @@ fn header(plan: &Plan) -> String {
         plan.material,
         plan.layers,
         plan.layer_mm,
-        plan.settings.infill * 100.0,
+        fill_percent(plan),
         duration::for_viewers(plan.time_s),
         plan.filament_mm,
         plan.filament_g,

@@ -11,6 +11,7 @@ use super::pose::{Pose, Shape, sideways};
 use super::settings::{Orientation, POSES, Recipe};
 use crate::gcode::Printer;
 use crate::mesh::Mesh;
+use crate::mesh::tags::Face;
 use crate::space::{Bed, Lps, Map, Vector};
 use crate::status::Finding;
 use rayon::prelude::*;
@@ -70,13 +71,17 @@ impl Way {
     }
 }
 
-/// Turns every part for the least cost at a safe stand and sets them beside each other.
+/// Turns every part for the least cost at a safe stand and sets them beside each other. `faces`: of each part's triangles,
+/// where they are known.
 pub(super) fn place(
     parts: &[Mesh<Lps>],
+    faces: &[Vec<Face>],
     printer: &Printer,
     recipe: &Recipe,
 ) -> Result<Vec<Placed>, SliceError> {
-    let ways: Vec<Vec<Way>> = parts.iter().map(|part| ways(part, recipe)).collect();
+    let ways: Vec<Vec<Way>> = (parts.iter().enumerate())
+        .map(|(n, part)| ways(part, faces.get(n).map(Vec::as_slice), recipe))
+        .collect();
     let most = ways.iter().map(Vec::len).max().unwrap_or(0);
     let ranks = match recipe.settings.orientation {
         Orientation::Auto | Orientation::AsIs => 0..most,
@@ -123,8 +128,8 @@ pub(super) fn place(
 }
 
 /// Ways of standing, cheapest first.
-fn ways(part: &Mesh<Lps>, recipe: &Recipe) -> Vec<Way> {
-    let shape = Shape::new(part);
+fn ways(part: &Mesh<Lps>, faces: Option<&[Face]>, recipe: &Recipe) -> Vec<Way> {
+    let shape = Shape::new(part, faces);
     if recipe.settings.orientation == Orientation::AsIs {
         let turn = Map::new([
             [1.0, 0.0, 0.0, 0.0],
@@ -349,7 +354,7 @@ mod tests {
             ..Settings::default()
         };
         let recipe = Recipe::new(&printer(), &Material::load("pla").unwrap(), &settings).unwrap();
-        place(parts, &printer(), &recipe)
+        place(parts, &[], &printer(), &recipe)
     }
 
     fn up(placed: &Placed) -> Vector<Lps> {
@@ -400,7 +405,7 @@ mod tests {
         assert!(high.0[2] - low.0[2] > 40.0, "{:?}", high.0[2]);
         let settings = Settings::default();
         let recipe = Recipe::new(&printer(), &Material::load("pla").unwrap(), &settings).unwrap();
-        let shape = Shape::new(&cap);
+        let shape = Shape::new(&cap, None);
         let pose = |up| shape.pose(up, &recipe);
         let chosen = pose(up(&placed[0]));
         assert!(chosen.cost_s < pose(Vector::new([0.0, 0.0, 1.0])).cost_s);
@@ -416,8 +421,8 @@ mod tests {
         let settings = Settings::default();
         let recipe = Recipe::new(&printer(), &Material::load("pla").unwrap(), &settings).unwrap();
         let down = Vector::new([0.0, 0.0, -1.0]);
-        let [_, lying, _] = Shape::new(&cap).pose(down, &recipe).hanging_mm2;
-        for way in ways(&cap, &recipe).iter().take(8) {
+        let [_, lying, _] = Shape::new(&cap, None).pose(down, &recipe).hanging_mm2;
+        for way in ways(&cap, None, &recipe).iter().take(8) {
             let [_, outer, _] = way.pose.hanging_mm2;
             assert!(outer < 0.1 * lying, "{lying} {:?}", way.pose);
         }
@@ -455,8 +460,8 @@ mod tests {
         let material = Material::load("pla").unwrap();
         let recipe = Recipe::new(&printer(), &material, &Settings::default()).unwrap();
         for part in [shapes::cap(40.0), shapes::leaning(55.0, 12.0)] {
-            let best = ways(&part, &recipe)[0].pose;
-            let shape = Shape::new(&part);
+            let best = ways(&part, None, &recipe)[0].pose;
+            let shape = Shape::new(&part, None);
             for up in directions() {
                 let other = shape.pose(up, &recipe);
                 assert!(best.cost_s <= other.cost_s, "{best:?} {other:?}");
@@ -515,7 +520,7 @@ mod tests {
             let placed = usual(std::slice::from_ref(&cap));
             let material = Material::load("pla").unwrap();
             let recipe = Recipe::new(&printer(), &material, &Settings::default()).unwrap();
-            let stand = Shape::new(&cap).pose(up(&placed[0]), &recipe).stand;
+            let stand = Shape::new(&cap, None).pose(up(&placed[0]), &recipe).stand;
             let said = |name: &str| placed[0].findings.iter().any(|f| f.name == name);
             prop_assert_eq!(said("carried_stand"), !stand.is_own(), "{:?}", stand);
             let firm = stand.neck_mm2 >= if stand.tip() > 3.0 { 15.0 } else { 5.0 };

@@ -22,6 +22,9 @@ pub struct Plan {
     /// What a person should know about the parts: what was mended, left out or will not be seen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
+    /// What became of the density that was asked for, where one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub density: Option<Printed>,
     /// Layers.
     pub layers: usize,
     /// Layer height, mm.
@@ -42,6 +45,25 @@ pub struct Plan {
     pub lines: usize,
     /// What the validator proved.
     pub checked: Checked,
+}
+
+/// A part of a told density, as printed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Printed {
+    /// Edge of the gyroid's cell, mm; 0 where all of the part is solid.
+    pub period_mm: f64,
+    /// What the field wants of the parts, mm3, before walls and skins are made solid.
+    pub asked_mm3: f64,
+    /// Volume of the meshes, mm3.
+    pub solid_mm3: f64,
+    /// Plastic of the parts without support and brim, g.
+    pub mass_g: f64,
+    /// What they would weigh as solid parts, g.
+    pub solid_g: f64,
+    /// Plastic of the parts over their volume, g/cm3.
+    pub mean_g_cm3: f64,
+    /// The material's own density, g/cm3.
+    pub solid_g_cm3: f64,
 }
 
 /// One part on the bed.

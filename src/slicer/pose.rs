@@ -10,6 +10,7 @@
 use super::seam::centre_um;
 use super::settings::{Orientation, Recipe};
 use crate::mesh::Mesh;
+use crate::mesh::tags::Face;
 use crate::space::{Lps, Point, Vector};
 use crate::status::Finding;
 
@@ -99,12 +100,13 @@ pub(super) struct Pose {
 }
 
 impl<'a> Shape<'a> {
-    pub(super) fn new(mesh: &'a Mesh<Lps>) -> Self {
+    /// A part; `faces`, one for each triangle, where they are known. They are guessed from the way out of the skull otherwise.
+    pub(super) fn new(mesh: &'a Mesh<Lps>, faces: Option<&[Face]>) -> Self {
         let centre = Point::new(centre_um(mesh).map(|um| um / 1000.0));
         let mut middle = Vector::<Lps>::new([0.0; 3]);
         let mut six_volumes = 0.0;
         let mut facets = Vec::with_capacity(mesh.triangles.len());
-        for &triangle in &mesh.triangles {
+        for (number, &triangle) in mesh.triangles.iter().enumerate() {
             let [a, b, c] = mesh.corners(triangle).map(|p| p.minus(centre));
             let out = a.plus(b).plus(c);
             let six = a.dot(b.cross(c));
@@ -112,10 +114,16 @@ impl<'a> Shape<'a> {
             middle = middle.plus(out.times(six / 4.0));
             let twice = mesh.area_vector(triangle);
             let normal = twice.unit().unwrap_or(Vector::new([0.0; 3]));
-            let face = match out.unit().map_or(0.0, |out| out.dot(normal)) {
+            let guess = || match out.unit().map_or(0.0, |out| out.dot(normal)) {
                 cosine if cosine > RIM => OUTER,
                 cosine if cosine < -RIM => INNER,
                 _ => RIM_FACE,
+            };
+            let face = match faces.and_then(|faces| faces.get(number)) {
+                Some(Face::Outer) => OUTER,
+                Some(Face::Inner) => INNER,
+                Some(Face::Rim) => RIM_FACE,
+                None => guess(),
             };
             facets.push(Facet {
                 normal,
@@ -422,7 +430,7 @@ mod tests {
     }
 
     fn usual(mesh: &Mesh<Lps>, up: Vector<Lps>) -> Pose {
-        Shape::new(mesh).pose(up, &recipe(5.0, Orientation::Auto))
+        Shape::new(mesh, None).pose(up, &recipe(5.0, Orientation::Auto))
     }
 
     #[test]
@@ -443,7 +451,7 @@ mod tests {
     fn what_leans_out_too_far_may_fall_over() {
         let posed = |lean_deg| {
             let mesh = shapes::leaning(lean_deg, 10.0);
-            Shape::new(&mesh).pose(UP, &recipe(5.0, Orientation::AsIs))
+            Shape::new(&mesh, None).pose(UP, &recipe(5.0, Orientation::AsIs))
         };
         let upright = posed(10.0);
         assert!(upright.stand.margin_mm > 0.0 && upright.stand.finding().is_none());
@@ -473,7 +481,7 @@ mod tests {
     fn a_high_part_gets_a_wider_brim_unless_the_pose_or_no_brim_was_asked_for() {
         let rod = shapes::cuboid([4.0, 8.0, 120.0]);
         let brim = |brim_mm, orientation| {
-            let stand = Shape::new(&rod)
+            let stand = Shape::new(&rod, None)
                 .pose(UP, &recipe(brim_mm, orientation))
                 .stand;
             (stand.brim_mm, stand.brim_layers)
@@ -505,7 +513,7 @@ mod tests {
         #[test]
         fn a_plate_stands_on_its_first_section(lean in 5.0..80.0_f64, wide in 2.0..30.0_f64) {
             let plate = shapes::leaning(lean, wide);
-            let stand = Shape::new(&plate).pose(UP, &recipe(5.0, Orientation::AsIs)).stand;
+            let stand = Shape::new(&plate, None).pose(UP, &recipe(5.0, Orientation::AsIs)).stand;
             let rad = lean.to_radians();
             prop_assert!((stand.first_mm2 - 8.0 * wide).abs() < 1e-6, "{:?}", stand);
             let to_edge = 8.0 + 0.1 * rad.tan() - (4.0 + 15.0 * rad.sin());

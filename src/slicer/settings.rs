@@ -1,6 +1,7 @@
 //! What a person may choose about a print; everything else follows from printer and material.
 
 use super::SliceError;
+use super::lattice::Cell;
 use super::plane::Um;
 use crate::gcode::{Material, Printer};
 use serde::{Deserialize, Serialize};
@@ -184,6 +185,8 @@ pub(super) struct Recipe {
     /// Usual line width: 1.125 of the nozzle (0.45 for 0.4).
     pub(super) width: Um,
     pub(super) flow_max_mm3_s: f64,
+    /// What a field of density is filled with.
+    pub(super) cell: Cell,
 }
 
 impl Recipe {
@@ -209,6 +212,7 @@ impl Recipe {
             layer: Um::from_mm(layer),
             width: Um::from_mm(1.125 * printer.nozzle_mm),
             flow_max_mm3_s: material.flow_max_mm3_s.min(printer.limits.flow_max_mm3_s),
+            cell: Cell::new(printer.nozzle_mm, 1.0),
         })
     }
 

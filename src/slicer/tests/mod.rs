@@ -4,6 +4,7 @@ use super::*;
 use crate::space::{Bed, Map};
 
 mod damage;
+mod lattice;
 mod mutants;
 mod overhang;
 mod proof;
