@@ -20,6 +20,7 @@ mod stages;
 pub use order::{Asked, Order, OrderError};
 pub use record::{peak_memory_mib, sha256, sha256_file};
 
+use crate::implant::Lighten;
 use crate::intake::Orientation;
 use crate::network::Device;
 use crate::status::{DesignOutcome, Finding, Progress, Reason, Severity, Stage};
@@ -35,6 +36,8 @@ pub struct Options {
     pub orientation: Option<Orientation>,
     /// What was ordered by hand; goes before the order that lies beside the scan.
     pub order: Order,
+    /// How parts are made lighter where no order says it.
+    pub lighten: Lighten,
     /// Also keep the probability.
     pub probability: bool,
     /// Folder of the model card; `None` looks in the usual places.
@@ -55,6 +58,7 @@ impl Default for Options {
             mask: false,
             orientation: None,
             order: Order::default(),
+            lighten: Lighten::None,
             probability: false,
             model: None,
             device: Device::default(),

@@ -3,6 +3,7 @@
 use super::line::{Line, device};
 use super::{Failure, Outcome};
 use crate::design::{self, Asked, Options, Order};
+use crate::implant::Lighten;
 use crate::intake::Orientation;
 use crate::status::{DesignOutcome, DesignSummary, Side};
 use std::path::PathBuf;
@@ -37,6 +38,9 @@ pub(super) struct Args {
     /// Ordered gap between part and bone, mm.
     #[arg(long, value_name = "MM")]
     clearance: Option<f64>,
+    /// How the part is made lighter: none, infill or perforate.
+    #[arg(long, value_name = "HOW")]
+    lighten: Option<Lighten>,
     /// Also write probability.nii.gz.
     #[arg(long)]
     probability: bool,
@@ -118,6 +122,7 @@ fn ordered(args: &Args) -> Result<Order, Failure> {
         side,
         thickness,
         clearance_mm: args.clearance,
+        lighten: args.lighten,
         ..Order::default()
     };
     let order = flags.over(file);

@@ -2,6 +2,7 @@
 
 use super::{Failure, Outcome};
 use crate::design::{self, Options, Watcher};
+use crate::implant::Lighten;
 use crate::intake;
 use crate::status::{DesignOutcome, DesignerLine, Finding, Progress, Reason};
 use std::io::{Read, Write};
@@ -29,6 +30,9 @@ pub(super) struct Args {
     /// `auto`, `cpu` or `cuda:N`.
     #[arg(long, default_value = "auto")]
     device: String,
+    /// How parts are made lighter where no order says it.
+    #[arg(long, default_value = "none")]
+    lighten: Lighten,
     /// Keep nothing of who the patient is.
     #[arg(long)]
     strict: bool,
@@ -67,6 +71,7 @@ fn design(args: &Args, folder: &Path) -> DesignOutcome {
         device,
         printer: args.printer.clone(),
         material: args.material.clone(),
+        lighten: args.lighten,
         identity: !args.strict,
         ..Options::default()
     };

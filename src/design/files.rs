@@ -10,7 +10,7 @@ use std::path::Path;
 const DISK: &str = "Look at disk space and permissions, then try again.";
 
 /// What a design may leave in its folder, `case.json` first: without it the rest is known as unfinished.
-const WRITTEN: [&str; 13] = [
+const WRITTEN: [&str; 15] = [
     "case.json",
     "identity.json",
     "skull.nii.gz",
@@ -19,6 +19,8 @@ const WRITTEN: [&str; 13] = [
     "implant.stl",
     "implant.nii.gz",
     "implant.gcode",
+    "implant.tags.json",
+    "implant.density.nii.gz",
     "plan.json",
     "preview-left.png",
     "preview-right.png",
@@ -26,28 +28,22 @@ const WRITTEN: [&str; 13] = [
     "preview-top.png",
 ];
 
-/// Name of the picture onto the `k`-th part, from 0: `fit`, `fit-2`, …; the file is `preview-NAME.png`.
-pub(super) fn fit_picture(k: usize) -> String {
-    match k {
-        0 => "fit".into(),
-        k => format!("fit-{}", k + 1),
-    }
-}
+/// Kinds of pictures of which there is one for each part: the part in its hole, how far it may lie off, how much of it is
+/// filled.
+pub(super) const PART_PICTURES: [&str; 3] = ["fit", "error", "filled"];
 
-/// Name of the picture of the `k`-th part's expected error: `error`, `error-2`, ….
-pub(super) fn error_picture(k: usize) -> String {
+/// Name of the picture of a kind for the `k`-th part, from 0: `fit`, `fit-2`, …; the file is `preview-NAME.png`.
+pub(super) fn part_picture(kind: &str, k: usize) -> String {
     match k {
-        0 => "error".into(),
-        k => format!("error-{}", k + 1),
+        0 => kind.into(),
+        k => format!("{kind}-{}", k + 1),
     }
 }
 
 /// Pictures of which there is one for each part.
 fn is_part_picture(name: &str) -> bool {
-    let begins = ["preview-fit", "preview-error"]
-        .iter()
-        .any(|stem| name.starts_with(stem));
-    begins && name.ends_with(".png")
+    let begins = |kind: &&str| name.starts_with(&format!("preview-{kind}"));
+    PART_PICTURES.iter().any(begins) && name.ends_with(".png")
 }
 
 /// Makes the folder and takes away what an earlier attempt left in it: nobody may find one scan's part beside

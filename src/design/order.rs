@@ -6,7 +6,7 @@
 //!        in words: a part for the wrong side is worse than none.
 //! Never: makes up what is not asked.
 
-use crate::implant::{Missing, Rules, Thickness};
+use crate::implant::{Lighten, Missing, Rules, Thickness};
 use crate::status::{Finding, Side};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -41,9 +41,9 @@ pub struct Order {
     /// How the part sits: `inlay` within the hole.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub edge: Option<String>,
-    /// Lightening: `none`.
+    /// How the part is made lighter.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub lighten: Option<String>,
+    pub lighten: Option<Lighten>,
     /// How many parts are expected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parts: Option<usize>,
@@ -193,9 +193,8 @@ impl Order {
                 known: "at least one part is made".into(),
             });
         }
-        let choices: [(&'static str, &Option<String>, &'static str, &[&str]); 3] = [
+        let choices: [(&'static str, &Option<String>, &'static str, &[&str]); 2] = [
             ("edge", &self.edge, "inlay", &["bevel"]),
-            ("lighten", &self.lighten, "none", &["infill", "perforate"]),
             ("orbit", &self.orbit, "leave", &["rebuild"]),
         ];
         for (key, asked, made, others) in choices {
@@ -253,6 +252,7 @@ impl Order {
         Ok(Rules {
             thickness: self.thickness()?.unwrap_or(rules.thickness),
             clearance_mm: self.clearance_mm.unwrap_or(rules.clearance_mm),
+            lighten: self.lighten.unwrap_or(rules.lighten),
             ..rules
         })
     }
@@ -331,7 +331,7 @@ impl Order {
             thickness,
             self.clearance_mm.map(|mm| format!("clearance {mm} mm")),
             self.edge.as_ref().map(|v| format!("edge {v}")),
-            self.lighten.as_ref().map(|v| format!("lighten {v}")),
+            self.lighten.map(|v| format!("lighten {}", v.word())),
             self.parts.map(|n| format!("{n} part(s)")),
             self.orbit.as_ref().map(|v| format!("orbit {v}")),
         ];
@@ -407,7 +407,7 @@ mod tests {
             ("region = \"\"", "frontal, parietal"),
             ("parts = 0", "at least one"),
             ("edge = \"bevel\"", "does not make"),
-            ("lighten = \"perforate\"", "does not make"),
+            ("lighten = \"drill\"", "perforate"),
             ("orbit = \"rebuild\"", "does not make"),
             ("edge = \"sharp\"", "known are inlay, bevel"),
             ("side = ", "not valid"),

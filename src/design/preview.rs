@@ -157,7 +157,7 @@ impl DrawTarget for Picture {
     }
 }
 
-/// Colours of a scale from 0 to [`SCALE_MM`], pale to dark, which keep their order for colour-blind eyes and in grey.
+/// Colours of a scale, pale to dark, which keep their order for colour-blind eyes and in grey.
 const SCALE: [[f32; 3]; 5] = [
     [0.99, 0.93, 0.62],
     [0.98, 0.70, 0.38],
@@ -165,39 +165,70 @@ const SCALE: [[f32; 3]; 5] = [
     [0.55, 0.16, 0.48],
     [0.22, 0.07, 0.36],
 ];
-/// The scale's dark end, mm.
+/// The dark end of the scale of distances, mm.
 pub const SCALE_MM: f32 = 1.5;
 
-/// Colour of a distance on the scale.
-fn scaled(mm: f32) -> Paint {
+/// A scale of what a map shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Scale {
+    /// What the pale and the dark end stand for.
+    pub ends: [f32; 2],
+    /// Words at the dark end, in the middle, at the pale end.
+    pub marks: [&'static str; 3],
+    /// Words under the picture.
+    pub caption: &'static str,
+}
+
+/// How far the outside is expected to lie off, mm.
+pub const EXPECTED: Scale = Scale {
+    ends: [0.0, SCALE_MM],
+    marks: ["1.5 mm and more", "0.75", "0"],
+    caption: "expected distance to the bone that was there",
+};
+/// Share of material between the two surfaces.
+pub const FILLED: Scale = Scale {
+    ends: [1.0, 0.4],
+    marks: ["40 % and less", "70 %", "solid"],
+    caption: "how much is filled between the surfaces",
+};
+
+impl Scale {
+    fn paint(&self, value: f32) -> Paint {
+        let [pale, dark] = self.ends;
+        scaled((value - pale) / (dark - pale))
+    }
+}
+
+/// Colour of a share of the scale.
+fn scaled(share: f32) -> Paint {
     let steps = SCALE.len() - 1;
-    let at = (mm / SCALE_MM).clamp(0.0, 1.0) * steps as f32;
+    let at = share.clamp(0.0, 1.0) * steps as f32;
     let low = (at as usize).min(steps - 1);
     let share = at - low as f32;
     Paint([0, 1, 2].map(|c| SCALE[low][c] * (1.0 - share) + SCALE[low + 1][c] * share))
 }
 
-/// Draws bone as seen from `view`, and a part whose corners have a distance in mm each, with the scale beside it.
+/// Draws bone as seen from `view`, and a part whose corners have a value each, with the scale beside it.
 pub fn render_map(
     view: &View,
     bone: &Mesh<Lps>,
-    (part, mm): (&Mesh<Lps>, &[f32]),
-    caption: &str,
+    (part, values): (&Mesh<Lps>, &[f32]),
+    scale: &Scale,
 ) -> Picture {
     let mut canvas = Canvas::new(view);
     canvas.draw(bone, BONE);
     canvas.draw_with(part, |triangle| {
         let mean = triangle
             .iter()
-            .map(|&v| mm.get(v as usize).copied().unwrap_or(0.0))
+            .map(|&v| values.get(v as usize).copied().unwrap_or(0.0))
             .sum::<f32>()
             / 3.0;
-        scaled(mean)
+        scale.paint(mean)
     });
-    let mut picture = lettered(canvas, view, caption);
+    let mut picture = lettered(canvas, view, scale.caption);
     let (left, top, wide, high) = (20, 52, 24, 160);
     for y in 0..high {
-        let Paint(colour) = scaled(SCALE_MM * (1.0 - y as f32 / (high - 1) as f32));
+        let Paint(colour) = scaled(1.0 - y as f32 / (high - 1) as f32);
         let [r, g, b] = colour.map(|c| (c * 255.0 + 0.5) as u8);
         for x in left..left + wide {
             let offset = 3 * ((top + y) * SIZE + x);
@@ -205,16 +236,12 @@ pub fn render_map(
         }
     }
     let style = MonoTextStyle::new(&FONT_10X20, INK);
-    for (share, text) in [
-        (0, format!("{SCALE_MM} mm and more")),
-        (1, format!("{}", SCALE_MM / 2.0)),
-        (2, "0".to_owned()),
-    ] {
+    for (share, text) in scale.marks.into_iter().enumerate() {
         let at = Point2::new(
             (left + wide + 8) as i32,
             (top + share * high / 2 + 6) as i32,
         );
-        let Ok(_) = Text::new(&text, at, style).draw(&mut picture);
+        let Ok(_) = Text::new(text, at, style).draw(&mut picture);
     }
     picture
 }
@@ -444,7 +471,7 @@ mod tests {
         let part = tetrahedron([-15.0, 0.0, -15.0], 30.0);
         // Beside scale, letters and caption: the part alone.
         let light = |mm: f32| {
-            let picture = render_map(&view, &bone, (&part, &[mm; 4]), "");
+            let picture = render_map(&view, &bone, (&part, &[mm; 4]), &EXPECTED);
             let at = |x: usize, y: usize| 3 * (y * SIZE + x);
             let offset = at(SIZE * 2 / 5, SIZE * 3 / 5);
             picture.rgb[offset..offset + 3]

@@ -5,8 +5,9 @@ use super::{Case, Ended, Options, Order};
 use super::{facing, files};
 use crate::gcode::{Material, Printer, check};
 use crate::head::{Atlas, Prior};
-use crate::implant::{self, Bone, Missing, NoDefect, Rules, Solid};
+use crate::implant::{self, Bone, Lighten, Missing, NoDefect, Rules, Solid};
 use crate::intake::{self, Limits, nifti};
+use crate::mesh::tags::Tags;
 use crate::mesh::{Mesh, cubes, stl};
 use crate::network::{self, Card, Content, Network, NetworkError, Target};
 use crate::skull::{self, Frame, FrameSpec, Skull};
@@ -42,8 +43,14 @@ pub(super) fn all(
     let network = &models.network;
 
     let (scan, order) = read(input, Some(out), (options, &models), case)?;
-    let rules = (order.applied(rules(network))).map_err(|e| Ended::refused(e, ORDER))?;
+    let asked = Rules {
+        lighten: options.lighten,
+        modulus_mpa: material.modulus_gpa * 1000.0,
+        ..rules(network)
+    };
+    let rules = (order.applied(asked)).map_err(|e| Ended::refused(e, ORDER))?;
     case.record.order = (!order.is_empty()).then(|| order.clone());
+    may_be_hollow(rules.lighten, &material)?;
     let skull = find_skull(&scan, &models, case)?;
     files::mask(case, &out.join("skull.nii.gz"), &skull.mask)?;
     let probability = answer(network, &skull, case)?;
@@ -68,8 +75,19 @@ pub(super) fn all(
     stl::write(&solid.mesh, &mut bytes).map_err(|e| Ended::failed(e, STATION))?;
     files::write(case, out, "implant.stl", &bytes)?;
     files::mask(case, &out.join("implant.nii.gz"), &solid.voxels)?;
+    beside(&solid, &bytes, out, case)?;
     pictures(&skull, &missing, &solid, out, case)?;
-    let summary = make_gcode(&solid.mesh, &printer, &material, out, case)?;
+    let Solid {
+        mesh,
+        faces,
+        density,
+        ..
+    } = solid;
+    let told = slicer::Told {
+        faces: Some(faces),
+        density,
+    };
+    let summary = make_gcode((&mesh, &told), &printer, &material, out, case)?;
     Ok(DesignSummary {
         side: missing.side,
         place: place(&missing),
@@ -416,6 +434,39 @@ fn make_solid(
     Ok(solid)
 }
 
+/// A part that is to be implanted must not close in hollows, which can not be sterilised.
+fn may_be_hollow(lighten: Lighten, material: &Material) -> Result<(), Ended> {
+    if lighten != Lighten::Infill || material.certificate().is_none() {
+        return Ok(());
+    }
+    let text = format!(
+        "The material {} is certified for implants, and a part that is filled less densely closes in hollows that can not be \
+         sterilised.",
+        material.name
+    );
+    Err(Ended::refused(
+        text,
+        "Order it solid or perforated, or a fit model of another material.",
+    ))
+}
+
+/// What a mesh can not say: which face each triangle belongs to, and how densely it is filled.
+fn beside(solid: &Solid, mesh: &[u8], out: &Path, case: &mut Case<'_>) -> Result<(), Ended> {
+    let tags = Tags {
+        faces: solid.faces.clone(),
+    };
+    let mut text = Vec::new();
+    tags.write("implant.stl", &super::sha256(mesh), &mut text)
+        .map_err(|e| Ended::failed(e, STATION))?;
+    files::write(case, out, "implant.tags.json", &text)?;
+    if let Some(density) = &solid.density {
+        files::write_with(case, &out.join("implant.density.nii.gz"), |path| {
+            nifti::write_f32(path, density)
+        })?;
+    }
+    Ok(())
+}
+
 /// The pictures: four of the head and one onto each part, from the skull on a coarser grid and the part itself.
 fn pictures(
     skull: &Skull,
@@ -445,6 +496,7 @@ fn pictures(
     if solid.parts.is_empty() {
         return Err(Ended::failed("There is no part to draw.", STATION));
     }
+    let [fit, error, filled_less] = files::PART_PICTURES;
     // Straight onto each part, the largest first, against its way in.
     let mut maps = Vec::new();
     for (k, part) in solid.parts.iter().enumerate() {
@@ -454,16 +506,20 @@ fn pictures(
         let size = part_high.minus(part_low).length() * 0.5;
         let view = View::onto(outward, part_middle, size);
         if let Some(expected_mm) = &part.expected_mm {
-            maps.push((files::error_picture(k), view, &part.mesh, expected_mm));
+            let name = files::part_picture(error, k);
+            maps.push((name, view, (&part.mesh, &expected_mm[..]), &preview::EXPECTED));
         }
-        views.push((files::fit_picture(k), view));
+        if let Some(filled) = &part.filled {
+            let name = files::part_picture(filled_less, k);
+            maps.push((name, view, (&part.mesh, &filled[..]), &preview::FILLED));
+        }
+        views.push((files::part_picture(fit, k), view));
     }
     let drawn = views
         .par_iter()
         .map(|(name, view)| (name.clone(), preview::render(view, &meshes, &caption).png()));
-    let mapped = maps.par_iter().map(|(name, view, part, mm)| {
-        let caption = "expected distance to the bone that was there";
-        let picture = preview::render_map(view, &bone, (part, mm), caption);
+    let mapped = maps.par_iter().map(|(name, view, part, scale)| {
+        let picture = preview::render_map(view, &bone, *part, scale);
         (name.clone(), picture.png())
     });
     let pictures: Vec<_> = drawn.chain(mapped).collect();
@@ -486,15 +542,16 @@ fn bone_mesh(mask: &Volume<bool>) -> Result<Mesh<Lps>, Ended> {
 }
 
 fn make_gcode(
-    mesh: &Mesh<Lps>,
+    (mesh, told): (&Mesh<Lps>, &slicer::Told),
     printer: &Printer,
     material: &Material,
     out: &Path,
     case: &mut Case<'_>,
 ) -> Result<DesignSummary, Ended> {
     case.begin(Stage::Slice, "placing and slicing");
-    let sliced = slicer::slice(
+    let sliced = slicer::slice_told(
         mesh,
+        told,
         printer,
         material,
         &slicer::Settings::default(),
@@ -574,7 +631,8 @@ mod tests {
             let out = tempfile::tempdir().unwrap();
             let mut heard = Heard::default();
             let mut case = Case::new(&mut heard);
-            make_gcode(mesh, &printer, &material, out.path(), &mut case).unwrap();
+            let told = slicer::Told::default();
+            make_gcode((mesh, &told), &printer, &material, out.path(), &mut case).unwrap();
             let names =
                 |list: &[Finding]| -> Vec<String> { list.iter().map(|f| f.name.clone()).collect() };
             assert_eq!(names(&case.record.findings), expected);

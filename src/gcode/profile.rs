@@ -176,6 +176,9 @@ pub struct Material {
     pub title: String,
     /// g/cm3.
     pub density_g_cm3: f64,
+    /// Modulus of elasticity as printed, GPa: how far a lightened part gives way is stated for it.
+    #[serde(default = "Material::modulus_gpa")]
+    pub modulus_gpa: f64,
     /// Hotend from the second layer on, C.
     pub hotend_c: f64,
     /// Hotend in the first layer, C.
@@ -218,6 +221,11 @@ const HOTEND_ABOUT_K: f64 = 15.0;
 const BED_ABOUT_K: f64 = 10.0;
 
 impl Material {
+    /// Of a profile that does not say it: PLA's.
+    pub(crate) fn modulus_gpa() -> f64 {
+        3.0
+    }
+
     /// Least and most of the hotend while plastic is laid, C.
     pub fn hotend_band_c(&self) -> [f64; 2] {
         let own = [self.hotend_c, self.hotend_first_c];

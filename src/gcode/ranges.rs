@@ -197,6 +197,7 @@ pub(super) fn material(material: &Material) -> Result<(), Outside> {
         name: _,
         title: _,
         density_g_cm3,
+        modulus_gpa,
         hotend_c,
         hotend_first_c,
         bed_c,
@@ -213,8 +214,10 @@ pub(super) fn material(material: &Material) -> Result<(), Outside> {
         retract_mm_s,
         implantable: _,
     } = material;
-    let rows: [Row; 11] = [
+    let rows: [Row; 12] = [
         ("density_g_cm3", *density_g_cm3, 0.5, 3.0),
+        // From rubber to titanium.
+        ("modulus_gpa", *modulus_gpa, 0.001, 200.0),
         ("hotend_c", *hotend_c, 150.0, 500.0),
         ("hotend_first_c", *hotend_first_c, 150.0, 500.0),
         ("bed_c", *bed_c, 0.0, 200.0),

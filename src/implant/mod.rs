@@ -44,7 +44,7 @@ mod vault;
 pub use body::Body;
 pub use fault::SolidError;
 pub use fit::Fit;
-pub use lighten::{Lighten, LightenError, Lightness};
+pub use lighten::{Lighten, LightenError, Lightness, UnknownLighten};
 pub use missing::{Missing, NoDefect, missing};
 pub use part::Bone;
 pub use rules::{Rules, Thickness};

@@ -1,5 +1,6 @@
 //! The station's configuration: TOML, every key optional, unknown keys refused with the nearest known one.
 
+use crate::implant::Lighten;
 use crate::network::Device;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -142,6 +143,8 @@ pub struct Retention {
 pub struct Design {
     /// `auto`, `cpu` or `cuda:N`.
     pub device: String,
+    /// How parts are made lighter where no order says it: `none`, `infill` or `perforate`.
+    pub lighten: String,
     /// A designer above this resident memory is ended, MiB.
     pub memory_mib: u64,
     /// A designer above this time is ended, seconds.
@@ -246,6 +249,7 @@ impl Default for Design {
     fn default() -> Self {
         Self {
             device: "auto".into(),
+            lighten: "none".into(),
             memory_mib: 6000,
             time_s: 1800,
         }
@@ -492,6 +496,10 @@ impl Config {
         if self.design.device.parse::<Device>().is_err() {
             let want = "write auto, cpu or cuda:N";
             return wrong("design.device", self.design.device.clone(), want);
+        }
+        if self.design.lighten.parse::<Lighten>().is_err() {
+            let want = "write none, infill or perforate";
+            return wrong("design.lighten", self.design.lighten.clone(), want);
         }
         if !(64..=1_000_000).contains(&self.design.memory_mib) {
             let want = "write MiB from 64 to 1000000";

@@ -156,22 +156,27 @@ fn pictures(job: &JobView) -> Html {
             parts::picture(&mut html, ROOT, job, file, words);
         }
     }
-    let count = parts::fits(job).count();
-    for (n, file) in parts::fits(job).enumerate() {
-        let words = match count {
-            1 => "The part in the hole".into(),
-            _ => format!("The part in hole {} of {count}", n + 1),
-        };
-        parts::picture(&mut html, ROOT, job, file, &words);
-    }
-    for (n, file) in parts::errors(job).enumerate() {
-        let of = match count {
-            0 | 1 => String::new(),
-            _ => format!(" of part {}", n + 1),
-        };
-        let words =
-            format!("How far the outside{of} is expected to lie off the bone that was there");
-        parts::picture(&mut html, ROOT, job, file, &words);
+    let count = parts::of_kind(job, "fit").count();
+    for (kind, one, several) in [
+        ("fit", "The part in the hole", "The part in hole"),
+        (
+            "error",
+            "How far the outside is expected to lie off the bone that was there",
+            "How far the outside is expected to lie off the bone that was there, part",
+        ),
+        (
+            "filled",
+            "How much of the part is filled between its surfaces",
+            "How much of the part is filled between its surfaces, part",
+        ),
+    ] {
+        for (n, file) in parts::of_kind(job, kind).enumerate() {
+            let words = match count {
+                0 | 1 => one.into(),
+                _ => format!("{several} {} of {count}", n + 1),
+            };
+            parts::picture(&mut html, ROOT, job, file, &words);
+        }
     }
     html
 }

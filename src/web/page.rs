@@ -270,7 +270,7 @@ fn needs(snapshot: &Snapshot) -> Html {
     {
         html.raw("<article class=\"card release\">");
         // One says which case it is; the page of the case shows every hole.
-        if let Some(fit) = parts::fits(job).next() {
+        if let Some(fit) = parts::of_kind(job, "fit").next() {
             parts::picture(&mut html, ROOT, job, fit, "The part in the hole");
         }
         html.raw("<div><h2>");

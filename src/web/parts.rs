@@ -186,18 +186,11 @@ pub(super) fn picture(into: &mut Html, root: &'static str, job: &JobView, file: 
     into.text(words).raw("</figcaption></figure>");
 }
 
-/// Pictures of the part in its hole, one for each hole: `preview-fit.png`, `preview-fit-2.png`, ….
-pub(super) fn fits(job: &JobView) -> impl Iterator<Item = &String> {
-    let is_fit = |name: &&String| name.starts_with("preview-fit") && name.ends_with(".png");
-    let mut names: Vec<_> = job.files.iter().filter(is_fit).collect();
-    names.sort_by_key(|name| (name.len(), name.as_str()));
-    names.into_iter()
-}
-
-/// Pictures of how far the outside of each part may lie off: `preview-error.png`, `preview-error-2.png`, ….
-pub(super) fn errors(job: &JobView) -> impl Iterator<Item = &String> {
-    let is_error = |name: &&String| name.starts_with("preview-error") && name.ends_with(".png");
-    let mut names: Vec<_> = job.files.iter().filter(is_error).collect();
+/// Pictures of one kind, one for each hole: for `fit` they are `preview-fit.png`, `preview-fit-2.png`, ….
+pub(super) fn of_kind<'a>(job: &'a JobView, kind: &str) -> impl Iterator<Item = &'a String> {
+    let stem = format!("preview-{kind}");
+    let is_kind = |name: &&String| name.starts_with(&stem) && name.ends_with(".png");
+    let mut names: Vec<_> = job.files.iter().filter(is_kind).collect();
     names.sort_by_key(|name| (name.len(), name.as_str()));
     names.into_iter()
 }

@@ -328,6 +328,7 @@ fn material(source: &mut Source) -> Result<Material, ImportError> {
             .or(source.number("retract_length")?)
             .unwrap_or(0.8),
         retract_mm_s: source.or(&["filament_retract_speed", "retract_speed"], 35.0)?,
+        modulus_gpa: Material::modulus_gpa(),
         implantable: "no".into(),
     })
 }

@@ -57,11 +57,10 @@ pub(super) struct Designed {
     /// Displacements of the solid part and of the lighter one, N and mm for a modulus of 1 MPa.
     pub(super) solid: Field,
     pub(super) light: Field,
-    /// Share of the solid part's mass that is saved.
-    pub(super) lighter: f64,
-    /// Rounds, and how the last solution went.
+    /// Rounds that it took.
     pub(super) rounds: usize,
-    pub(super) last: Solved,
+    /// Largest share of a load that is left unbalanced.
+    pub(super) left: f64,
 }
 
 /// Rounds at most.
@@ -227,14 +226,12 @@ impl Task<'_> {
             tracing::debug!(rounds, ?last, worst = worst / limit * self.yields, mass = mass_now / whole, "lightened");
         }
         let last = self.displaced(&shares, &mut u, SURE)?;
-        let now: f64 = shares.iter().zip(&volume).map(|(s, v)| s * v).sum();
         Some(Designed {
             shares,
             solid,
             light: u,
-            lighter: 1.0 - now / whole,
             rounds,
-            last,
+            left: last.left,
         })
     }
 

@@ -16,8 +16,6 @@ const PLATES: [usize; 2] = [4, 8];
 /// A place that is pressed.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
-    /// Middle of the disc, on the outer surface.
-    pub(super) at: Point<Lps>,
     /// Columns of nodes under the disc.
     pub(super) under: Vec<usize>,
     /// The cell at its middle.
@@ -68,7 +66,7 @@ pub(super) fn places(columns: &Columns, count: usize) -> Vec<Place> {
             if under.is_empty() {
                 under = columns.cells[cell].corners.map(|c| c as usize).to_vec();
             }
-            Place { at, under, cell }
+            Place { under, cell }
         })
         .collect()
 }

@@ -59,6 +59,11 @@ pub enum Lighten {
     Perforate,
 }
 
+/// A word that names no way of lightening.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is no way to make a part lighter: none, infill and perforate are known")]
+pub struct UnknownLighten(String);
+
 impl Lighten {
     /// Its word in orders and flags.
     pub fn word(self) -> &'static str {
@@ -70,12 +75,22 @@ impl Lighten {
     }
 }
 
+impl std::str::FromStr for Lighten {
+    type Err = UnknownLighten;
+
+    fn from_str(word: &str) -> Result<Self, UnknownLighten> {
+        let known = [Self::None, Self::Infill, Self::Perforate];
+        let found = known.into_iter().find(|way| way.word() == word);
+        found.ok_or_else(|| UnknownLighten(word.to_owned()))
+    }
+}
+
 /// Solid under both surfaces, mm.
-pub const SKIN_MM: f64 = 1.0;
+const SKIN_MM: f64 = 1.0;
 /// Solid from the outline inwards, mm: what fits is not touched, and plates need something to hold.
-pub const RIM_MM: f64 = 6.0;
+const RIM_MM: f64 = 6.0;
 /// A place may give way so many times as far as in the solid part.
-pub const YIELDS_MOST: f64 = 1.3;
+const YIELDS_MOST: f64 = 1.3;
 /// What is aimed at: printing and the model's own error need room.
 const YIELDS: f64 = 1.22;
 /// Lighter than this it need not be: share of the solid part's mass.
@@ -178,7 +193,7 @@ pub(super) fn lighten(
     ];
     let mut within = [0.0; 2];
     for (n, shares) in [&full, &designed.shares].into_iter().enumerate() {
-        let mut other = |forces: Vec<f64>, places: usize| {
+        let other = |forces: Vec<f64>, places: usize| {
             let mut u = vec![0.0; forces.len()];
             let task = Task {
                 forces: &forces,
@@ -211,7 +226,7 @@ pub(super) fn lighten(
         modulus_mpa,
         holes: drilled.len(),
     };
-    tracing::debug!(?report, rounds = designed.rounds, "made lighter");
+    tracing::debug!(?report, rounds = designed.rounds, left = designed.left, "made lighter");
     Ok(Lightened {
         report,
         holes: drilled,

@@ -14,6 +14,7 @@ const LOOKS: usize = 400;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Solved {
     /// Iterations.
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests ask how well it went"))]
     pub(super) looks: usize,
     /// Largest share of a load that is left unbalanced.
     pub(super) left: f64,

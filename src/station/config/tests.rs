@@ -77,6 +77,7 @@ fn a_value_that_can_not_be_meant_is_refused_by_key() {
         ("[design]\nmemory_mib = 1", "design.memory_mib"),
         ("[retention]\nfree_mib = 2048", "retention.free_mib"),
         ("[design]\ndevice = 'gpu'", "design.device"),
+        ("[design]\nlighten = 'yes'", "design.lighten"),
         ("data = ''", "data"),
         ("data = '/'", "data"),
         ("[drop]\nfolder = '/'", "drop.folder"),

@@ -62,6 +62,7 @@ impl Engine {
             self.config.material.name.clone().into(),
         ]);
         arguments.extend(["--device".into(), design.device.clone().into()]);
+        arguments.extend(["--lighten".into(), design.lighten.clone().into()]);
         if self.config.privacy == Privacy::Strict {
             arguments.push("--strict".into());
         }

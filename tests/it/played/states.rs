@@ -61,6 +61,7 @@ pub(crate) fn job(code: &str, state: JobState) -> JobView {
             "preview-right.png",
             "preview-fit.png",
             "preview-error.png",
+            "preview-filled.png",
         ]
         .map(str::to_owned)
         .to_vec(),
