@@ -1,8 +1,7 @@
 //! Faces: which face of the part each triangle of its mesh belongs to.
 //!
 //! What looks outwards and lies over the middle of the thickness is the outer face; what looks inwards and lies under it the
-//! inner one; the rest is the rim. The walls of perforations are no rim, since nothing has to fit there: they count as
-//! inner.
+//! inner one; the rest is the rim, but for the walls of perforations.
 
 use super::part::Made;
 use crate::mesh::Mesh;
@@ -28,7 +27,7 @@ pub(super) fn of(mesh: &Mesh<Lps>, made: &Made) -> Vec<Face> {
         match (lean > WALL, lean < -WALL) {
             (true, _) if over_mm > 0.0 => Face::Outer,
             (_, true) if over_mm < 0.0 => Face::Inner,
-            _ if inside_mm > RIM_MM => Face::Inner,
+            _ if inside_mm > RIM_MM => Face::Hole,
             _ => Face::Rim,
         }
     };

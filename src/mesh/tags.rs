@@ -24,6 +24,8 @@ pub enum Face {
     Inner,
     /// Towards the bone: it has to fit.
     Rim,
+    /// The wall of a perforation: nothing has to fit there, and it is so narrow that it spans itself.
+    Hole,
 }
 
 impl Face {
@@ -33,6 +35,7 @@ impl Face {
             Self::Outer => 'o',
             Self::Inner => 'i',
             Self::Rim => 'r',
+            Self::Hole => 'h',
         }
     }
 
@@ -41,6 +44,7 @@ impl Face {
             'o' => Some(Self::Outer),
             'i' => Some(Self::Inner),
             'r' => Some(Self::Rim),
+            'h' => Some(Self::Hole),
             _ => None,
         }
     }
@@ -83,7 +87,7 @@ pub enum TagsError {
         triangles: usize,
     },
     /// A letter that stands for no face.
-    #[error("the tags call the face of triangle {triangle} '{letter}'; o, i and r are known.")]
+    #[error("the tags call the face of triangle {triangle} '{letter}'; o, i, r and h are known.")]
     Letter {
         /// Triangle, from 1.
         triangle: usize,

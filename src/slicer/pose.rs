@@ -122,11 +122,13 @@ impl<'a> Shape<'a> {
             let face = match faces.and_then(|faces| faces.get(number)) {
                 Some(Face::Outer) => OUTER,
                 Some(Face::Inner) => INNER,
-                Some(Face::Rim) => RIM_FACE,
+                Some(Face::Rim | Face::Hole) => RIM_FACE,
                 None => guess(),
             };
+            // The wall of a perforation spans itself: however it stands, nothing is laid under it.
+            let spans = faces.is_some_and(|faces| faces.get(number) == Some(&Face::Hole));
             facets.push(Facet {
-                normal,
+                normal: if spans { Vector::new([0.0; 3]) } else { normal },
                 area_mm2: twice.length() / 2.0,
                 face,
             });

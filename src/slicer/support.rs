@@ -2,7 +2,7 @@
 //!
 //! In:    regions of one part, layer by layer, from the bed up, and the brim round its foot.
 //! Out:   for each layer the region of support, and within it the dense interface right under the part.
-//! Holds: support never touches the part: `XY_GAP` beside it, one layer above and below. Within the brim there is none:
+//! Holds: what is spanned from side to side ([`SPANNED`]) gets none. Support never touches the part: `XY_GAP` beside it, one layer above and below. Within the brim there is none:
 //!        the brim touches the part, carries what hangs right over it, and columns stand on it.
 
 use super::infill::{Angle, straight};
@@ -28,6 +28,8 @@ const ROOF_WIDE: f64 = 1.6;
 const PITCH: Um = Um(2_000);
 /// Distance of support lines in a column's foot.
 const BED_PITCH: Um = Um(800);
+/// What is no wider than this between two sides of the layer below is spanned without support: the roof of a perforation.
+const SPANNED: Um = Um(4_400);
 /// Overhangs are told from the roughness of the cut by this much: they begin as much earlier and must be as wide.
 const ROUGHNESS: Um = Um(30);
 /// Support reaches this far beyond the overhang: a column under a rim's tip must stand by itself.
@@ -98,7 +100,13 @@ fn overhang(regions: &[Region], layer: usize, foot: &Foot, recipe: &Recipe) -> O
     if layer <= foot.layers {
         bare = bare.minus(&foot.all);
     }
-    let bare = bare.opened(rough);
+    let mut bare = bare.opened(rough);
+    if !bare.is_empty() {
+        let half = Um(SPANNED.0 / 2);
+        let closed = regions[below].offset(half, Corner::Round);
+        bare = bare.minus(&closed.offset(Um(-half.0), Corner::Round));
+        bare = bare.opened(rough);
+    }
     let width = recipe.width.mm();
     let roof_mm = (ROOF * width).max(ROOF_WIDE * width - 2.0 * ledge.mm());
     Overhang {

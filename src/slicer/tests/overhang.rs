@@ -206,3 +206,37 @@ proptest! {
         }
     }
 }
+
+/// A plate that stands upright, 24 mm wide and high and 5 mm thick, with a round hole through it.
+fn drilled(diameter_mm: f64) -> Mesh<Lps> {
+    use crate::space::{Ijk, Map, Point, Vector};
+    let step = 0.4;
+    let shape = [70, 22, 70];
+    let axes = [0, 1, 2].map(|a| {
+        let mut axis = [0.0; 3];
+        axis[a] = step;
+        Vector::new(axis)
+    });
+    let map = Map::<Ijk, Lps>::from_columns(axes, Point::new([-14.03, -4.21, -14.03]));
+    let grid = crate::volume::Volume::new(shape, vec![(); shape.iter().product()], map).unwrap();
+    let field = (0..grid.data().len()).map(|n| {
+        let [x, y, z] = grid.centre(grid.index(n)).0;
+        let plate = (x.abs() - 12.0).max(y.abs() - 2.5).max(z.abs() - 12.0);
+        plate.max(diameter_mm / 2.0 - x.hypot(z)) as f32
+    });
+    crate::mesh::cubes::extract(&grid.with(field.collect()), 0.0)
+}
+
+/// What spans a perforation would have to be picked out of each; what spans a wider hole sags without it.
+#[test]
+fn a_perforation_spans_itself_and_a_wide_hole_is_supported() {
+    let supported = |diameter_mm: f64| {
+        let layers = layers(&sliced(&drilled(diameter_mm), &from(50.0)).gcode);
+        let length = |l: &Drawn| (l.to[0] - l.from[0]).hypot(l.to[1] - l.from[1]);
+        layers.iter().flat_map(of_support).map(length).sum::<f64>()
+    };
+    assert_eq!(supported(2.0), 0.0);
+    assert_eq!(supported(4.0), 0.0);
+    let wide = supported(9.0);
+    assert!(wide > 100.0, "{wide}");
+}
