@@ -46,6 +46,9 @@ pub(super) struct Record {
     pub order: Option<super::Order>,
     /// Fit of the part in its hole.
     pub fit: serde_json::Value,
+    /// What lightening saves and costs, part by part, where it was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lightness: Vec<crate::implant::Lightness>,
     /// Seconds per stage.
     pub seconds: BTreeMap<&'static str, f64>,
     /// Highest resident memory of the process, MiB.

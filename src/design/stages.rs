@@ -429,6 +429,9 @@ fn make_solid(
     })?;
     case.record.fit = serde_json::to_value(solid.parts.iter().map(|p| &p.fit).collect::<Vec<_>>())
         .map_err(|e| Ended::failed(e, STATION))?;
+    case.record.lightness = (solid.parts.iter())
+        .flat_map(|part| part.lightness.clone())
+        .collect();
     case.find(solid.findings.clone());
     case.stop_if_refused()?;
     Ok(solid)
@@ -507,7 +510,12 @@ fn pictures(
         let view = View::onto(outward, part_middle, size);
         if let Some(expected_mm) = &part.expected_mm {
             let name = files::part_picture(error, k);
-            maps.push((name, view, (&part.mesh, &expected_mm[..]), &preview::EXPECTED));
+            maps.push((
+                name,
+                view,
+                (&part.mesh, &expected_mm[..]),
+                &preview::EXPECTED,
+            ));
         }
         if let Some(filled) = &part.filled {
             let name = files::part_picture(filled_less, k);

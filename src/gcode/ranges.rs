@@ -363,7 +363,7 @@ mod tests {
             "hotend_range_c.0",
             "bed_range_c.0",
         ];
-        walk(text, 14, &zero, material);
+        walk(text, 15, &zero, material);
     }
 
     #[test]

@@ -19,7 +19,8 @@ const RIM_MM: f64 = 5.0;
 pub(super) fn of(mesh: &Mesh<Lps>, made: &Made) -> Vec<Face> {
     let face = |&triangle: &[u32; 3]| {
         let corners = mesh.corners(triangle);
-        let middle = Point::new([0, 1, 2].map(|a| corners.iter().map(|c| c.0[a]).sum::<f64>() / 3.0));
+        let middle =
+            Point::new([0, 1, 2].map(|a| corners.iter().map(|c| c.0[a]).sum::<f64>() / 3.0));
         let (inside_mm, over_mm) = made.place(middle);
         let normal = mesh.area_vector(triangle).unit();
         let out = made.outwards(middle).unit();

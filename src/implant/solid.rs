@@ -1,12 +1,12 @@
 //! Solid: what is printed for a case. One closed shell for every hole that is large enough, proved one by one.
 
 use super::body::{self, Body};
+use super::faces;
 use super::fault::SolidError;
 use super::fit::{self, Fit};
+use super::lighten::{Lighten, Lightened, Lightness};
 use super::missing::Missing;
 use super::part::{Bone, Made};
-use super::faces;
-use super::lighten::{Lighten, Lightened, Lightness};
 use super::rules::Rules;
 use crate::mesh::tags::Face;
 use crate::mesh::{Mesh, check, cubes};
@@ -143,10 +143,12 @@ fn lightened(made: &Made, body: &Body, rules: &Rules) -> Result<Option<Lightened
     if rules.lighten == Lighten::None {
         return Ok(None);
     }
-    let light = made.lightened(rules).map_err(|why| SolidError::NotLightened {
-        region: body.region.clone(),
-        why,
-    })?;
+    let light = made
+        .lightened(rules)
+        .map_err(|why| SolidError::NotLightened {
+            region: body.region.clone(),
+            why,
+        })?;
     Ok(Some(light))
 }
 
@@ -169,7 +171,10 @@ fn density(mesh: &Mesh<Lps>, parts: &[Lightened]) -> Option<Volume<f32>> {
         .into_par_iter()
         .map(|n| {
             let at = grid.centre(grid.index(n));
-            parts.iter().map(|part| part.share(at) as f32).fold(1.0, f32::min)
+            parts
+                .iter()
+                .map(|part| part.share(at) as f32)
+                .fold(1.0, f32::min)
         })
         .collect();
     Some(grid.with(shares))

@@ -1,5 +1,7 @@
 //! Shapes whose truth is known (implant.md 7): a sphere of bone with a cone cut out.
 
+mod lighter;
+
 use super::*;
 use crate::space::{Lps, Map, Point, Vector};
 use crate::volume::{Hu, Volume};

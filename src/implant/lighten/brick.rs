@@ -224,8 +224,7 @@ impl Brick {
             }
         }
         let d = elasticity(poisson);
-        let s: [f64; STRAINS] =
-            std::array::from_fn(|r| (0..STRAINS).map(|c| d[r][c] * e[c]).sum());
+        let s: [f64; STRAINS] = std::array::from_fn(|r| (0..STRAINS).map(|c| d[r][c] * e[c]).sum());
         let normal = (s[0] - s[1]).powi(2) + (s[1] - s[2]).powi(2) + (s[2] - s[0]).powi(2);
         let shear = s[3].powi(2) + s[4].powi(2) + s[5].powi(2);
         (normal / 2.0 + 3.0 * shear).sqrt()
@@ -259,7 +258,11 @@ mod tests {
     fn a_skewed_brick_that_is_stretched_evenly_does_the_exact_work() {
         let corners = skew();
         let brick = Brick::new(&corners, 0.3).unwrap();
-        let m = [[0.01, 0.003, 0.0], [0.003, -0.02, 0.001], [0.0, 0.001, 0.015]];
+        let m = [
+            [0.01, 0.003, 0.0],
+            [0.003, -0.02, 0.001],
+            [0.0, 0.001, 0.015],
+        ];
         let e = [0.01, -0.02, 0.015, 0.006, 0.002, 0.0];
         let d = elasticity(0.3);
         let exact: f64 = (0..6)

@@ -207,7 +207,8 @@ fn rigid(system: &System, patch: &[u32], count: usize) -> Vec<Vec<f64>> {
                     continue;
                 }
                 let p = columns.node(column, k).0;
-                let arm = Vector::<crate::space::Lps>::new([0, 1, 2].map(|a| (p[a] - sum[a] / n) / size));
+                let arm =
+                    Vector::<crate::space::Lps>::new([0, 1, 2].map(|a| (p[a] - sum[a] / n) / size));
                 for axis in 0..3 {
                     let mut unit = [0.0; 3];
                     unit[axis] = 1.0;
@@ -232,23 +233,32 @@ const SAME: f64 = 1e-10;
 fn cholesky(mut rows: Vec<Vec<f64>>) -> Option<Vec<Vec<f64>>> {
     let n = rows.len();
     let own: Vec<f64> = (0..n).map(|i| rows[i][i]).collect();
-    rows.iter_mut().enumerate().for_each(|(i, row)| row.truncate(i + 1));
+    rows.iter_mut()
+        .enumerate()
+        .for_each(|(i, row)| row.truncate(i + 1));
     for k in 0..n {
         let pivot = rows[k][k];
         if !pivot.is_finite() {
             return None;
         }
-        let pivot = if pivot > own[k] * SAME { pivot.sqrt() } else { f64::INFINITY };
+        let pivot = if pivot > own[k] * SAME {
+            pivot.sqrt()
+        } else {
+            f64::INFINITY
+        };
         rows[k][k] = pivot;
         let rest = &mut rows[k + 1..];
         rest.iter_mut().for_each(|row| row[k] /= pivot);
         let column: Vec<f64> = rest.iter().map(|row| row[k]).collect();
-        rest.par_iter_mut().with_min_len(64).enumerate().for_each(|(i, row)| {
-            let f = column[i];
-            for (to, c) in row[k + 1..].iter_mut().zip(&column) {
-                *to -= f * c;
-            }
-        });
+        rest.par_iter_mut()
+            .with_min_len(64)
+            .enumerate()
+            .for_each(|(i, row)| {
+                let f = column[i];
+                for (to, c) in row[k + 1..].iter_mut().zip(&column) {
+                    *to -= f * c;
+                }
+            });
     }
     Some(rows)
 }

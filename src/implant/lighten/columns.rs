@@ -261,7 +261,12 @@ impl Columns {
 
     /// A flat box of cells for tests of cells and plates.
     #[cfg(test)]
-    pub(super) fn flat([nu, nv]: [usize; 2], layers: usize, step_mm: f64, thickness_mm: f64) -> Self {
+    pub(super) fn flat(
+        [nu, nv]: [usize; 2],
+        layers: usize,
+        step_mm: f64,
+        thickness_mm: f64,
+    ) -> Self {
         let id = |x: usize, y: usize| (y * (nu + 1) + x) as u32;
         let columns = (0..(nu + 1) * (nv + 1))
             .map(|n| {
@@ -351,7 +356,9 @@ impl Columns {
 
     /// Normal of a cell's outer face, outwards, of length 1.
     pub(super) fn outwards(&self, cell: usize) -> Vector<Lps> {
-        let [a, b, c, d] = self.cells[cell].corners.map(|n| self.columns[n as usize].outer);
+        let [a, b, c, d] = self.cells[cell]
+            .corners
+            .map(|n| self.columns[n as usize].outer);
         let normal = d.minus(a).cross(c.minus(b));
         normal.unit().unwrap_or(Vector::new([0.0, 0.0, 1.0]))
     }

@@ -139,7 +139,12 @@ impl Task<'_> {
     }
 
     /// Displacements for given shares, starting from `u`.
-    pub(super) fn displaced(&self, shares: &[f64], u: &mut Field, tolerance: f64) -> Option<Solved> {
+    pub(super) fn displaced(
+        &self,
+        shares: &[f64],
+        u: &mut Field,
+        tolerance: f64,
+    ) -> Option<Solved> {
         let system = System::new(self.columns, self.bricks, &self.moduli(shares), self.held);
         solve(&system, self.forces, u, tolerance)
     }
@@ -216,14 +221,27 @@ impl Task<'_> {
                 })
                 .collect();
             let worth = spread(&worth);
-            densities = step(&densities, &worth, &weights, self.law.least, goal - fixed, |d| {
-                let (_, filtered) = self.shares(d, &near);
-                filtered.iter().zip(&own).map(|(d, v)| d * v).sum()
-            });
+            densities = step(
+                &densities,
+                &worth,
+                &weights,
+                self.law.least,
+                goal - fixed,
+                |d| {
+                    let (_, filtered) = self.shares(d, &near);
+                    filtered.iter().zip(&own).map(|(d, v)| d * v).sum()
+                },
+            );
             (shares, _) = self.shares(&densities, &near);
             let last = self.displaced(&shares, &mut u, ROUGH)?;
             let mass_now: f64 = shares.iter().zip(&volume).map(|(s, v)| s * v).sum();
-            tracing::debug!(rounds, ?last, worst = worst / limit * self.yields, mass = mass_now / whole, "lightened");
+            tracing::debug!(
+                rounds,
+                ?last,
+                worst = worst / limit * self.yields,
+                mass = mass_now / whole,
+                "lightened"
+            );
         }
         let last = self.displaced(&shares, &mut u, SURE)?;
         Some(Designed {
@@ -258,7 +276,11 @@ fn step(
     goal: f64,
     mass: impl Fn(&[f64]) -> f64,
 ) -> Vec<f64> {
-    let ratio: Vec<f64> = worth.iter().zip(weights).map(|(w, m)| (w / m).max(0.0)).collect();
+    let ratio: Vec<f64> = worth
+        .iter()
+        .zip(weights)
+        .map(|(w, m)| (w / m).max(0.0))
+        .collect();
     let at = |price: f64| -> Vec<f64> {
         (densities.iter().zip(&ratio))
             .map(|(&d, r)| {

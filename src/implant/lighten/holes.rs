@@ -35,14 +35,22 @@ fn diameter_mm(left: f64) -> f64 {
 /// takes, there is none.
 pub(super) fn holes(columns: &Columns, designed: &Designed, scale: f64) -> Vec<Hole> {
     let row_mm = PITCH_MM * 3f64.sqrt() / 2.0;
-    let reach = columns.cells.iter().map(|c| c.uv.0.hypot(c.uv.1)).fold(0.0, f64::max);
+    let reach = columns
+        .cells
+        .iter()
+        .map(|c| c.uv.0.hypot(c.uv.1))
+        .fold(0.0, f64::max);
     let rows = (reach / row_mm).ceil() as i64;
     let across = (reach / PITCH_MM).ceil() as i64 + 1;
     let [least, most] = DIAMETERS_MM;
     let half = 1.0 - (1.0 - left(least)) / 2.0;
     let mut holes = Vec::new();
     for row in -rows..=rows {
-        let shift = if row.rem_euclid(2) == 1 { PITCH_MM / 2.0 } else { 0.0 };
+        let shift = if row.rem_euclid(2) == 1 {
+            PITCH_MM / 2.0
+        } else {
+            0.0
+        };
         for n in -across..=across {
             let uv = (n as f64 * PITCH_MM + shift, row as f64 * row_mm);
             let Some(cell) = columns.cell_at(uv.0, uv.1) else {
@@ -68,7 +76,9 @@ pub(super) fn shares(columns: &Columns, holes: &[Hole]) -> Vec<f64> {
     for cell in &columns.cells {
         let far = |h: &Hole| (h.uv.0 - cell.uv.0).hypot(h.uv.1 - cell.uv.1);
         let nearest = holes.iter().min_by(|a, b| far(a).total_cmp(&far(b)));
-        let share = nearest.filter(|h| far(h) <= own).map_or(1.0, |h| left(h.diameter_mm));
+        let share = nearest
+            .filter(|h| far(h) <= own)
+            .map_or(1.0, |h| left(h.diameter_mm));
         shares.extend(std::iter::repeat_n(share, columns.layers));
     }
     shares

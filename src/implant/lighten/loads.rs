@@ -81,9 +81,10 @@ pub(super) fn plates(columns: &Columns) -> Vec<Point<Lps>> {
     let count = (outline_mm / OUTLINE_A_PLATE_MM).round() as usize;
     let count = count.clamp(PLATES[0], PLATES[1]);
     let n = columns.cells.len() as f64;
-    let (u, v) = columns.cells.iter().fold((0.0, 0.0), |s, c| {
-        (s.0 + c.uv.0 / n, s.1 + c.uv.1 / n)
-    });
+    let (u, v) = columns
+        .cells
+        .iter()
+        .fold((0.0, 0.0), |s, c| (s.0 + c.uv.0 / n, s.1 + c.uv.1 / n));
     let mut round: Vec<(f64, usize)> = border
         .into_iter()
         .map(|cell| {
@@ -116,7 +117,9 @@ pub(super) fn forces(columns: &Columns, places: &[Place], newton: f64, held: &[b
     let high = columns.high();
     let mut f = vec![0.0; columns.columns.len() * high * 3 * LOADS];
     for (load, place) in places.iter().enumerate().take(LOADS) {
-        let push = columns.outwards(place.cell).times(-newton / place.under.len() as f64);
+        let push = columns
+            .outwards(place.cell)
+            .times(-newton / place.under.len() as f64);
         for &column in &place.under {
             let node = column * high + high - 1;
             if held[node] {

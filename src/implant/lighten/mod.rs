@@ -152,7 +152,11 @@ pub(super) fn lighten(
     let columns = Columns::new(&shape.chart, shape.reach_mm, shape.radii_mm, shape.field)
         .ok_or(LightenError::NoSheet)?;
     let bricks = columns.stiffnesses(POISSON).ok_or(LightenError::NoSheet)?;
-    tracing::debug!(bricks = bricks.len(), layers = columns.layers, "cut into bricks");
+    tracing::debug!(
+        bricks = bricks.len(),
+        layers = columns.layers,
+        "cut into bricks"
+    );
     let plates = loads::plates(&columns);
     let held = loads::held(&columns, &plates);
     let places = loads::places(&columns, 2 * LOADS);
@@ -184,7 +188,13 @@ pub(super) fn lighten(
         drilled = perforated(&task, &mut designed).ok_or(LightenError::NoAnswer)?;
     }
     let read = |shares: &[f64], forces: &[f64], u: &[f64], places: usize| {
-        report::read((&columns, &bricks), (shares, law), &plates, (forces, u), places)
+        report::read(
+            (&columns, &bricks),
+            (shares, law),
+            &plates,
+            (forces, u),
+            places,
+        )
     };
     let full = vec![1.0; bricks.len()];
     let mut answers = [
@@ -204,7 +214,8 @@ pub(super) fn lighten(
         };
         if !others.is_empty() {
             let forces = loads::forces(&columns, others, FORCE_N, &held);
-            let answer = other(forces, others.len()).ok_or(LightenError::NoAnswer)?;
+            let mut answer = other(forces, others.len()).ok_or(LightenError::NoAnswer)?;
+            answer.worst += own.len();
             answers[n] = answers[n].worse(answer);
         }
         let forces = report::from_within(&columns, own, &held);
@@ -212,13 +223,19 @@ pub(super) fn lighten(
         within[n] = answer.displacement / modulus_mpa;
     }
     let mass = |shares: &[f64]| -> f64 {
-        (shares.iter().zip(&bricks)).map(|(s, b)| s * b.volume).sum()
+        (shares.iter().zip(&bricks))
+            .map(|(s, b)| s * b.volume)
+            .sum()
     };
     let report = Lightness {
         mode,
         saved: 1.0 - mass(&designed.shares) / mass(&full),
         places: places.len(),
-        plates: plates.len(),
+        plates_lps: plates.iter().map(|p| p.0).collect(),
+        worst_lps: (places.get(answers[1].worst)).map_or([[0.0; 3]; 2], |place| {
+            let push = columns.outwards(place.cell).times(-1.0);
+            [columns.outside(place.cell).0, push.0]
+        }),
         displacement_mm: answers.map(|a| a.displacement / modulus_mpa),
         compliance_mj: answers.map(|a| a.compliance / modulus_mpa),
         stress_mpa: answers.map(|a| a.stress),
@@ -226,7 +243,12 @@ pub(super) fn lighten(
         modulus_mpa,
         holes: drilled.len(),
     };
-    tracing::debug!(?report, rounds = designed.rounds, left = designed.left, "made lighter");
+    tracing::debug!(
+        ?report,
+        rounds = designed.rounds,
+        left = designed.left,
+        "made lighter"
+    );
     Ok(Lightened {
         report,
         holes: drilled,
@@ -245,7 +267,11 @@ fn variables(mode: Lighten, columns: &Columns) -> Vec<Variable> {
     match mode {
         Lighten::None => Vec::new(),
         Lighten::Perforate => free
-            .map(|(cell, _)| (0..columns.layers).map(|k| cell * columns.layers + k).collect())
+            .map(|(cell, _)| {
+                (0..columns.layers)
+                    .map(|k| cell * columns.layers + k)
+                    .collect()
+            })
             .collect(),
         Lighten::Infill => free
             .flat_map(|(cell, c)| {
@@ -264,7 +290,11 @@ fn variables(mode: Lighten, columns: &Columns) -> Vec<Variable> {
 
 /// Holes instead of densities, smaller ones where the pattern gives way too far.
 fn perforated(task: &Task, designed: &mut design::Designed) -> Option<Vec<Hole>> {
-    let limit = |u: &[f64]| design::works(task.forces, u).into_iter().fold(0.0, f64::max);
+    let limit = |u: &[f64]| {
+        design::works(task.forces, u)
+            .into_iter()
+            .fold(0.0, f64::max)
+    };
     let solid = limit(&designed.solid);
     let mut scale = 1.0;
     loop {

@@ -21,10 +21,12 @@ pub struct Lightness {
     pub mode: Lighten,
     /// Share of the solid part's mass that is saved.
     pub saved: f64,
-    /// Places that were pressed, and miniplates that held the part.
+    /// How many places were pressed.
     pub places: usize,
-    /// Miniplates.
-    pub plates: usize,
+    /// Middles of the miniplates that held the part, on its outer surface, patient LPS mm.
+    pub plates_lps: Vec<[f64; 3]>,
+    /// The place that gives way farthest in the lightened part, patient LPS mm, and which way it was pushed.
+    pub worst_lps: [[f64; 3]; 2],
     /// Largest displacement under the worst place's force, mm: solid, lightened.
     pub displacement_mm: [f64; 2],
     /// Work of the worst place's force, mJ: solid, lightened.
@@ -46,6 +48,8 @@ pub(super) struct Answer {
     pub(super) displacement: f64,
     pub(super) compliance: f64,
     pub(super) stress: f64,
+    /// The place of the compliance.
+    pub(super) worst: usize,
 }
 
 impl Answer {
@@ -55,6 +59,11 @@ impl Answer {
             displacement: self.displacement.max(other.displacement),
             compliance: self.compliance.max(other.compliance),
             stress: self.stress.max(other.stress),
+            worst: if other.compliance > self.compliance {
+                other.worst
+            } else {
+                self.worst
+            },
         }
     }
 }
@@ -74,7 +83,9 @@ pub(super) fn read(
             displacement = displacement.max((x * x + y * y + z * z).sqrt());
         }
     }
-    let compliance = super::design::works(forces, u).into_iter().fold(0.0, f64::max);
+    let works = super::design::works(forces, u);
+    let worst = (0..LOADS).max_by(|&a, &b| works[a].total_cmp(&works[b]));
+    let worst = worst.unwrap_or_default();
     let stress = (0..bricks.len())
         .into_par_iter()
         .filter(|&brick| {
@@ -92,8 +103,9 @@ pub(super) fn read(
         .reduce(|| 0.0, f64::max);
     Answer {
         displacement,
-        compliance,
+        compliance: works[worst],
         stress,
+        worst,
     }
 }
 
@@ -104,7 +116,10 @@ pub(super) fn from_within(columns: &Columns, places: &[Place], held: &[bool]) ->
     let long = columns.high() * 3 * LOADS;
     let mut inside = vec![0.0; outside.len()];
     let node = 3 * LOADS;
-    for (to, from) in inside.chunks_exact_mut(long).zip(outside.chunks_exact(long)) {
+    for (to, from) in inside
+        .chunks_exact_mut(long)
+        .zip(outside.chunks_exact(long))
+    {
         for (to, from) in to[..node].iter_mut().zip(&from[long - node..]) {
             *to = -from;
         }
@@ -125,7 +140,8 @@ impl Lightness {
         let text = format!(
             "Pressed with {FORCE_N:.0} N at the worst of {} places, held by {} miniplates, it gives way {light:.2} mm; \
              the solid part {solid:.2} mm. Times as far as the solid part.",
-            self.places, self.plates
+            self.places,
+            self.plates_lps.len()
         );
         let ratio = light / solid.max(f64::MIN_POSITIVE);
         let yields = match ratio > super::YIELDS_MOST {

@@ -106,7 +106,11 @@ pub(super) fn solve(system: &System, f: &[f64], x: &mut [f64], tolerance: f64) -
     loop {
         let rest = dots(count, &r, &r);
         let shares: [f64; LOADS] = std::array::from_fn(|load| {
-            if size[load] > 0.0 { (rest[load] / size[load]).sqrt() } else { 0.0 }
+            if size[load] > 0.0 {
+                (rest[load] / size[load]).sqrt()
+            } else {
+                0.0
+            }
         });
         let left = shares.iter().copied().fold(0.0, f64::max);
         if left <= tolerance || looks == LOOKS || !left.is_finite() {
@@ -125,7 +129,11 @@ pub(super) fn solve(system: &System, f: &[f64], x: &mut [f64], tolerance: f64) -
         levels.apply(&r, &mut z);
         let next = dots(count, &r, &z);
         let beta: [f64; LOADS] = std::array::from_fn(|load| {
-            if step[load] > 0.0 { next[load] / rz[load] } else { 0.0 }
+            if step[load] > 0.0 {
+                next[load] / rz[load]
+            } else {
+                0.0
+            }
         });
         mix(&mut p, &beta, &ones, &z);
         rz = next;

@@ -108,28 +108,32 @@ impl<'a> System<'a> {
     pub(super) fn times(&self, x: &[f64], to: &mut [f64]) {
         let (high, long) = (self.columns.high(), self.long());
         let stride = AROUND * high * UP;
-        to.par_chunks_mut(long).enumerate().for_each(|(column, to)| {
-            to.fill(0.0);
-            let blocks = &self.blocks[column * stride..][..stride];
-            for (slot, &there) in self.columns.columns[column].around.iter().enumerate() {
-                if there == NONE {
-                    continue;
-                }
-                let x = &x[there as usize * long..][..long];
-                for k in 0..high {
-                    let row: &mut [f64; 3 * LOADS] =
-                        (&mut to[k * 3 * LOADS..][..3 * LOADS]).try_into().expect("a node's numbers");
-                    for met in 0..UP {
-                        let Some(h) = (k + met).checked_sub(1).filter(|h| *h < high) else {
-                            continue;
-                        };
-                        let from: &[f64; 3 * LOADS] =
-                            x[h * 3 * LOADS..][..3 * LOADS].try_into().expect("a node's numbers");
-                        add(&blocks[(slot * high + k) * UP + met], from, row);
+        to.par_chunks_mut(long)
+            .enumerate()
+            .for_each(|(column, to)| {
+                to.fill(0.0);
+                let blocks = &self.blocks[column * stride..][..stride];
+                for (slot, &there) in self.columns.columns[column].around.iter().enumerate() {
+                    if there == NONE {
+                        continue;
+                    }
+                    let x = &x[there as usize * long..][..long];
+                    for k in 0..high {
+                        let row: &mut [f64; 3 * LOADS] = (&mut to[k * 3 * LOADS..][..3 * LOADS])
+                            .try_into()
+                            .expect("a node's numbers");
+                        for met in 0..UP {
+                            let Some(h) = (k + met).checked_sub(1).filter(|h| *h < high) else {
+                                continue;
+                            };
+                            let from: &[f64; 3 * LOADS] = x[h * 3 * LOADS..][..3 * LOADS]
+                                .try_into()
+                                .expect("a node's numbers");
+                            add(&blocks[(slot * high + k) * UP + met], from, row);
+                        }
                     }
                 }
-            }
-        });
+            });
     }
 
     /// One column's share of `K` between it and the column in a slot around it, times numbers of that column: `wide`

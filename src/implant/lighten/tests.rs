@@ -4,7 +4,9 @@ use super::columns::{Columns, NONE};
 use super::design::works;
 use super::solve::solve;
 use super::system::{LOADS, System};
-use super::{Lighten, Lightened, POISSON, RIM_MM, SKIN_MM, Shape, YIELDS_MOST, holes, lighten, loads};
+use super::{
+    Lighten, Lightened, POISSON, RIM_MM, SKIN_MM, Shape, YIELDS_MOST, holes, lighten, loads,
+};
 use crate::implant::chart::Chart;
 use crate::space::{Lps, Point, Vector};
 
@@ -129,7 +131,10 @@ fn a_cap_filled_less_densely_is_lighter_and_hardly_softer() {
     let mut taken = 0;
     let half = (30.0 / RADIUS_MM).asin() * RADIUS_MM;
     for n in 0..20_000 {
-        let (u, v) = ((n % 100) as f64 * 0.7 - 35.0, (n / 100 % 100) as f64 * 0.7 - 35.0);
+        let (u, v) = (
+            (n % 100) as f64 * 0.7 - 35.0,
+            (n / 100 % 100) as f64 * 0.7 - 35.0,
+        );
         let depth = if n < 10_000 { 0.6 } else { 2.5 };
         let at = done.chart.point(u, v, RADIUS_MM - depth);
         let share = done.share(at);
@@ -266,7 +271,11 @@ fn the_law_of_holes() {
         let solid = move |p: [f64; 3]| {
             (-1..=1).all(|m| {
                 let n = (p[1] / row).round() + f64::from(m);
-                let shift = if (n as i64).rem_euclid(2) == 1 { holes::PITCH_MM / 2.0 } else { 0.0 };
+                let shift = if (n as i64).rem_euclid(2) == 1 {
+                    holes::PITCH_MM / 2.0
+                } else {
+                    0.0
+                };
                 let x = ((p[0] - shift) / holes::PITCH_MM).round() * holes::PITCH_MM + shift;
                 (p[0] - x).hypot(p[1] - n * row) >= diameter / 2.0
             })
@@ -276,7 +285,10 @@ fn the_law_of_holes() {
         let power = e.map(|e| e.ln() / share.ln());
         println!("holes of {diameter} mm: share {share:.3}, stiffness {e:.3?}, powers {power:.2?}");
         assert!((share - holes::left(diameter)).abs() < 0.02);
-        assert!(power.iter().all(|p| *p < super::PERFORATED * 1.1), "{power:?}");
+        assert!(
+            power.iter().all(|p| *p < super::PERFORATED * 1.1),
+            "{power:?}"
+        );
     }
 }
 
@@ -292,6 +304,9 @@ fn the_law_of_the_gyroid() {
         let (share, e) = beside_solid([75, 45], (15, 0.4, 6.0), &filled);
         let power = e.map(|e| e.ln() / share.ln());
         println!("gyroid {level}: share {share:.3}, stiffness {e:.3?}, powers {power:.2?}");
-        assert!(power.iter().all(|p| *p < super::INFILL.power * 1.1), "{power:?}");
+        assert!(
+            power.iter().all(|p| *p < super::INFILL.power * 1.1),
+            "{power:?}"
+        );
     }
 }

@@ -235,8 +235,10 @@ fn a_perforation_spans_itself_and_a_wide_hole_is_supported() {
         let length = |l: &Drawn| (l.to[0] - l.from[0]).hypot(l.to[1] - l.from[1]);
         layers.iter().flat_map(of_support).map(length).sum::<f64>()
     };
-    assert_eq!(supported(2.0), 0.0);
-    assert_eq!(supported(4.0), 0.0);
+    // Its lower edges are cut off by marching cubes, and lie on something.
+    let whole = supported(0.0);
+    assert_eq!(supported(2.0), whole);
+    assert_eq!(supported(4.0), whole);
     let wide = supported(9.0);
-    assert!(wide > 100.0, "{wide}");
+    assert!(wide > whole + 100.0, "{wide} {whole}");
 }
