@@ -147,6 +147,9 @@ pub struct Printer {
     /// How far a person may change a print while it runs.
     #[serde(default, skip_serializing_if = "Tuning::is_default")]
     pub tuning: Tuning,
+    /// Pictures of the part in the head of a file, pixels along X and Y, for printers whose screens show them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub thumbnails: Vec<[u32; 2]>,
     /// Start code; `{hotend_c}`, `{hotend_first_c}`, `{bed_c}`, `{bed_first_c}`, `{chamber_c}` are filled in from the
     /// material (`super::texts`).
     pub start: Vec<String>,

@@ -56,6 +56,7 @@ pub(super) fn printer(printer: &Printer) -> Result<(), Outside> {
         limits,
         link,
         tuning: tuned,
+        thumbnails,
         start: _,
         layer: _,
         end: _,
@@ -72,6 +73,10 @@ pub(super) fn printer(printer: &Printer) -> Result<(), Outside> {
         ("first_layer_mm", *first_layer_mm, 0.04, layer_most),
     ];
     judge(rows.map(owned))?;
+    // A picture is a part of every file; screens have fewer pixels.
+    judge([owned(("thumbnails", thumbnails.len() as f64, 0.0, 8.0))])?;
+    let sides = thumbnails.iter().flatten();
+    judge(sides.map(|&side| owned(("thumbnails", f64::from(side), 8.0, 1024.0))))?;
     machine(limits)?;
     tuning(tuned)?;
     let facts = dialect.facts();
@@ -364,6 +369,22 @@ mod tests {
             "bed_range_c.0",
         ];
         walk(text, 15, &zero, material);
+    }
+
+    #[test]
+    fn a_thumbnail_is_as_large_as_a_screen_at_most() {
+        let mut one = Printer::load("virtual").unwrap();
+        for (sizes, fine) in [
+            (vec![[16, 16], [220, 124], [400, 300]], true),
+            (vec![[16, 1025]], false),
+            (vec![[0, 16]], false),
+            (vec![[16, 16]; 9], false),
+        ] {
+            one.thumbnails = sizes;
+            let found = printer(&one);
+            assert!(found.is_ok() == fine, "{:?}", one.thumbnails);
+            assert!(fine || found.unwrap_err().key == "thumbnails");
+        }
     }
 
     #[test]

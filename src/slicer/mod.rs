@@ -1,6 +1,6 @@
 //! Slicer: a mesh in patient millimetres becomes placed toolpaths and proved G-code.
 //!
-//! In:    a closed `Mesh<Lps>` (one or more parts), a printer, a material, [`Settings`].
+//! In:    a closed `Mesh<Lps>` (one or more parts), a printer, a material, [`Settings`]; what else is [`Told`] of the mesh.
 //! Out:   [`Sliced`]: the text of the file, sealed and proved by `gcode::check`, and its [`Plan`].
 //! Holds: same input, same bytes, whatever the number of threads. At 100 % infill the plastic fills the mesh (Dice
 //!        at least 0.98 in the raster test) and never leaves the printer's limits.
@@ -8,7 +8,7 @@
 //! Cost:  layers in parallel; a 100 mm cap in seconds.
 //!
 //! The way: [`bodies`] tells the parts, [`pose`] weighs how each can stand, [`place`] sets them on the bed, [`look`] says
-//! what a person should know, [`cut`] makes contours, [`walls`], [`infill`], [`thin`] and [`support`] draw, [`layers`]
+//! what a person should know, [`cut`] makes contours, [`walls`], [`infill`], [`lattice`], [`thin`] and [`support`] draw, [`layers`]
 //! joins them, [`order`] and [`seam`] decide the sequence, [`emit`] writes.
 
 use crate::gcode::{
@@ -43,6 +43,7 @@ mod support;
 #[cfg(test)]
 mod tests;
 mod thin;
+mod thumbnail;
 mod told;
 mod walls;
 
@@ -270,7 +271,8 @@ pub fn slice_told(
         plan.density = Some(printed);
     }
     let facts = facts(&plan, &parts, material, &drawn);
-    let text = format!("{}{facts}{body}", header(&plan));
+    let pictures = thumbnail::lines(&placed, &printer.thumbnails);
+    let text = format!("{}{pictures}{facts}{body}", header(&plan));
     let gcode = format!("{text}{}", seal(&text));
     plan.checked = check(gcode.as_bytes(), printer)
         .map_err(|violations| SliceError::Unproved { violations })?;

@@ -23,6 +23,7 @@ mod household;
 mod implant;
 mod intake;
 mod kills;
+mod lightening;
 mod line;
 mod link;
 mod link_figures;

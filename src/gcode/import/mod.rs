@@ -283,6 +283,7 @@ fn machine(
             hold_bed_min: 60.0,
         },
         tuning: Tuning::default(),
+        thumbnails: Vec::new(),
         start,
         layer,
         end,

@@ -405,6 +405,31 @@ fn a_pose_is_chosen_by_the_faces_that_are_told() {
     assert_ne!(inner, stood(None));
 }
 
+/// Draws layers to look at: `cargo test --lib lattice::pictures -- --ignored`, then `target/slicer/field-*.png`.
+#[test]
+#[ignore = "draws pictures for people"]
+fn pictures_of_fields() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/slicer");
+    std::fs::create_dir_all(&folder).unwrap();
+    let block = shapes::cuboid::<Lps>([48.0, 24.0, 8.0]);
+    for (name, density) in [("constant", constant as Density), ("ramp", ramp)] {
+        let result = made(&block, &told(&block, density));
+        let part = &result.plan.parts[0];
+        let (low, high) = (part.low_mm, part.high_mm);
+        for (index, layer) in raster::layers(&result.gcode)
+            .iter()
+            .enumerate()
+            .skip(12)
+            .take(12)
+            .step_by(3)
+        {
+            let path = folder.join(format!("field-{name}-{index:03}.png"));
+            let (low, high) = ([low[0] - 1.0, low[1] - 1.0], [high[0] + 1.0, high[1] + 1.0]);
+            raster::picture(layer, low, high, 16.0, &path);
+        }
+    }
+}
+
 #[test]
 fn a_cell_is_as_the_page_says() {
     let cell = Cell::new(0.4, 0.2);

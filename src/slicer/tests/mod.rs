@@ -3,6 +3,7 @@
 use super::*;
 use crate::space::{Bed, Map};
 
+mod campaign;
 mod damage;
 mod lattice;
 mod mutants;
@@ -11,11 +12,11 @@ mod proof;
 mod raster;
 mod wedges;
 
-fn printer() -> Printer {
+pub(super) fn printer() -> Printer {
     Printer::load("virtual").unwrap()
 }
 
-fn material() -> Material {
+pub(super) fn material() -> Material {
     Material::load("pla").unwrap()
 }
 
@@ -24,7 +25,7 @@ fn sliced(mesh: &Mesh<Lps>, settings: &Settings) -> Sliced {
 }
 
 /// No brim, no support, the part as it is: what the fidelity figures are taken with.
-fn bare() -> Settings {
+pub(super) fn bare() -> Settings {
     Settings {
         support: false,
         brim_mm: 0.0,
