@@ -317,6 +317,18 @@ pub(super) fn answer(
     skull: &Skull,
     case: &mut Case<'_>,
 ) -> Result<Volume<f32>, Ended> {
+    answer_with(network, skull, case, |input, tell| {
+        network.predict(&input, tell)
+    })
+}
+
+/// The same with another way to ask the network about its frame.
+pub(super) fn answer_with(
+    network: &Network,
+    skull: &Skull,
+    case: &mut Case<'_>,
+    ask: impl FnOnce(Volume<f32>, &mut dyn FnMut(f64)) -> Result<Volume<f32>, NetworkError>,
+) -> Result<Volume<f32>, Ended> {
     case.tell(0.6, "into the network's frame");
     let card = network.card();
     let spec = frame_spec(card);
@@ -333,11 +345,10 @@ pub(super) fn answer(
     };
 
     case.begin(Stage::Network, "predicting the missing bone");
-    let probability = network
-        .predict(&input, &mut |fraction| {
-            case.tell(fraction, "predicting the missing bone")
-        })
-        .map_err(|e| Ended::failed(e, STATION))?;
+    let probability = ask(input, &mut |fraction| {
+        case.tell(fraction, "predicting the missing bone")
+    })
+    .map_err(|e| Ended::failed(e, STATION))?;
     // A GPU may have failed on the way.
     tell_device(network, case);
     case.tell(1.0, "back to the scan's grid");
