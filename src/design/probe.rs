@@ -1,13 +1,16 @@
 //! Probe: a phantom goes through everything that needs a model, and the answer is held against its truth. For whoever
 //! wants to know whether weights, atlases and the program fit each other on this machine; no case, and no file.
 //!
-//! It has to end on every machine, an emulated one too, so it is small where that takes nothing from what is looked at:
-//! the head is scanned coarsely, and the network answers a box around the hole, through every layer with every weight.
+//! | asked by | what goes through |
+//! |---|---|
+//! | [`whole_line`] | a head as a scanner sees it: skull, facing, network, decision |
+//! | [`network_answer`] | a coarse head; the network answers a box around its hole, through every layer with every weight. A tenth of the work: it has to end on every machine, an emulated one too |
 
-use super::stages::{self, Scan};
+use super::stages::{self, Models, Scan};
 use super::{Case, Ended, Options, Watcher};
-use crate::network::{self, Device};
+use crate::network::{self, Device, Target};
 use crate::phantom::{self, Atlas, Defect, Grid, Recipe};
+use crate::skull::Skull;
 use crate::status::{Finding, Progress, Reason};
 use crate::volume::Volume;
 use crate::volume::crop::{self, IndexBox};
@@ -20,11 +23,15 @@ const RECIPE: Recipe = Recipe {
     defect: Defect::Vertex,
     chord_mm: Some(70.0),
 };
+/// Its hole where only a box is looked at.
+const SMALL_MM: f64 = 50.0;
 
-/// Least extent of the box that the network is asked about, mm: the hole with some bone all round.
-const BOX_MM: f64 = 112.0;
+/// Least extent of the box that the network is asked about, mm: the small hole with some bone all round.
+const BOX_MM: f64 = 96.0;
 /// Its cells are a multiple of this along each axis, so that every architecture can halve them.
 const CELLS: usize = 16;
+/// A cell of the truth that is missing bone by at least this much counts.
+const HALF: f32 = 0.5;
 
 /// What became of the phantom.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,18 +59,29 @@ impl Watcher for Silent {
     }
 }
 
-/// Asks the models about the phantom. `model` is their folder; `None` looks in the usual places.
+/// Asks the models about the phantom, through the whole line. `model` is their folder; `None` looks in the usual places.
 ///
 /// # Errors
 /// Why there was no answer: a missing or altered file, or a head that was refused, which a phantom should not be.
-pub fn phantom_answer(model: Option<&Path>, device: Device) -> Result<Answered, Reason> {
-    answer(model, device).map_err(|ended| match ended {
-        Ended::Refused(reason) | Ended::Failed(reason) => reason,
-    })
+pub fn whole_line(model: Option<&Path>, device: Device) -> Result<Answered, Reason> {
+    asked(model, device, answer)
 }
 
-fn answer(model: Option<&Path>, device: Device) -> Result<Answered, Ended> {
-    let next = "Put the model folder back that came with this version.";
+/// Asks the network about the box around a phantom's hole.
+///
+/// # Errors
+/// As [`whole_line`].
+pub fn network_answer(model: Option<&Path>, device: Device) -> Result<Answered, Reason> {
+    asked(model, device, small_answer)
+}
+
+const NEXT: &str = "Put the model folder back that came with this version.";
+
+fn asked(
+    model: Option<&Path>,
+    device: Device,
+    answer: impl FnOnce(&Models, &Atlas, &mut Case<'_>) -> Result<[f64; 3], Ended>,
+) -> Result<Answered, Reason> {
     let options = Options {
         model: model.map(Into::into),
         device,
@@ -71,41 +89,93 @@ fn answer(model: Option<&Path>, device: Device) -> Result<Answered, Ended> {
     };
     let mut silent = Silent;
     let mut case = Case::new(&mut silent);
-    let models = stages::load(&options, &mut case)?;
-    let folder = network::find(model).map_err(|e| Ended::failed(e, next))?;
-    let atlas = Atlas::read(&folder).map_err(|e| Ended::failed(e, next))?;
-    let head = phantom::head_on(&RECIPE, &atlas, &Grid::COARSE).map_err(|e| Ended::failed(e, next))?;
-    let skull = stages::find_skull(&Scan::Ct(head.ct), &models, &mut case)?;
-    let probability = stages::answer_with(&models.network, &skull, &mut case, |input, tell| {
-        let inner = upper_box(&input, models.network.card().voxel_mm);
-        let part = models
-            .network
-            .predict_part(&crop::crop(&input, &inner), tell)?;
-        let mut whole = input.map(|_| 0.0);
-        crop::paste(&mut whole, &part, inner.map(|r| r.start));
-        Ok(whole)
-    })?;
+    let run = || {
+        let models = stages::load(&options, &mut case)?;
+        let folder = network::find(model).map_err(|e| Ended::failed(e, NEXT))?;
+        let atlas = Atlas::read(&folder).map_err(|e| Ended::failed(e, NEXT))?;
+        let [dsc, truth_ml, found_ml] = answer(&models, &atlas, &mut case)?;
+        let sha256 = &models.network.card().sha256;
+        Ok(Answered {
+            dsc,
+            truth_ml,
+            found_ml,
+            weights: sha256[..8.min(sha256.len())].into(),
+            device: models.network.device(),
+        })
+    };
+    run().map_err(|ended| match ended {
+        Ended::Refused(reason) | Ended::Failed(reason) => reason,
+    })
+}
+
+/// DSC, true and found volume in ml.
+fn answer(models: &Models, atlas: &Atlas, case: &mut Case<'_>) -> Result<[f64; 3], Ended> {
+    let head = phantom::head(&RECIPE, atlas).map_err(|e| Ended::failed(e, NEXT))?;
+    let skull = stages::find_skull(&Scan::Ct(head.ct), models, case)?;
+    let probability = stages::answer(&models.network, &skull, case)?;
     let decided = (
         models.network.card().target,
         &stages::rules(&models.network),
     );
     let missing = stages::decide(&probability, &skull, decided, models.prior.as_ref())
-        .map_err(|none: implant::NoDefect| Ended::failed(none, next))?;
+        .map_err(|none: implant::NoDefect| Ended::failed(none, NEXT))?;
     let scores = evaluate::score(&head.removed, &missing.mask, &skull.mask)
-        .map_err(|e| Ended::failed(e, next))?;
-    let sha256 = &models.network.card().sha256;
-    Ok(Answered {
-        dsc: scores.dsc,
-        truth_ml: scores.truth_ml,
-        found_ml: scores.prediction_ml,
-        weights: sha256[..8.min(sha256.len())].into(),
-        device: models.network.device(),
-    })
+        .map_err(|e| Ended::failed(e, NEXT))?;
+    Ok([scores.dsc, scores.truth_ml, scores.prediction_ml])
+}
+
+/// The same of the network's own answer, in the cells of its box.
+fn small_answer(models: &Models, atlas: &Atlas, case: &mut Case<'_>) -> Result<[f64; 3], Ended> {
+    let recipe = Recipe {
+        chord_mm: Some(std::env::var("T_CHORD").map_or(SMALL_MM, |v| v.parse().unwrap())),
+        ..RECIPE
+    };
+    let head =
+        phantom::head_on(&recipe, atlas, &Grid::COARSE).map_err(|e| Ended::failed(e, NEXT))?;
+    let bone = head.ct.map(|&hu| hu >= models.threshold());
+    let skull = if std::env::var("T_BONE").is_ok() { crate::skull::bone(&head.ct, models.threshold()).unwrap() } else { Skull::from_mask(bone).map_err(|e| Ended::failed(e, NEXT))? };
+    let card = models.network.card();
+    let frame = stages::frame_of(&skull, card)?;
+    let cells = |mask: &Volume<bool>| frame.forward(mask).map_err(|e| Ended::failed(e, NEXT));
+    let (input, truth) = (
+        stages::input(cells(&skull.mask)?, card),
+        cells(&head.removed)?,
+    );
+    let inner = upper_box(&input, card.voxel_mm);
+    eprintln!("inner {inner:?} input {:?} truth {:?} of {:?}", crop::bounds(&input.map(|&v| v > 0.0)), crop::bounds(&truth.map(|&v| v >= 0.5)), input.shape());
+    let input = crop::crop(&input, &inner);
+    let found = models
+        .network
+        .predict_part(&input, &mut |f| case.tell(f, ""))
+        .map_err(|e| Ended::failed(e, NEXT))?;
+    let least = card.threshold as f32;
+    // A network that answers the complete skull: what is there is no find.
+    let found = found.data().iter().zip(input.data());
+    let found: Vec<bool> = found
+        .map(|(&p, &bone)| p >= least && (card.target != Target::Skull || bone < HALF))
+        .collect();
+    let truth: Vec<bool> = crop::crop(&truth, &inner)
+        .data()
+        .iter()
+        .map(|&share| share >= HALF)
+        .collect();
+    let count = |set: &mut dyn Iterator<Item = bool>| set.filter(|&v| v).count() as f64;
+    let both = count(&mut found.iter().zip(&truth).map(|(&a, &b)| a && b));
+    let (found, truth) = (
+        count(&mut found.iter().copied()),
+        count(&mut truth.iter().copied()),
+    );
+    let ml = card.voxel_mm.powi(3) / 1000.0;
+    Ok([
+        2.0 * both / (found + truth).max(1.0),
+        truth * ml,
+        found * ml,
+    ])
 }
 
 /// The box around the top of the skull, where the hole is: axes of the frame are superior, left, posterior.
 fn upper_box(input: &Volume<f32>, voxel_mm: f64) -> IndexBox {
-    let wanted = (BOX_MM / voxel_mm).ceil().max(1.0) as usize;
+    let wanted = (std::env::var("T_BOX").map_or(BOX_MM, |v| v.parse().unwrap()) / voxel_mm).ceil().max(1.0) as usize;
     let wanted = wanted.div_ceil(CELLS) * CELLS;
     let shape = input.shape();
     let bone = input.map(|&v| v > 0.0);

@@ -148,7 +148,7 @@ pub(super) struct Models {
 
 impl Models {
     /// From where a voxel of a CT is bone.
-    fn threshold(&self) -> Hu {
+    pub(super) fn threshold(&self) -> Hu {
         Hu(self.network.card().hu_threshold)
     }
 }
@@ -290,6 +290,19 @@ pub(super) fn find_skull(
     Ok(skull)
 }
 
+/// The frame of a card around a skull.
+pub(super) fn frame_of(skull: &Skull, card: &Card) -> Result<Frame, Ended> {
+    Frame::fit(&skull.mask, &frame_spec(card)).map_err(|e| Ended::refused(e, SCAN))
+}
+
+/// What a card wants of the fractions of bone in its cells.
+pub(super) fn input(fractions: Volume<f32>, card: &Card) -> Volume<f32> {
+    match card.input {
+        Content::Fraction => fractions,
+        Content::Binary => skull::binarised(&fractions),
+    }
+}
+
 /// The frame that a card asks for.
 fn frame_spec(card: &Card) -> FrameSpec {
     FrameSpec {
@@ -317,38 +330,23 @@ pub(super) fn answer(
     skull: &Skull,
     case: &mut Case<'_>,
 ) -> Result<Volume<f32>, Ended> {
-    answer_with(network, skull, case, |input, tell| {
-        network.predict(&input, tell)
-    })
-}
-
-/// The same with another way to ask the network about its frame.
-pub(super) fn answer_with(
-    network: &Network,
-    skull: &Skull,
-    case: &mut Case<'_>,
-    ask: impl FnOnce(Volume<f32>, &mut dyn FnMut(f64)) -> Result<Volume<f32>, NetworkError>,
-) -> Result<Volume<f32>, Ended> {
     case.tell(0.6, "into the network's frame");
     let card = network.card();
-    let spec = frame_spec(card);
-    let frame = Frame::fit(&skull.mask, &spec).map_err(|e| Ended::refused(e, SCAN))?;
+    let frame = frame_of(skull, card)?;
     case.find(frame.findings.clone());
     case.record.frame =
         serde_json::to_value(frame.record()).map_err(|e| Ended::failed(e, STATION))?;
     let fractions = frame
         .forward(&skull.mask)
         .map_err(|e| Ended::failed(e, STATION))?;
-    let input = match card.input {
-        Content::Fraction => fractions,
-        Content::Binary => skull::binarised(&fractions),
-    };
+    let input = input(fractions, card);
 
     case.begin(Stage::Network, "predicting the missing bone");
-    let probability = ask(input, &mut |fraction| {
-        case.tell(fraction, "predicting the missing bone")
-    })
-    .map_err(|e| Ended::failed(e, STATION))?;
+    let probability = network
+        .predict(&input, &mut |fraction| {
+            case.tell(fraction, "predicting the missing bone")
+        })
+        .map_err(|e| Ended::failed(e, STATION))?;
     // A GPU may have failed on the way.
     tell_device(network, case);
     case.tell(1.0, "back to the scan's grid");
