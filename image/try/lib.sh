@@ -21,7 +21,7 @@ guest_tree() {
 
 # guest_disk DISK: a fresh disk of the built image, with DATA_MIB of data and 1 GiB behind it that the first boot takes.
 guest_disk() {
-    guest_tree
+    [ -n "${KEEP_TREE:-}" ] || guest_tree
     "$IMAGE/steps/disk.sh" "$ARCH" "$1"
     truncate -s +1G "$1"
     guest_firmware

@@ -23,11 +23,9 @@ const RECIPE: Recipe = Recipe {
     defect: Defect::Vertex,
     chord_mm: Some(70.0),
 };
-/// Its hole where only a box is looked at.
-const SMALL_MM: f64 = 50.0;
-
-/// Least extent of the box that the network is asked about, mm: the small hole with some bone all round.
-const BOX_MM: f64 = 96.0;
+/// Least extent of the box that the network is asked about, mm: the hole with bone all round. In one of 96 mm the network
+/// finds nothing any more: its norms are those of the box.
+const BOX_MM: f64 = 112.0;
 /// Its cells are a multiple of this along each axis, so that every architecture can halve them.
 const CELLS: usize = 16;
 /// A cell of the truth that is missing bone by at least this much counts.
@@ -126,14 +124,10 @@ fn answer(models: &Models, atlas: &Atlas, case: &mut Case<'_>) -> Result<[f64; 3
 
 /// The same of the network's own answer, in the cells of its box.
 fn small_answer(models: &Models, atlas: &Atlas, case: &mut Case<'_>) -> Result<[f64; 3], Ended> {
-    let recipe = Recipe {
-        chord_mm: Some(std::env::var("T_CHORD").map_or(SMALL_MM, |v| v.parse().unwrap())),
-        ..RECIPE
-    };
     let head =
-        phantom::head_on(&recipe, atlas, &Grid::COARSE).map_err(|e| Ended::failed(e, NEXT))?;
+        phantom::head_on(&RECIPE, atlas, &Grid::COARSE).map_err(|e| Ended::failed(e, NEXT))?;
     let bone = head.ct.map(|&hu| hu >= models.threshold());
-    let skull = if std::env::var("T_BONE").is_ok() { crate::skull::bone(&head.ct, models.threshold()).unwrap() } else { Skull::from_mask(bone).map_err(|e| Ended::failed(e, NEXT))? };
+    let skull = Skull::from_mask(bone).map_err(|e| Ended::failed(e, NEXT))?;
     let card = models.network.card();
     let frame = stages::frame_of(&skull, card)?;
     let cells = |mask: &Volume<bool>| frame.forward(mask).map_err(|e| Ended::failed(e, NEXT));
@@ -142,7 +136,6 @@ fn small_answer(models: &Models, atlas: &Atlas, case: &mut Case<'_>) -> Result<[
         cells(&head.removed)?,
     );
     let inner = upper_box(&input, card.voxel_mm);
-    eprintln!("inner {inner:?} input {:?} truth {:?} of {:?}", crop::bounds(&input.map(|&v| v > 0.0)), crop::bounds(&truth.map(|&v| v >= 0.5)), input.shape());
     let input = crop::crop(&input, &inner);
     let found = models
         .network
@@ -175,7 +168,7 @@ fn small_answer(models: &Models, atlas: &Atlas, case: &mut Case<'_>) -> Result<[
 
 /// The box around the top of the skull, where the hole is: axes of the frame are superior, left, posterior.
 fn upper_box(input: &Volume<f32>, voxel_mm: f64) -> IndexBox {
-    let wanted = (std::env::var("T_BOX").map_or(BOX_MM, |v| v.parse().unwrap()) / voxel_mm).ceil().max(1.0) as usize;
+    let wanted = (BOX_MM / voxel_mm).ceil().max(1.0) as usize;
     let wanted = wanted.div_ceil(CELLS) * CELLS;
     let shape = input.shape();
     let bone = input.map(|&v| v > 0.0);

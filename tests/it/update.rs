@@ -323,8 +323,8 @@ fn executed(log: &Path) -> Vec<Place> {
 #[test]
 fn network_settings_of_a_stick_are_plain_ones_or_not_taken() {
     let dir = tempfile::tempdir().unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("image/rootfs/usr/lib/calvaria/network-check");
+    let script =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("image/rootfs/usr/lib/calvaria/network-check");
     let look = |text: &str| {
         let path = dir.path().join("calvaria.network");
         std::fs::write(&path, text).unwrap();
@@ -342,7 +342,10 @@ fn network_settings_of_a_stick_are_plain_ones_or_not_taken() {
         ),
         ("[Match]\nType=ether\n[Bridge]\n", "[Bridge] is not taken"),
         ("DHCP=yes\n", "neither a section nor a key"),
-        ("[Match]\nType=ether\n[Network]\nDNS=\u{1b}[2J\n", "a character"),
+        (
+            "[Match]\nType=ether\n[Network]\nDNS=\u{1b}[2J\n",
+            "a character",
+        ),
         ("", "names no card"),
     ] {
         let (taken, said) = look(text);

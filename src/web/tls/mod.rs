@@ -11,9 +11,9 @@ mod own;
 mod served;
 
 use rustls::ServerConfig;
+use served::Served;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use served::Served;
 use tokio_rustls::TlsAcceptor;
 
 pub use own::Named;
