@@ -1,7 +1,8 @@
 """What a disk holds after a power cut.
 
   cut.py count LOG                       entries of the log
-  cut.py moments LOG FROM TO N SEED [FIRST LAST]   N entries between FROM and TO, of those that write into sectors FIRST to LAST
+  cut.py moments LOG FROM TO N SEED [FIRST LAST ...]   N entries between FROM and TO, of those that write into sectors FIRST to
+                                         LAST, or any of several such pairs
   cut.py make LOG DISK MOMENT SEED       lays what was on the disk at that moment over DISK (a copy of the disk before the run)
 
 LOG is what QEMU's blklogwrites wrote (the format of dm-log-writes). What was flushed before the moment is there. Of what was
@@ -58,8 +59,13 @@ if what == "count":
     print(sum(1 for _ in entries(sys.argv[2])))
 elif what == "moments":
     start, end, number, seed = (int(a) for a in sys.argv[3:7])
-    first, last = (int(a) * 512 for a in sys.argv[7:9]) if len(sys.argv) > 7 else (0, 1 << 62)
-    of = [i for i, e in enumerate(entries(sys.argv[2])) if start <= i < end and e[1] and first <= e[0] < last]
+    at = [int(a) * 512 for a in sys.argv[7:]] or [0, 1 << 62]
+    ranges = list(zip(at[::2], at[1::2]))
+
+    def hit(e):
+        return e[1] and any(e[0] < last and first < e[0] + e[1] for first, last in ranges)
+
+    of = [i for i, e in enumerate(entries(sys.argv[2])) if start <= i < end and hit(e)]
     print(*sorted(random.Random(seed).sample(of, min(number, len(of)))))
 else:
     make(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))

@@ -21,7 +21,7 @@ guest_tree() {
 
 # guest_disk DISK: a fresh disk of the built image, with DATA_MIB of data and 1 GiB behind it that the first boot takes.
 guest_disk() {
-    guest_tree
+    [ -n "${KEEP_TREE:-}" ] || guest_tree
     "$IMAGE/steps/disk.sh" "$ARCH" "$1"
     truncate -s +1G "$1"
     guest_firmware
@@ -46,7 +46,7 @@ guest_start() {
             -drive if=pflash,format=raw,readonly=on,file=/usr/share/AAVMF/AAVMF_CODE.fd "$@" ;;
     esac
     # /dev/kvm may be there and fail: never asked.
-    nice -n 5 "$@" -accel tcg,thread=multi -smp 2 -m "$GUEST_MIB" \
+    nice -n "${GUEST_NICE:-5}" "$@" -accel tcg,thread=multi -smp 2 -m "$GUEST_MIB" \
         -smbios "type=1,serial=TRY0042" \
         -drive if=pflash,format=raw,file="$TRY/vars.fd" \
         -drive "$drive" \

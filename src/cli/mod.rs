@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
+mod backup;
 mod check;
 mod demo;
 mod design;
@@ -19,6 +20,7 @@ mod phantom;
 mod predict;
 mod printer;
 mod profile;
+mod reset;
 mod self_test;
 mod serve;
 mod shell;
@@ -70,6 +72,9 @@ enum Command {
     Operator(operator::Args),
     SelfTest(self_test::Args),
     Update(update::Args),
+    Backup(backup::Args),
+    Restore(backup::RestoreArgs),
+    Reset(reset::Args),
     VirtualPrinter(virtual_printer::Args),
     #[command(hide = true)]
     Forward(forward::Args),
@@ -143,6 +148,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Operator(args) => operator::run(args),
         Command::SelfTest(args) => self_test::run(args),
         Command::Update(args) => update::run(args),
+        Command::Backup(args) => backup::run(args),
+        Command::Restore(args) => backup::restore(args),
+        Command::Reset(args) => reset::run(args),
         Command::VirtualPrinter(args) => virtual_printer::run(args),
         Command::Forward(args) => forward::run(args),
         Command::Shell(args) => shell::run(args),

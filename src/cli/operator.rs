@@ -63,7 +63,7 @@ pub(super) fn run(args: Args) -> Outcome {
         Some(data) => home(data).map_err(Failure::usage)?,
         None => config.data,
     };
-    is_own(&data)?;
+    is_own(&data, "calvaria operator …")?;
     let mut store = match Store::open_existing(&data) {
         Err(StoreError::None(_)) if begins => {
             let store = Store::open(&data, super::serve::random_seed()).map_err(Failure::failed)?;
@@ -107,7 +107,7 @@ pub(super) fn run(args: Args) -> Outcome {
 }
 
 /// What root writes into another user's store that user can not open any more.
-fn is_own(data: &Path) -> Outcome {
+pub(super) fn is_own(data: &Path, say: &str) -> Outcome {
     let Ok(folder) = std::fs::metadata(data) else {
         // Not there yet: it will be ours.
         return Ok(());
@@ -115,7 +115,7 @@ fn is_own(data: &Path) -> Outcome {
     if rustix::process::geteuid().is_root() && folder.uid() != 0 {
         let uid = folder.uid();
         return Err(Failure::usage(format!(
-            "{} belongs to user number {uid}, and what root writes there it could not open. Say: sudo -u '#{uid}' calvaria operator …",
+            "{} belongs to user number {uid}, and what root writes there it could not open. Say: sudo -u '#{uid}' {say}",
             data.display()
         )));
     }

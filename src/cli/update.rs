@@ -14,6 +14,8 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+mod restart;
+
 /// Read and removed by `image/rootfs/usr/lib/calvaria/pre-install`.
 const DOWNGRADE_FLAG: &str = "/run/calvaria-downgrade";
 /// A link that lives answers within this time.
@@ -63,6 +65,15 @@ enum Act {
         #[arg(long)]
         json: bool,
     },
+    /// Restart the box when nothing is printed, released or designed (as root).
+    Restart {
+        /// Wait while something is, instead of refusing.
+        #[arg(long)]
+        wait: bool,
+        /// Say whether it could be restarted now, and leave it at that: exit code 3 when not.
+        #[arg(long, conflicts_with = "wait")]
+        ask: bool,
+    },
 }
 
 pub(super) fn run(args: Args) -> Outcome {
@@ -73,6 +84,7 @@ pub(super) fn run(args: Args) -> Outcome {
     let folder = Folder::of(&config.data);
     match args.act {
         Act::Status { json, keep } => status(&folder, json, keep),
+        Act::Restart { wait, ask } => restart::run(&config.data, wait, ask),
         Act::Install {
             bundle,
             allow_downgrade,
@@ -217,6 +229,14 @@ fn running() -> String {
     value.unwrap_or_default().trim_matches('"').to_owned()
 }
 
+/// The link prints, whatever the station knows of it.
+fn prints(data: &Path) -> bool {
+    let asked = Client::connect(&data.join(SOCKET), ANSWER_MAX)
+        .and_then(|mut client| client.ask(Command::Status));
+    let state = asked.map(|status| status.state);
+    matches!(state, Ok(PrinterState::Printing | PrinterState::Paused))
+}
+
 /// Keeps the station still, or the link alone where no station runs.
 fn keep_still(
     data: &Path,
@@ -224,14 +244,10 @@ fn keep_still(
     busy: &mut dyn FnMut(&str),
 ) -> Result<Box<dyn Any>, UpdateError> {
     if !super::self_test::station_runs(data) {
-        let asked = Client::connect(&data.join(SOCKET), ANSWER_MAX)
-            .and_then(|mut client| client.ask(Command::Status));
-        return match asked.map(|status| status.state) {
-            Ok(PrinterState::Printing | PrinterState::Paused) => {
-                Err(UpdateError::Busy("something is being printed".into()))
-            }
+        return match prints(data) {
+            true => Err(UpdateError::Busy("something is being printed".into())),
             // Nothing runs that could begin anything.
-            _ => Ok(Box::new(())),
+            false => Ok(Box::new(())),
         };
     }
     let mut why = String::new();

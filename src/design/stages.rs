@@ -166,7 +166,7 @@ pub(super) struct Models {
 
 impl Models {
     /// From where a voxel of a CT is bone.
-    fn threshold(&self) -> Hu {
+    pub(super) fn threshold(&self) -> Hu {
         Hu(self.network.card().hu_threshold)
     }
 }
@@ -308,6 +308,19 @@ pub(super) fn find_skull(
     Ok(skull)
 }
 
+/// The frame of a card around a skull.
+pub(super) fn frame_of(skull: &Skull, card: &Card) -> Result<Frame, Ended> {
+    Frame::fit(&skull.mask, &frame_spec(card)).map_err(|e| Ended::refused(e, SCAN))
+}
+
+/// What a card wants of the fractions of bone in its cells.
+pub(super) fn input(fractions: Volume<f32>, card: &Card) -> Volume<f32> {
+    match card.input {
+        Content::Fraction => fractions,
+        Content::Binary => skull::binarised(&fractions),
+    }
+}
+
 /// The frame that a card asks for.
 fn frame_spec(card: &Card) -> FrameSpec {
     FrameSpec {
@@ -337,18 +350,14 @@ pub(super) fn answer(
 ) -> Result<Volume<f32>, Ended> {
     case.tell(0.6, "into the network's frame");
     let card = network.card();
-    let spec = frame_spec(card);
-    let frame = Frame::fit(&skull.mask, &spec).map_err(|e| Ended::refused(e, SCAN))?;
+    let frame = frame_of(skull, card)?;
     case.find(frame.findings.clone());
     case.record.frame =
         serde_json::to_value(frame.record()).map_err(|e| Ended::failed(e, STATION))?;
     let fractions = frame
         .forward(&skull.mask)
         .map_err(|e| Ended::failed(e, STATION))?;
-    let input = match card.input {
-        Content::Fraction => fractions,
-        Content::Binary => skull::binarised(&fractions),
-    };
+    let input = input(fractions, card);
 
     case.begin(Stage::Network, "predicting the missing bone");
     let probability = network

@@ -255,6 +255,22 @@ impl Network {
                 have: [w, h, d],
             });
         }
+        self.predict_part(frame, progress)
+    }
+
+    /// The same over a box of the card's grid, at a fraction of the cost: every layer and every weight takes part. The
+    /// norms are those of the box, so the answer is near that of [`predict`](Self::predict), not equal to it: for a look
+    /// at whether the network answers, not for a design.
+    ///
+    /// # Errors
+    /// [`NetworkError`] when the network can not run over so few cells, a value is no bone fraction, or the answer is not
+    /// finite.
+    pub fn predict_part(
+        &self,
+        frame: &Volume<f32>,
+        progress: &mut dyn FnMut(f64),
+    ) -> Result<Volume<f32>, NetworkError> {
+        let [w, h, d] = frame.shape();
         // `contains` is false for NaN.
         let wrong = |value: &f32| !(0.0..=1.0).contains(value);
         if let Some(at) = frame.data().iter().position(wrong) {

@@ -30,6 +30,7 @@ mod tests;
 
 pub use atlas::{ATLAS, Atlas};
 pub use cut::{Cut, Hole, cut, cut_mask};
+pub use scan::Grid;
 pub use site::Defect;
 pub use view::View;
 
@@ -94,10 +95,18 @@ const BONE: Hu = Hu(150);
 /// [`PhantomError`] when the grid can not be made or the hole finds no vault; neither happens with the atlas as
 /// shipped.
 pub fn head(recipe: &Recipe, atlas: &Atlas) -> Result<Head, PhantomError> {
+    head_on(recipe, atlas, &Grid::FINE)
+}
+
+/// The same, scanned on another grid. Its noise and its hole are drawn on that grid: it is another head.
+///
+/// # Errors
+/// Those of [`head`].
+pub fn head_on(recipe: &Recipe, atlas: &Atlas, grid: &Grid) -> Result<Head, PhantomError> {
     let mut dice = Dice::new(recipe.seed, 0);
     let template = &atlas.heads[dice.below(atlas.heads.len())];
     let form = form::Form::draw(&mut dice, template.bone.extent_mm());
-    let ct = scan::scan(template, &form, &mut dice, recipe.seed)?;
+    let ct = scan::scan(template, &form, (&mut dice, recipe.seed), grid)?;
     let bone = components::largest(&ct.map(|&hu| hu >= BONE));
     let Cut {
         changed,

@@ -19,6 +19,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 use tokio::sync::watch;
 
+pub mod backup;
 mod codes;
 pub mod config;
 mod desk;
@@ -33,6 +34,7 @@ mod presses;
 mod reentry;
 mod release;
 mod requests;
+pub mod reset;
 mod setup;
 mod snapshot;
 mod step;
@@ -70,8 +72,8 @@ pub struct Settings {
     pub seed: u64,
     /// Gives the address of the page, for the LCD; it may change while the station runs.
     pub address: Arc<dyn Fn() -> String + Send + Sync>,
-    /// SHA-256 of the page's certificate, as people are shown it; empty without TLS.
-    pub certificate: String,
+    /// Gives the SHA-256 of the page's certificate, as people are shown it; empty without TLS. Asked at each snapshot.
+    pub certificate: Arc<dyn Fn() -> String + Send + Sync>,
     /// Gives what is installed and what becomes of an update; asked at each snapshot, so it keeps what it knows.
     pub update: Arc<dyn Fn() -> crate::status::UpdateView + Send + Sync>,
     /// What was found wrong before the start; while one of them is a refusal, scans wait.

@@ -256,7 +256,7 @@ fn open_as(dir: &Path, designer: &str, change: impl FnOnce(&mut Config)) -> (Han
         monotonic: Arc::new(Instant::now),
         seed: 7,
         address: Arc::new(String::new),
-        certificate: String::new(),
+        certificate: Arc::new(String::new),
         update: Arc::new(Default::default),
         attention: Vec::new(),
     };

@@ -1,6 +1,8 @@
 //! Self-test, setup and updates over real processes: RAUC is a script on `PATH` that behaves as version 1.8 does.
 
+use crate::room::head::{Place, places};
 use crate::room::{Room, calvaria, phantom, wait};
+use calvaria::printer::virtual_printer::Record;
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -10,6 +12,7 @@ use std::time::Duration;
 /// Models answer within this on a busy machine without optimisation.
 const SOON: Duration = Duration::from_secs(30);
 const DESIGN_MAX: Duration = Duration::from_secs(300);
+const PRINT_MAX: Duration = Duration::from_secs(600);
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -263,6 +266,93 @@ fn an_update_waits_for_a_design_holds_releases_and_is_shown() {
     let (code, said) = ended(&install().output().unwrap());
     assert_eq!(code, Some(3), "{said}");
     assert!(said.contains("is being printed"), "{said}");
+    let restart = |how: &str| {
+        let mut command = update(&toml, Some(&played));
+        command.args(["restart", how]);
+        command
+    };
+    let (code, said) = ended(&restart("--ask").output().unwrap());
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("is being printed"), "{said}");
+
+    // With the word it waits until the print is over, people see it wait, and the print ends as planned.
+    let told = room.dir.path().join("systemctl.txt");
+    systemctl(&played, &told);
+    let mut waits = install().arg("--wait").spawn().unwrap();
+    let shown_why = wait("waiting", SOON, || {
+        shown().filter(|i| i["step"] == "waiting")
+    });
+    let why = shown_why["text"].as_str().unwrap();
+    assert!(why.contains("is being printed"), "{why}");
+    let mut restarts = restart("--wait").spawn().unwrap();
+    let printed = room.reaches("printed", PRINT_MAX);
+    assert!(waits.wait().unwrap().success());
+    step("done");
+    let gcode = room.data().join("cases").join(&printed.code);
+    let gcode = std::fs::read_to_string(gcode.join("implant.gcode")).unwrap();
+    assert!(executed(&log) == places(gcode.lines()), "not as planned");
+    // Then the box is restarted, and until it is nothing begins.
+    wait("a restart", SOON, || told.exists().then_some(()));
+    assert_eq!(std::fs::read_to_string(&told).unwrap(), "reboot\n");
+    assert_eq!(room.release(&printed).unwrap_err(), "updating");
+    restarts.kill().unwrap();
+    restarts.wait().unwrap();
+    assert_eq!(ended(&restart("--ask").output().unwrap()).0, Some(0));
+}
+
+/// `systemctl`, played: writes down what it is told.
+fn systemctl(folder: &Path, told: &Path) {
+    let path = folder.join("systemctl");
+    let script = format!("#!/bin/sh\necho \"$@\" >{told:?}\n");
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Where the head went, in the words of the virtual printer's log.
+fn executed(log: &Path) -> Vec<Place> {
+    let text = std::fs::read_to_string(log).unwrap();
+    let records = text.lines().filter_map(|l| serde_json::from_str(l).ok());
+    let ends = records.filter_map(|record| match record {
+        Record::Block { to, .. } => Some(to.map(|mm| (mm * 1e5).round() as i64)),
+        _ => None,
+    });
+    ends.collect()
+}
+
+/// What a stick may say of the network, by the image's own look at it.
+#[test]
+fn network_settings_of_a_stick_are_plain_ones_or_not_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let script =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("image/rootfs/usr/lib/calvaria/network-check");
+    let look = |text: &str| {
+        let path = dir.path().join("calvaria.network");
+        std::fs::write(&path, text).unwrap();
+        let done = Command::new("sh").arg(&script).arg(&path).output().unwrap();
+        (done.status.success(), crate::update::text(&done.stdout))
+    };
+    let plain = "# ward 3\r\n[Match]\r\nType=ether\r\n\r\n[Network]\r\nAddress=10.0.7.20/24\r\nGateway=10.0.7.1\r\nDNS=10.0.0.2\r\n";
+    assert_eq!(look(plain), (true, String::new()));
+    for (text, why) in [
+        ("[Network]\nDHCP=yes\n", "names no card"),
+        ("[Match]\nType=ether\n", "[Network] is missing"),
+        (
+            "[Match]\nType=ether\n[Network]\nIPForward=yes\n",
+            "line 4: IPForward=",
+        ),
+        ("[Match]\nType=ether\n[Bridge]\n", "[Bridge] is not taken"),
+        ("DHCP=yes\n", "neither a section nor a key"),
+        (
+            "[Match]\nType=ether\n[Network]\nDNS=\u{1b}[2J\n",
+            "a character",
+        ),
+        ("", "names no card"),
+    ] {
+        let (taken, said) = look(text);
+        assert!(!taken && said.contains(why), "{text:?}: {said}");
+    }
+    let long = format!("{plain}{}", "#\n".repeat(5000));
+    assert!(!look(&long).0);
 }
 
 #[test]

@@ -106,9 +106,13 @@ impl Front {
 
     /// SHA-256 of the certificate, for people to compare; empty without TLS.
     pub(super) fn fingerprint(&self) -> String {
-        let tls = self.reached.tls.as_ref();
-        tls.map(|tls| tls.fingerprint().to_owned())
-            .unwrap_or_default()
+        (self.certificate())()
+    }
+
+    /// The same, whenever it is asked: files may be renewed.
+    pub(super) fn certificate(&self) -> Arc<dyn Fn() -> String + Send + Sync> {
+        let tls = self.reached.tls.clone();
+        Arc::new(move || tls.as_ref().map(Tls::fingerprint).unwrap_or_default())
     }
 
     /// systemd is told that the page answers.

@@ -145,7 +145,7 @@ fn station(
         monotonic: Arc::new(std::time::Instant::now),
         seed: random_seed(),
         address: front.address.clone(),
-        certificate: front.fingerprint(),
+        certificate: front.certificate(),
         update: update::shown(&config.data),
         attention,
     };

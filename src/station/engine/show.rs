@@ -105,7 +105,7 @@ impl Engine {
                 attention,
                 weights: self.weights.clone(),
                 address: (self.settings.address)(),
-                certificate: self.settings.certificate.clone(),
+                certificate: (self.settings.certificate)(),
                 setup,
                 setup_code,
                 update: self.updates.clone(),

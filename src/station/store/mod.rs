@@ -194,6 +194,16 @@ impl Store {
         })
     }
 
+    /// A copy of the store as it is now, in a new file at `path`; the store may be written to meanwhile.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
+        self.db
+            .execute("VACUUM INTO ?1", [path.to_string_lossy()])?;
+        Ok(super::folders::private_file(path)?)
+    }
+
     /// A new job for the drop whose name has the tag `source`.
     pub fn add(&mut self, source: &str, now: &str) -> Result<Job, StoreError> {
         let piece = Piece {

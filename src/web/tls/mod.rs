@@ -2,15 +2,16 @@
 //!
 //! In:    PEM files, or a folder in which the box keeps its own.
 //! Out:   [`Tls`], with which a connection begins, and the certificate's fingerprint for people to compare.
-//! Holds: a file that can not be used is an error with its path; the page is never served plain in its place.
+//! Holds: a file that can not be used is an error with its path; the page is never served plain in its place. Files of the
+//!        hospital that are renewed while the station runs are taken for the connections from then on; what can not be
+//!        used then is logged, and the certificate before goes on.
 //! Never: a key in a log; a key that others may read, of those that are made here.
 
 mod own;
+mod served;
 
 use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use sha2::{Digest, Sha256};
+use served::Served;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_rustls::TlsAcceptor;
@@ -58,14 +59,14 @@ pub enum TlsError {
 #[derive(Clone)]
 pub struct Tls {
     acceptor: TlsAcceptor,
-    fingerprint: String,
+    served: Arc<Served>,
     own: bool,
 }
 
 impl std::fmt::Debug for Tls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tls")
-            .field("fingerprint", &self.fingerprint)
+            .field("fingerprint", &self.fingerprint())
             .field("own", &self.own)
             .finish_non_exhaustive()
     }
@@ -90,41 +91,24 @@ impl Tls {
     }
 
     fn of(certificate: &Path, key: &Path, own: bool) -> Result<Self, TlsError> {
-        let chain: Vec<CertificateDer<'static>> =
-            CertificateDer::pem_slice_iter(&read(certificate)?)
-                .collect::<Result<_, _>>()
-                .map_err(|_| TlsError::NoCertificate(certificate.into()))?;
-        let Some(first) = chain.first() else {
-            return Err(TlsError::NoCertificate(certificate.into()));
-        };
-        let fingerprint = fingerprint(first);
-        let secret =
-            PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|_| TlsError::NoKey(key.into()))?;
-        let unfit = |e: rustls::Error| TlsError::Unfit {
-            certificate: certificate.into(),
-            key: key.into(),
-            text: e.to_string(),
-        };
+        let served = Arc::new(Served::of(certificate, key, !own)?);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .and_then(|builder| {
-                builder
-                    .with_no_client_auth()
-                    .with_single_cert(chain, secret)
-            })
-            .map_err(unfit)?;
+            .map_err(|e| served::unfit(certificate, key, &e))?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::clone(&served) as _);
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self {
             acceptor: TlsAcceptor::from(Arc::new(config)),
-            fingerprint,
+            served,
             own,
         })
     }
 
-    /// SHA-256 of the certificate, upper-case hex in pairs with colons, as browsers show it.
-    pub fn fingerprint(&self) -> &str {
-        &self.fingerprint
+    /// SHA-256 of the certificate that is served now, upper-case hex in pairs with colons, as browsers show it.
+    pub fn fingerprint(&self) -> String {
+        self.served.fingerprint()
     }
 
     /// It is the box's own, which no browser knows: nothing may be promised for the time after it.
@@ -135,21 +119,6 @@ impl Tls {
     pub(super) fn acceptor(&self) -> &TlsAcceptor {
         &self.acceptor
     }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    std::fs::read(path).map_err(|source| TlsError::Read {
-        path: path.into(),
-        source,
-    })
-}
-
-fn fingerprint(certificate: &[u8]) -> String {
-    let pairs: Vec<String> = Sha256::digest(certificate)
-        .iter()
-        .map(|b| format!("{b:02X}"))
-        .collect();
-    pairs.join(":")
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ fn named(name: &str, day: i64) -> Named {
 fn the_boxs_own_certificate_stays_until_it_no_longer_does() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("tls");
-    let of = |named: Named| Tls::own(&folder, &named).unwrap().fingerprint().to_owned();
+    let of = |named: Named| Tls::own(&folder, &named).unwrap().fingerprint();
     let first = of(named("print-a", 20_100));
     assert_eq!(first.len(), 32 * 3 - 1);
     assert_eq!(of(named("print-a", 20_700)), first);

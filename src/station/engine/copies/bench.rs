@@ -54,7 +54,7 @@ impl Bench {
             seed: 7,
             monotonic: Arc::new(std::time::Instant::now),
             address: Arc::new(String::new),
-            certificate: String::new(),
+            certificate: Arc::new(String::new),
             update: Arc::new(Default::default),
             attention: Vec::new(),
         };
