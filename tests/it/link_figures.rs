@@ -466,19 +466,27 @@ fn presses_in_mid_print() {
         wait("the station", limit, || {
             room.printer().filter(|p| p.state == PrinterState::Idle)
         });
-        let over = |client: &mut Client, state: PrinterState| -> Status {
-            wait("a state", limit, || {
-                client.ask(Ask::Status).ok().filter(|s| s.state == state)
-            })
+        let over = |client: &mut Client, what: &str, fits: &dyn Fn(&Status) -> bool| {
+            let by = Instant::now() + limit;
+            loop {
+                let status = client.ask(Ask::Status).unwrap();
+                if fits(&status) {
+                    return;
+                }
+                assert!(Instant::now() < by, "not {what}: {status:?}");
+                std::thread::sleep(Duration::from_millis(5));
+            }
         };
         let load = Load::new();
         let (mut took, mut answered) = (Vec::new(), Vec::new());
         for _ in 0..presses {
-            over(&mut client, PrinterState::Idle);
+            over(&mut client, "ready", &|s| s.state == PrinterState::Idle);
             let before = quick.moves.load(Ordering::Relaxed);
             client.ask(print.clone()).unwrap();
-            wait("mid-print", limit, || {
-                (quick.moves.load(Ordering::Relaxed) > before + 500).then_some(())
+            over(&mut client, "in mid-print", &|s| {
+                let is_over = s.job.as_ref().is_some_and(|job| job.phase.is_over());
+                assert!(!is_over, "ended before it was stopped: {s:?}");
+                quick.moves.load(Ordering::Relaxed) > before + 500
             });
             quick.seen.lock().unwrap().stopped = None;
             let pressed = Instant::now();
@@ -487,7 +495,7 @@ fn presses_in_mid_print() {
             answered.push(pressed.elapsed().as_secs_f64() * 1e3);
             let on_wire = wait("M112 on the wire", limit, || quick.seen().stopped);
             took.push(on_wire.saturating_duration_since(pressed).as_secs_f64() * 1e3);
-            over(&mut client, PrinterState::Halted);
+            over(&mut client, "halted", &|s| s.state == PrinterState::Halted);
             client.ask(Ask::Recover).unwrap();
         }
         drop(load);

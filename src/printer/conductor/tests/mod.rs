@@ -605,6 +605,27 @@ fn after_a_halt_only_recover_leads_back() {
 }
 
 #[test]
+fn a_halt_s_own_words_do_not_halt_a_printer_that_was_recovered_at_once() {
+    let mut rig = Rig::new(&part(25, 200), Faults::default(), 25);
+    rig.begin();
+    rig.until(80.0, |_| false);
+    rig.conductor.emergency_stop(rig.ms());
+    // Pressed before the answer to the stop was heard: it lies in the adapter, and comes with the port.
+    rig.conductor.recover(rig.ms()).unwrap();
+    let resets = rig.conductor.drain();
+    assert!(resets.contains(&super::Action::ResetBoard));
+    rig.board.reset("External Reset");
+    rig.conductor.opened(rig.ms());
+    let words = b"Error:Printer halted. kill() called!\n";
+    rig.conductor.bytes(rig.ms() + 10, words);
+    rig.print();
+    // Later they are news.
+    rig.conductor.bytes(rig.ms(), words);
+    let state = rig.conductor.status(rig.ms()).state;
+    assert_eq!(state, crate::status::PrinterState::Halted);
+}
+
+#[test]
 fn told_to_end_in_a_print_the_heaters_go_off() {
     let mut rig = Rig::new(&part(26, 2000), Faults::default(), 26);
     rig.begin();
