@@ -45,16 +45,14 @@ pub fn frame(number: u64, command: &str, line_max_bytes: usize) -> Result<String
         return Err(FrameError::Character(odd));
     }
     let line = format!("N{number} {command}");
-    let plain = with_sum(&line, "");
-    let ways = [("", ""), (" ", ""), ("", "0"), (" ", "0")];
-    let safe = ways
-        .into_iter()
-        .map(|(space, zero)| with_sum(&format!("{line}{space}"), zero));
+    let mut framed = with_sum(&line, "");
     let fits = |framed: &String| framed.len() < line_max_bytes;
-    let mut framed = safe
-        .filter(fits)
-        .find(|framed| !may_join(framed))
-        .unwrap_or(plain);
+    if may_join(&framed) {
+        let ways = [(" ", ""), ("", "0"), (" ", "0")];
+        let others = ways.map(|(space, zero)| with_sum(&format!("{line}{space}"), zero));
+        let safe = (others.into_iter().filter(fits)).find(|framed| !may_join(framed));
+        framed = safe.unwrap_or(framed);
+    }
     if !fits(&framed) {
         return Err(FrameError::TooLong {
             bytes: framed.len(),

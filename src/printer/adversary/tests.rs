@@ -87,6 +87,18 @@ fn a_seed_replays_exactly() {
     }
 }
 
+/// Days that once were bad: a move that the wire cut from its number right behind homing, where the plan knew no place at
+/// all; an `M108` that the wire made an unknown command of, which filled the queue behind a heating wait.
+const ONCE_BAD: [u64; 2] = [75_465, 98_849];
+
+#[test]
+fn days_that_were_bad_are_not_any_more() {
+    for seed in ONCE_BAD {
+        let tally = run(Tally::from(seed), seed + 1, (1, SAVE), day);
+        assert!(tally.bad.is_empty(), "{:#?}", tally.bad);
+    }
+}
+
 /// All firmwares: no wrong part, always an end, and no heater on after it.
 #[test]
 fn adversary_never_a_wrong_part_never_without_end_never_left_hot() {

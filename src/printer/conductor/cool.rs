@@ -9,6 +9,7 @@
 
 use super::super::reply::{Reading, Temperatures};
 use super::{Conductor, Finding, Millis, Port, faults, park};
+use std::borrow::Cow;
 
 /// Answers in a row that decide: they carry no checksum.
 const AGREE: u32 = 2;
@@ -133,12 +134,16 @@ impl Conductor {
     }
 
     /// What people are told as long as it is not proved.
-    pub(super) fn with_heat(&self, now: Millis, fault: Option<Finding>) -> Option<Finding> {
+    pub(super) fn with_heat<'a>(
+        &self,
+        now: Millis,
+        fault: Option<&'a Finding>,
+    ) -> Option<Cow<'a, Finding>> {
         let late = |c: &Cooling| now >= c.since + SAY_MS;
         let open = self.job.is_none() && self.port != Port::Halted;
         if open && self.cooling.as_ref().is_some_and(late) {
-            return Some(faults::may_be_hot(fault));
+            return Some(Cow::Owned(faults::may_be_hot(fault.cloned())));
         }
-        fault
+        fault.map(Cow::Borrowed)
     }
 }

@@ -68,6 +68,7 @@ impl Conductor {
             Output::Counted => self.counted(now),
             Output::Resent => self.count_resend(now),
             Output::Position(said) => {
+                self.place_said();
                 self.trail.says(said);
                 if let Some(job) = &mut self.job {
                     job.position = Some(said);

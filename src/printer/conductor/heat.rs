@@ -18,11 +18,9 @@ const END_MS: Millis = 300_000;
 const COLD_MAX: u32 = 2;
 /// Answers that say that it was warm to the end, each to a question of its own.
 const WARM_MIN: u32 = 2;
-/// Questions for it, and time between two, ms.
+/// Questions for it, and time between two rounds of them, ms.
 const WARM_ASKED_MAX: u32 = 40;
 const WARM_ASK_MS: Millis = 1_000;
-/// The same after an answer: the wire may double it.
-const WARM_APART_MS: Millis = 100;
 
 /// Watches a heating wait.
 #[derive(Debug, Default)]
@@ -80,7 +78,6 @@ impl Conductor {
             (job.was_warm, job.cold) = (true, 0);
             if std::mem::take(&mut job.warm.open) {
                 job.warm.agreed += 1;
-                job.warm.next = now + WARM_APART_MS;
             }
         } else if job.was_warm && !self.transport.is_waiting_for_heat() {
             job.cold += 1;
@@ -120,12 +117,26 @@ impl Conductor {
             self.stop_safe(now, faults::warmth_unsaid());
             return true;
         }
-        job.warm.open = true;
-        job.warm.asked += 1;
-        job.warm.next = now + WARM_ASK_MS;
-        self.own("M105", Class::Setting);
+        // The answer to the second comes behind a place: one that the wire doubled comes ahead of it. So nothing waits between
+        // the two, and the wire rests for one round trip.
+        job.warm = WarmProof {
+            open: true,
+            asked: job.warm.asked + 1,
+            agreed: 0,
+            next: now + WARM_ASK_MS,
+        };
+        for question in ["M105", "M114", "M105"] {
+            self.own(question, Class::Setting);
+        }
         self.work(now);
         true
+    }
+
+    /// A place was answered: what comes behind it is no copy of an answer before it.
+    pub(super) fn place_said(&mut self) {
+        if let Some(job) = &mut self.job {
+            job.warm.open |= job.warm.agreed > 0;
+        }
     }
 
     /// May the firmware be waiting for a temperature? Credit may err and run ahead of the wait, so that a heater which was

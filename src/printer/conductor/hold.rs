@@ -11,6 +11,8 @@ use super::{Action, Class, Conductor, Finding, Millis, Port, faults, park};
 const WAITS_MS: Millis = 5_000;
 /// An order to switch off that was not taken for so long is given as an emergency stop.
 const UNSAFE_MS: Millis = 300_000;
+/// The same where it stands behind a wait that nothing but the emergency stop can end.
+const STANDS_MS: Millis = 10_000;
 
 /// Waits for a person at its own panel.
 #[derive(Debug)]
@@ -125,10 +127,18 @@ impl Conductor {
         if let Some(why) = self.fault.clone() {
             self.unsafe_since = Some((now, why));
         }
-        if self.facts().has_m108 && (self.waits.is_some() || self.transport.is_waiting_for_heat()) {
+        let waits = self.waits.is_some() || self.transport.is_waiting_for_heat();
+        if self.facts().has_m108 && waits && !self.has_last_place() {
             // Ends a wait of the firmware, where it hears that: else the orders stand behind it.
             self.actions.push(Action::Write(b"\nM108\n".to_vec()));
+            self.transport.lies_with_a_wait();
         }
+    }
+
+    /// One more line fills the queue of a printer that waits. An `M108` takes a place like any other, and one that the wire
+    /// damaged ends no wait: the last place is the emergency stop's.
+    fn has_last_place(&self) -> bool {
+        self.transport.places_in_wait() == Some(0)
     }
 
     pub(super) fn watch_orders(&mut self, now: Millis) {
@@ -146,7 +156,9 @@ impl Conductor {
             Port::Asking => true,
             Port::Absent | Port::Booting { .. } | Port::Stranger | Port::Halted => false,
         };
-        if there && self.waits.is_none() && now >= since + UNSAFE_MS {
+        let stands = self.has_last_place() && self.transport.is_waiting_for_heat();
+        let patience_ms = if stands { STANDS_MS } else { UNSAFE_MS };
+        if there && self.waits.is_none() && now >= since + patience_ms {
             let why = faults::not_heard(why);
             self.emergency_stop_because(now, why);
         }

@@ -83,11 +83,12 @@ pub(super) struct Job {
 /// Questions how warm the nozzle is, behind the last stroke that was planned with it.
 #[derive(Debug, Default)]
 pub(super) struct WarmProof {
-    /// A question is on its way; so many were asked, and so many answers said warm.
+    /// The next answer is one to a question of its own.
     pub(super) open: bool,
+    /// Rounds of two questions, with one for the place between them; answers of the last that said warm.
     pub(super) asked: u32,
     pub(super) agreed: u32,
-    /// When the next one is due.
+    /// When the next round is due.
     pub(super) next: Millis,
 }
 

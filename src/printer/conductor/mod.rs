@@ -51,6 +51,9 @@ use tracker::Tracker;
 const GONE_MAX_MS: Millis = 60_000;
 /// After a port was opened anew in a print: a board that was reset says so within that time.
 const REOPEN_MS: Millis = 2_000;
+/// An adapter hands on what it held while its port was closed. Behind a halt those are the halt's own words, and heard
+/// so late they would halt a board that was just reset; its first own word takes longer than this.
+const OLD_WORDS_MS: Millis = 50;
 /// Quiet after a boot banner before the greeting.
 const BOOT_QUIET_MS: Millis = 300;
 /// Status events at most so often.
@@ -171,6 +174,9 @@ pub struct Conductor {
     stop_why: Option<Finding>,
     /// When the mains are to be taken from it, where a relay can.
     mains_off: Option<Millis>,
+    /// The port is being opened anew behind a halt; what comes before then was said before.
+    recovers: bool,
+    old_until: Millis,
     /// What the journal has of a halt.
     halt: Option<Finding>,
     /// A stop of the link before this one is to be sent again once the port is open.
@@ -226,6 +232,8 @@ impl Conductor {
             stop: None,
             stop_why: None,
             mains_off: None,
+            recovers: false,
+            old_until: 0,
             halt: None,
             stop_lost: false,
             ending: false,
@@ -245,6 +253,9 @@ impl Conductor {
         self.scanner.clear();
         if self.port == Port::Halted {
             return self.stop_again(now);
+        }
+        if std::mem::take(&mut self.recovers) {
+            self.old_until = now + OLD_WORDS_MS;
         }
         self.keep_rate();
         let boot_ms = if self.is_in_print() {
@@ -282,6 +293,9 @@ impl Conductor {
 
     /// Bytes from the printer.
     pub fn bytes(&mut self, now: Millis, bytes: &[u8]) {
+        if now < self.old_until {
+            return;
+        }
         if let Port::Asking = self.port {
             self.introduction.hears(bytes);
         }

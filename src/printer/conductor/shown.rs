@@ -1,14 +1,14 @@
 //! Shown: what people are told, and when.
 
 use super::{
-    Action, Conductor, Event, LineFigures, Millis, Phase, Port, PrinterState, STATUS_MS, Status,
+    Action, Conductor, Event, Finding, LineFigures, Millis, Phase, Port, PrinterState, STATUS_MS,
+    Status,
 };
+use std::borrow::Cow;
 
 impl Conductor {
-    /// How things are.
-    pub fn status(&self, now: Millis) -> Status {
-        let figures = self.transport.figures();
-        let state = match (&self.port, &self.job) {
+    fn state(&self) -> PrinterState {
+        match (&self.port, &self.job) {
             // A person has to look before anything is said to it.
             (Port::Halted, _) => PrinterState::Halted,
             (Port::Stranger, None) if self.unfit.is_none() => PrinterState::Halted,
@@ -23,9 +23,14 @@ impl Conductor {
                 | Port::Greeting,
                 None,
             ) => PrinterState::Disconnected,
-        };
+        }
+    }
+
+    /// How things are.
+    pub fn status(&self, now: Millis) -> Status {
+        let figures = self.transport.figures();
         Status {
-            state,
+            state: self.state(),
             is_virtual: self.setup.is_virtual,
             name: self.name.clone(),
             port: self.setup.port.clone(),
@@ -36,10 +41,7 @@ impl Conductor {
                 .as_ref()
                 .map(|job| job.status(now))
                 .or_else(|| self.last.clone()),
-            fault: self.with_heat(
-                now,
-                self.fault.clone().or_else(|| self.connect_fault.clone()),
-            ),
+            fault: self.shown_fault(now).map(Cow::into_owned),
             prompt: self.prompt(),
             tuning: self.tuning(),
             line: LineFigures {
@@ -51,21 +53,35 @@ impl Conductor {
         }
     }
 
+    fn shown_fault(&self, now: Millis) -> Option<Cow<'_, Finding>> {
+        self.with_heat(now, self.fault.as_ref().or(self.connect_fault.as_ref()))
+    }
+
+    /// Is there something that those who watch are told at once? Asked with each line, so nothing is made for it.
+    fn has_news(&self, now: Millis) -> bool {
+        let Some(old) = &self.shown else {
+            return true;
+        };
+        let phase = match (&self.job, &self.last) {
+            (Some(job), _) => Some(job.phase()),
+            (None, last) => last.as_ref().map(|job| job.phase),
+        };
+        old.state != self.state()
+            || old.fault.as_ref() != self.shown_fault(now).as_deref()
+            || old.tuning != self.tuning()
+            || old.job.as_ref().map(|j| j.phase) != phase
+    }
+
     /// Tells those who watch: at once when something is new, else twice a second.
     pub(super) fn show(&mut self, now: Millis) {
-        let status = self.status(now);
-        let is_new = self.shown.as_ref().is_none_or(|old| {
-            old.state != status.state
-                || old.fault != status.fault
-                || old.tuning != status.tuning
-                || old.job.as_ref().map(|j| j.phase) != status.job.as_ref().map(|j| j.phase)
-        });
+        let is_new = self.has_news(now);
         let due = now >= self.shown_ms + STATUS_MS;
-        if due {
-            self.shown_ms = now;
+        if !(is_new || due) {
+            return;
         }
-        if is_new || (due && self.shown.as_ref() != Some(&status)) {
-            self.shown_ms = now;
+        self.shown_ms = now;
+        let status = self.status(now);
+        if is_new || self.shown.as_ref() != Some(&status) {
             self.shown = Some(status.clone());
             self.actions.push(Action::Event(Event::Status(status)));
         }

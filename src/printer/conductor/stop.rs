@@ -184,6 +184,7 @@ impl Conductor {
         self.mains_off = None;
         (self.waits, self.prompt) = (None, None);
         self.port = Port::Absent;
+        self.recovers = true;
         self.actions.push(Action::ResetBoard);
         self.settle(now);
         Ok(())

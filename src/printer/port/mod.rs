@@ -132,6 +132,10 @@ impl Port {
         if let Err(error) = modes {
             tracing::warn!(path, %error, "terminal modes were not taken");
         }
+        // A pseudo-terminal keeps what was said while nobody had it open: the last words of a halt would halt anew.
+        if let Err(error) = rustix::termios::tcflush(&self.fd, QueueSelector::IFlush) {
+            tracing::debug!(path, %error, "input queue not flushed");
+        }
     }
 
     /// Reads what is there; 0 bytes when nothing is.
@@ -279,6 +283,21 @@ mod tests {
             Port::open(&path, 115_200),
             Err(PortError::Busy { .. })
         ));
+    }
+
+    #[test]
+    fn what_was_said_while_nobody_listened_is_not_heard() {
+        let (master, path) = pty();
+        let port = Port::open(&path, 115_200).unwrap();
+        rustix::io::write(&master, b"ok\n").unwrap();
+        drop(port);
+        rustix::io::write(&master, b"Error:Printer halted. kill() called!\n").unwrap();
+        let mut port = Port::open(&path, 115_200).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        assert_eq!(port.read(&mut [0; 64]).unwrap(), 0);
+        rustix::io::write(&master, b"start\n").unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        assert_eq!(port.read(&mut [0; 64]).unwrap(), 6);
     }
 
     #[test]

@@ -115,8 +115,13 @@ impl Transport {
         let there = |after: &[f64; 4], axis: usize| {
             plan[axis].is_nan() && (said[axis] - after[axis]).abs() <= POSITION_MM
         };
-        let mut to_come = self.ring.iter().filter(|sent| sent.number > self.flown);
+        let mut to_come = self.to_come();
         to_come.any(|sent| (0..3).any(|axis| there(&sent.after, axis)))
+    }
+
+    /// Lines with a number that are still to be made, or made again.
+    pub(super) fn to_come(&self) -> impl Iterator<Item = &super::Sent> {
+        self.ring.iter().filter(|sent| sent.number > self.flown)
     }
 
     /// The position differs. Either a cut line was carried out, or the Resend was a late echo and the firmware is

@@ -3,7 +3,7 @@
 //! Sending stops until the wire is quiet: one bad line brings as many Resends as lines were on their way, each with
 //! an `ok` that belongs to nothing. Then, before anything moves, `position` asks where the firmware stands.
 
-use super::{LineFault, Millis, Mode, Output, Reply, Transport};
+use super::{Class, LineFault, Millis, Mode, Output, Reply, Transport};
 
 /// Quiet means so long without an answer, or twice the round trip.
 const QUIET_MS: Millis = 50;
@@ -292,7 +292,11 @@ impl Transport {
             return;
         }
         let plan = before.map_or([f64::NAN; 4], |(_, after)| after);
-        if plan.iter().all(|v| v.is_nan()) {
+        // Where neither the plan nor a line still to come knows a place, there is none to be compared.
+        let knows = |after: &[f64; 4]| after.iter().any(|v| !v.is_nan());
+        let moves = |sent: &super::Sent| matches!(sent.class, Class::Move(_));
+        let places = before.is_some() && self.to_come().any(|s| moves(s) && knows(&s.after));
+        if !knows(&plan) && !places {
             self.mode = Mode::Steady;
             self.watch.restart(now);
             return;

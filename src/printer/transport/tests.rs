@@ -49,6 +49,8 @@ fn send(transport: &mut Transport, now: Millis, tag: u64) {
         .unwrap();
 }
 
+/// Where no line of these tests ends.
+const HOME: &str = "X:0.00 Y:0.00 Z:0.00 E:0.00 Count X:0 Y:0 Z:0";
 const POSITION: &str = "X:10.00 Y:20.00 Z:0.30 E:1.00 Count X:800 Y:1600 Z:120";
 
 #[test]
@@ -537,6 +539,43 @@ fn a_move_that_came_before_its_turn_is_found_though_the_place_behind_homing_is_n
     }
 }
 
+/// Behind homing the plan knows no place at all; the lines to come do.
+#[test]
+fn a_move_that_was_made_before_its_turn_is_found_where_nothing_is_known() {
+    let mut transport = connected();
+    transport
+        .send(10, "G92 E0", Class::Setting, 1, [f64::NAN; 4])
+        .unwrap();
+    send(&mut transport, 10, 2);
+    written(&mut transport);
+    let refusal = [
+        "Error:No Checksum with line number, Last Line: 3",
+        "Resend: 4",
+        "ok",
+        "ok",
+    ];
+    hear(&mut transport, 20, &refusal);
+    let mut found = false;
+    for now in [320, 620, 920, 1_220, 1_520] {
+        transport.tick(now);
+        hear(&mut transport, now, &[POSITION]);
+        let refusal = [
+            "Error:Line Number is not Last Line Number+1, Last Line: 3",
+            "Resend: 4",
+            "ok",
+        ];
+        let out = transport.drain();
+        found |= (out.iter()).any(|o| matches!(o, Output::Fault(LineFault::Position { .. })));
+        if out
+            .iter()
+            .any(|o| matches!(o, Output::Write(bytes) if bytes.starts_with(b"N")))
+        {
+            hear(&mut transport, now + 1, &refusal);
+        }
+    }
+    assert!(found);
+}
+
 #[test]
 fn ten_refusals_of_one_line_end_it() {
     let mut transport = connected();
@@ -551,7 +590,7 @@ fn ten_refusals_of_one_line_end_it() {
         for _ in 0..4 {
             now += 300;
             transport.tick(now);
-            hear(&mut transport, now, &[POSITION]);
+            hear(&mut transport, now, &[HOME]);
         }
     }
     let refused = transport.drain().into_iter().any(|o| {

@@ -42,6 +42,13 @@ impl Transport {
         Some((self.awake_max() + 1).saturating_sub(waiting + self.pieces))
     }
 
+    /// A line without a number was written behind a line that waits: if the wire damages it, it stays in the queue.
+    pub fn lies_with_a_wait(&mut self) {
+        if self.wait.is_some() {
+            self.pieces += 1;
+        }
+    }
+
     pub(super) fn heats(&self) -> bool {
         let unproved = self.sent_since(self.proved.min(self.acked));
         let mut classes = unproved.map(|s| s.class).chain(self.waits());

@@ -605,6 +605,53 @@ fn after_a_halt_only_recover_leads_back() {
 }
 
 #[test]
+fn a_halt_s_own_words_do_not_halt_a_printer_that_was_recovered_at_once() {
+    let mut rig = Rig::new(&part(25, 200), Faults::default(), 25);
+    rig.begin();
+    rig.until(80.0, |_| false);
+    rig.conductor.emergency_stop(rig.ms());
+    // Pressed before the answer to the stop was heard: it lies in the adapter, and comes with the port.
+    rig.conductor.recover(rig.ms()).unwrap();
+    let resets = rig.conductor.drain();
+    assert!(resets.contains(&super::Action::ResetBoard));
+    rig.board.reset("External Reset");
+    rig.conductor.opened(rig.ms());
+    let words = b"Error:Printer halted. kill() called!\n";
+    rig.conductor.bytes(rig.ms() + 10, words);
+    rig.print();
+    // Later they are news.
+    rig.conductor.bytes(rig.ms(), words);
+    let state = rig.conductor.status(rig.ms()).state;
+    assert_eq!(state, crate::status::PrinterState::Halted);
+}
+
+/// Two questions with one for the place between them, and no rest on the wire: a doubled answer comes ahead of the place.
+#[test]
+fn before_the_nozzle_is_let_cool_two_answers_are_heard_without_a_rest() {
+    let mut rig = Rig::new(&part(27, 200), Faults::default(), 27);
+    rig.assert_printed();
+    let frames: Vec<(f64, String)> = (rig.written.iter())
+        .map(|(s, bytes)| (*s, String::from_utf8_lossy(bytes).into_owned()))
+        .collect();
+    let last_stroke = frames
+        .iter()
+        .rposition(|(_, f)| f.contains(" E0."))
+        .unwrap();
+    let cools = frames[last_stroke..]
+        .iter()
+        .position(|(_, f)| f.contains(" M104 S0"));
+    let behind = &frames[last_stroke + 1..last_stroke + cools.unwrap()];
+    let asked: Vec<&str> = behind
+        .iter()
+        .filter_map(|(_, f)| f.split([' ', '*']).nth(1))
+        .collect();
+    let at = asked.len() - 3;
+    assert_eq!(asked[at..], ["M105", "M114", "M105"], "{asked:?}");
+    let took_s = frames[last_stroke + cools.unwrap()].0 - behind[at].0;
+    assert!(took_s < 0.05, "{took_s} s");
+}
+
+#[test]
 fn told_to_end_in_a_print_the_heaters_go_off() {
     let mut rig = Rig::new(&part(26, 2000), Faults::default(), 26);
     rig.begin();
