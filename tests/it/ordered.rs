@@ -76,3 +76,71 @@ fn an_order_beside_the_scan_makes_the_part_or_is_refused_where_it_contradicts() 
     let (code, said, _) = design("by-hand", &["--thickness", "thick"]);
     assert_eq!(code, Some(2), "{said}");
 }
+
+/// What is made less dense is said, drawn, written beside the mesh, and sliced again from there.
+#[test]
+fn a_lighter_part_is_designed_said_and_sliced_again_from_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let scan = phantom(folder.path(), 7, "dicom");
+    std::fs::write(scan.join("order.toml"), "lighten = \"infill\"\n").unwrap();
+    let out = folder.path().join("light");
+    let ended = calvaria(&[
+        "design",
+        scan.to_str().unwrap(),
+        "--out",
+        out.to_str().unwrap(),
+    ]);
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(0), "{said}");
+    let light = case(&out);
+    let findings = light["findings"].as_array().unwrap();
+    let value = |name: &str| findings.iter().find(|f| f["name"] == name).unwrap()["value"].as_f64();
+    let saved = value("lighter").unwrap();
+    assert!((5.0..40.5).contains(&saved), "{saved}");
+    let yields = value("yields").unwrap();
+    assert!((1.0..=1.3).contains(&yields), "{yields}");
+    assert_eq!(light["lightness"][0]["mode"], "infill");
+    assert!(out.join("preview-filled.png").exists());
+
+    let file = |name: &str| out.join(name).to_str().unwrap().to_owned();
+    let again = file("again.gcode");
+    let ended = calvaria(&[
+        "slice",
+        &file("implant.stl"),
+        "--tags",
+        &file("implant.tags.json"),
+        "--density",
+        &file("implant.density.nii.gz"),
+        "-o",
+        &again,
+    ]);
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(0), "{said}");
+    let ended = calvaria(&["check", &again, "--printer", "virtual"]);
+    assert_eq!(ended.status.code(), Some(0));
+
+    // A certificate for implants, and hollows that nobody can sterilise.
+    let profiles = folder.path().join("profiles");
+    let materials = profiles.join("materials");
+    std::fs::create_dir_all(&materials).unwrap();
+    let pla = std::fs::read_to_string("printer-profiles/materials/pla.toml").unwrap();
+    let certified = pla
+        .replace("name = \"pla\"", "name = \"certified\"")
+        .replace(
+            "implantable = \"no\"",
+            "implantable = \"Some GmbH, 12345, 2031-05-06\"",
+        );
+    let own = materials.join("certified.toml");
+    std::fs::write(&own, certified).unwrap();
+    let ended = calvaria(&[
+        "design",
+        scan.to_str().unwrap(),
+        "--out",
+        &file("refused"),
+        "--material",
+        own.to_str().unwrap(),
+    ]);
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(3), "{said}");
+    assert!(said.contains("hollows"), "{said}");
+}

@@ -149,8 +149,7 @@ pub(super) fn lighten(
     shape: &Shape,
     modulus_mpa: f64,
 ) -> Result<Lightened, LightenError> {
-    let columns = Columns::new(&shape.chart, shape.reach_mm, shape.radii_mm, shape.field)
-        .ok_or(LightenError::NoSheet)?;
+    let (chart, columns) = true_to_scale(shape).ok_or(LightenError::NoSheet)?;
     let bricks = columns.stiffnesses(POISSON).ok_or(LightenError::NoSheet)?;
     tracing::debug!(
         bricks = bricks.len(),
@@ -252,11 +251,36 @@ pub(super) fn lighten(
     Ok(Lightened {
         report,
         holes: drilled,
-        chart: shape.chart,
+        chart,
         shares: designed.shares,
         columns,
     })
 }
+
+/// The part cut into columns over a chart whose millimetres are those of the part: the sphere that fits the bone may be
+/// larger or smaller than the part lies from its centre.
+fn true_to_scale(shape: &Shape) -> Option<(Chart, Columns)> {
+    let cut = |chart: &Chart, reach_mm| Columns::new(chart, reach_mm, shape.radii_mm, shape.field);
+    let columns = cut(&shape.chart, shape.reach_mm)?;
+    let middles = columns
+        .cells
+        .iter()
+        .map(|c| (c.radii_mm.0 + c.radii_mm.1) / 2.0);
+    let radius_mm = middles.sum::<f64>() / columns.cells.len() as f64;
+    let scale = radius_mm / shape.chart.radius_mm;
+    if (scale - 1.0).abs() < SCALE_SAME {
+        return Some((shape.chart, columns));
+    }
+    let chart = Chart {
+        radius_mm,
+        ..shape.chart
+    };
+    let columns = cut(&chart, shape.reach_mm * scale)?;
+    Some((chart, columns))
+}
+
+/// Charts that differ by less are the same.
+const SCALE_SAME: f64 = 0.01;
 
 /// Loads are balanced so far for what is reported.
 const SURE: f64 = 1e-5;

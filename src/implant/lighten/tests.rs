@@ -172,6 +172,30 @@ fn a_perforated_cap_has_holes_where_it_can_do_without() {
     assert!(near.abs() < 1e-9, "{near}");
 }
 
+/// The sphere of a chart is that of the bone around, which may be far from the part.
+#[test]
+fn millimetres_are_the_part_s_own_whatever_its_chart_is() {
+    let field = cap_field(60.0, 5.0);
+    let far = Shape {
+        chart: Chart {
+            radius_mm: 90.0,
+            ..chart()
+        },
+        reach_mm: 60.0 * 0.7 * 90.0 / RADIUS_MM,
+        ..shape(60.0, &field)
+    };
+    let done = lighten(Lighten::Perforate, &far, 2500.0).unwrap();
+    let usual = lightened(60.0, 5.0, Lighten::Perforate);
+    assert!((done.report.saved - usual.report.saved).abs() < 0.02);
+    let at = |hole: &holes::Hole| done.chart.point(hole.uv.0, hole.uv.1, RADIUS_MM - 2.5);
+    for (n, hole) in done.holes.iter().enumerate() {
+        for other in &done.holes[..n] {
+            let far = at(hole).minus(at(other)).length();
+            assert!(far > holes::PITCH_MM * 0.97, "{far}");
+        }
+    }
+}
+
 #[test]
 fn the_same_part_is_lightened_the_same_by_any_number_of_threads() {
     let with = |threads| {
