@@ -7,7 +7,7 @@
 
 use super::infill::{Angle, straight};
 use super::path::{Group, Path, Role};
-use super::plane::{Corner, Region, Um};
+use super::plane::{Corner, Region, Spot, Um};
 use super::settings::Recipe;
 use rayon::prelude::*;
 
@@ -30,6 +30,9 @@ const PITCH: Um = Um(2_000);
 const BED_PITCH: Um = Um(800);
 /// What is no wider than this between two sides of the layer below is spanned without support: the roof of a perforation.
 const SPANNED: Um = Um(4_400);
+/// Looks for the two sides: so many directions of half a turn, so far apart, um.
+const SPAN_WAYS: i32 = 12;
+const SPAN_STEP: i32 = 200;
 /// Overhangs are told from the roughness of the cut by this much: they begin as much earlier and must be as wide.
 const ROUGHNESS: Um = Um(30);
 /// Support reaches this far beyond the overhang: a column under a rim's tip must stand by itself.
@@ -100,19 +103,59 @@ fn overhang(regions: &[Region], layer: usize, foot: &Foot, recipe: &Recipe) -> O
     if layer <= foot.layers {
         bare = bare.minus(&foot.all);
     }
-    let mut bare = bare.opened(rough);
-    if !bare.is_empty() {
-        let half = Um(SPANNED.0 / 2);
-        let closed = regions[below].offset(half, Corner::Round);
-        bare = bare.minus(&closed.offset(Um(-half.0), Corner::Round));
-        bare = bare.opened(rough);
-    }
+    let bare = unspanned(bare.opened(rough), &held);
     let width = recipe.width.mm();
     let roof_mm = (ROOF * width).max(ROOF_WIDE * width - 2.0 * ledge.mm());
     Overhang {
         columns: bare.offset(REACH, Corner::Sharp).simplified(SIMPLIFY),
         roof: bare.offset(Um::from_mm(roof_mm), Corner::Sharp),
     }
+}
+
+/// What hangs over without the small pieces that are spanned from side to side: the roofs of perforations.
+fn unspanned(bare: Region, held: &Region) -> Region {
+    let (spanned, rest): (Vec<Region>, Vec<Region>) =
+        bare.islands().partition(|island| is_spanned(island, held));
+    if spanned.is_empty() {
+        return bare;
+    }
+    rest.iter()
+        .fold(Region::default(), |all, island| all.union(island))
+}
+
+/// Has each corner of a small piece something that holds on two opposite sides, no farther apart than [`SPANNED`]?
+fn is_spanned(island: &Region, held: &Region) -> bool {
+    let Some((low, high)) = island.bounds() else {
+        return false;
+    };
+    let far = SPANNED.0;
+    let size = (high.x - low.x).max(high.y - low.y);
+    if size > far + far / 4 {
+        return false;
+    }
+    let (west, south, east, north) = (low.x - far, low.y - far, high.x + far, high.y + far);
+    let corners = [(west, south), (east, south), (east, north), (west, north)];
+    let around = corners.map(|(x, y)| Spot { x, y }).to_vec();
+    let near = held.intersect(&Region::from_contours(&[around]));
+    let steps = far / SPAN_STEP;
+    let holds = |spot: Spot, along: [f64; 2]| {
+        (0..=steps).find(|n| {
+            let [x, y] = along.map(|a| (a * f64::from(n * SPAN_STEP)).round() as i32);
+            near.contains(Spot {
+                x: spot.x + x,
+                y: spot.y + y,
+            })
+        })
+    };
+    island.contours().flatten().all(|&spot| {
+        (0..SPAN_WAYS).any(|way| {
+            let angle = f64::from(way) * std::f64::consts::PI / f64::from(SPAN_WAYS);
+            let along = [angle.cos(), angle.sin()];
+            let one = holds(spot, along);
+            let other = one.and_then(|_| holds(spot, along.map(|a| -a)));
+            one.zip(other).is_some_and(|(a, b)| a + b <= steps)
+        })
+    })
 }
 
 /// Grows supports from the top down, to the bed or to the brim.
