@@ -17,11 +17,16 @@ guest_start "file=$disk,if=virtio,format=raw" "$TRY/boot.console"
 until_s 900 page_answers || { tail -n 40 "$TRY/boot.console" >&2; die "no page"; }
 say "page after $((SECONDS - begun)) s"
 until_s 900 in_guest true || die "no ssh"
-until_s 900 confirmed || say "NOT confirmed: $(in_guest journalctl -b -u calvaria-confirm -o cat --no-pager | tail -n 3)"
-say "confirmed after $((SECONDS - begun)) s"
+# The self-test takes a second on a box, and a quarter of an hour in an emulator that shares its host.
+if until_s "${CONFIRM_S:-1500}" confirmed; then
+    say "confirmed after $((SECONDS - begun)) s"
+else
+    say "NOT confirmed: $(in_guest journalctl -b -u calvaria-confirm -o cat --no-pager | tail -n 3)"
+fi
 sleep 20
 in_guest 'echo "slot $(sed "s/.*rauc.slot=\(.\).*/\1/" /proc/cmdline)  $(hostname)  $(cat /etc/machine-id)"
     systemd-analyze | head -3; systemd-analyze blame | head -12
+    pgrep -f "calvaria self-test" >/dev/null && echo "a self-test runs: memory is not at rest"
     free -m; systemctl --failed --no-legend; df -h /data; cat /proc/mounts | grep " / "
     for p in $(pgrep -x calvaria); do awk -v p=$p "/^Pss:/{s+=\$2} END {print \"calvaria\", p, int(s/1024), \"MiB\"}" /proc/$p/smaps_rollup; done
     systemd-analyze security --no-pager calvaria.service calvaria-printer.service 2>/dev/null | grep Overall
