@@ -137,6 +137,7 @@ pub(super) fn run(args: Args) -> Outcome {
                 | SliceError::InsideOut
                 | SliceError::Overlap { .. }
                 | SliceError::Thin { .. }
+                | SliceError::Gap { .. }
                 | SliceError::Told(_)
                 | SliceError::TooLarge { .. } => Failure::refused(error),
                 SliceError::Unproved { .. } | SliceError::Followed { .. } => Failure::failed(error),

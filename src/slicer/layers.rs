@@ -178,9 +178,15 @@ impl<'a> Part<'a> {
             let below = (covered.bounds()).map(|bounds| field.light(bounds, recipe.middle(layer)));
             let light = covered.intersect(&below.unwrap_or_default());
             let light = light.opened(Um(recipe.width.0 * 2));
-            // What is too narrow for lines of its own is filled as the field says: densely.
-            let solid = inside.minus(&light).opened(Um(recipe.width.0 * 3 / 2));
-            return (inside.minus(&light).intersect(&solid), inside.minus(&solid));
+            if light.is_empty() {
+                return (inside.clone(), light);
+            }
+            // What is too narrow beside it for lines of its own is filled as the field says: densely.
+            let wide = inside.minus(&light).opened(Um(recipe.width.0 * 3 / 2));
+            let beside = |island: &Region| !island.intersect(&light).is_empty();
+            let light = (inside.minus(&wide).islands().filter(beside))
+                .fold(Region::default(), |all, one| all.union(&one));
+            return (inside.minus(&light), light);
         }
         // Skin reaches a line and a half under the light filling, and slivers between skins are filled too.
         let light = covered.opened(Um(recipe.width.0 * 3));

@@ -99,6 +99,15 @@ pub enum SliceError {
         /// Usual line width, mm.
         line_mm: f64,
     },
+    /// A layer in which nothing of the parts is drawn, below others.
+    #[error(
+        "the part is too narrow {z_mm:.1} mm over the bed: nothing of it can be drawn there, and what is above would be laid \
+         in the air. Choose another pose or a finer nozzle, or make it thicker there."
+    )]
+    Gap {
+        /// Middle of the layer, mm.
+        z_mm: f64,
+    },
     /// Does not fit.
     #[error(
         "the part ({:.0} x {:.0} x {:.0} mm) does not fit the printer ({:.0} x {:.0} x {:.0} mm with margins) in any \
@@ -229,6 +238,15 @@ pub fn slice_told(
         return Err(SliceError::Thin {
             line_mm: recipe.width.mm(),
         });
+    }
+    // Below its first line a part may stand in its brim; above it, every layer has to carry the next.
+    let drawn = |n: &usize| !layers[*n].islands.is_empty();
+    let all = 0..layers.len();
+    if let (Some(first), Some(last)) = (all.clone().find(drawn), all.rev().find(drawn))
+        && let Some(gap) = (first..last).find(|n| !drawn(n))
+    {
+        let z_mm = recipe.middle(gap).mm();
+        return Err(SliceError::Gap { z_mm });
     }
     let mut writer = emit::Writer::new(printer, material, &recipe)?;
     let mut order = order::Order::default();

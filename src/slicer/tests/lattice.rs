@@ -430,6 +430,32 @@ fn pictures_of_fields() {
     }
 }
 
+/// The benchmark's cap: `cargo test --lib figures_of_fields -- --ignored --nocapture`.
+#[test]
+#[ignore = "figures for people"]
+fn figures_of_fields() {
+    for (name, mesh) in [("lying", shapes::cap(100.0)), ("edge", on_edge(100.0))] {
+        let none = Told::default();
+        let cases = [
+            ("solid", none),
+            ("0.3", told(&mesh, constant)),
+            ("ramp", told(&mesh, ramp)),
+        ];
+        for (kind, told) in cases {
+            let begun = std::time::Instant::now();
+            let plan = made(&mesh, &told).plan;
+            println!(
+                "{name}, {kind}: {:.2} s to slice, {} lines, {}, {:.2} of the mesh, asked {:.2}",
+                begun.elapsed().as_secs_f64(),
+                plan.lines,
+                duration::for_viewers(plan.time_s),
+                plan.part_mm3 / mesh.volume_mm3(),
+                plan.density.map_or(1.0, |d| d.asked_mm3 / d.solid_mm3)
+            );
+        }
+    }
+}
+
 #[test]
 fn a_cell_is_as_the_page_says() {
     let cell = Cell::new(0.4, 0.2);

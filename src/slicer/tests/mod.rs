@@ -172,6 +172,26 @@ fn what_can_not_be_printed_is_refused() {
     ));
 }
 
+/// Seed 838 of the meshes by the thousand: it was sliced to a file that the validator refused, with words about the profile.
+#[test]
+fn a_waist_of_nothing_is_named_by_its_height() {
+    // Two wedges, edge on edge: no line fits at half height.
+    let outline = [
+        [0.0, 0.0],
+        [10.0, 0.0],
+        [5.01, 6.1],
+        [10.0, 12.2],
+        [0.0, 12.2],
+        [4.99, 6.1],
+    ];
+    let waist = shapes::prism(&outline, &[[0, 1, 2, 5], [5, 2, 3, 4]], 12.0);
+    let refused = slice(&waist, &printer(), &material(), &bare(), &mut |_| {}).unwrap_err();
+    assert!(
+        matches!(refused, SliceError::Gap { z_mm } if (z_mm - 6.1).abs() < 0.3),
+        "{refused}"
+    );
+}
+
 #[test]
 fn plastic_fills_the_mesh_at_full_infill() {
     for (name, mesh) in [("dome", shapes::cap(60.0)), ("edge", on_edge(60.0))] {
