@@ -99,12 +99,12 @@ fn piece(
         let zero = r + RAY_STEP_MM * before / (before - now);
         if before >= 0.0 && now < 0.0 {
             begun = Some(zero);
-        } else if before < 0.0 && now >= 0.0 {
-            if let Some(from) = begun.take()
-                && best.is_none_or(|(a, b)| zero - from > b - a)
-            {
-                best = Some((from, zero));
-            }
+        } else if before < 0.0
+            && now >= 0.0
+            && let Some(from) = begun.take()
+            && best.is_none_or(|(a, b)| zero - from > b - a)
+        {
+            best = Some((from, zero));
         }
         (r, before) = (next, now);
     }
