@@ -39,7 +39,10 @@ async function ask(page) {
     });
     return open();
   };
-  if (await until(asked, "the dialog is open")) return;
+  // Beside a thousand connections a tab may have lost its stream: it has to say so, and its Stop works all the same.
+  const stale = () => page.evaluate(() => document.body.classList.contains("stale"));
+  const ready = async () => (await asked()) || (await stale());
+  if (await until(ready, "the dialog is open, or the tab says that it is not live")) return;
   const seen = () => [document.title, ...["#live", "#stale", "#stop-answer"].map((q) => document.querySelector(q)?.textContent)];
   console.log(`the page shows: ${(await page.evaluate(seen)).join(" | ")}`);
 }

@@ -1,6 +1,6 @@
 //! An order beside the scan, or given by hand: it makes the part, is said, and a contradiction is refused in words.
 
-use crate::room::{phantom, run as calvaria};
+use crate::room::{calvaria as command, phantom, run as calvaria};
 use serde_json::Value;
 use std::path::Path;
 
@@ -130,16 +130,18 @@ fn a_lighter_part_is_designed_said_and_sliced_again_from_its_files() {
             "implantable = \"no\"",
             "implantable = \"Some GmbH, 12345, 2031-05-06\"",
         );
-    let own = materials.join("certified.toml");
-    std::fs::write(&own, certified).unwrap();
-    let ended = calvaria(&[
-        "design",
-        scan.to_str().unwrap(),
-        "--out",
-        &file("refused"),
-        "--material",
-        own.to_str().unwrap(),
-    ]);
+    std::fs::write(materials.join("certified.toml"), certified).unwrap();
+    std::fs::copy(
+        "printer-profiles/virtual.toml",
+        profiles.join("virtual.toml"),
+    )
+    .unwrap();
+    let ended = command()
+        .env("CALVARIA_PROFILES", &profiles)
+        .args(["design", scan.to_str().unwrap(), "--out", &file("refused")])
+        .args(["--material", "certified"])
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&ended.stderr).into_owned();
     assert_eq!(ended.status.code(), Some(3), "{said}");
     assert!(said.contains("hollows"), "{said}");

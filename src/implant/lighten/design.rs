@@ -44,8 +44,8 @@ pub(super) struct Task<'a> {
     pub(super) places: usize,
     pub(super) variables: &'a [Variable],
     pub(super) law: Law,
-    /// No place gives way more than so many times as in the solid part.
-    pub(super) yields: f64,
+    /// No place's force does more work, N mm for a modulus of 1 MPa.
+    pub(super) limit: f64,
     /// Lighter than this share of the solid part's mass it need not be.
     pub(super) lighter: f64,
 }
@@ -54,8 +54,7 @@ pub(super) struct Task<'a> {
 pub(super) struct Designed {
     /// Share of material by brick, 1 where nothing may be taken.
     pub(super) shares: Vec<f64>,
-    /// Displacements of the solid part and of the lighter one, N and mm for a modulus of 1 MPa.
-    pub(super) solid: Field,
+    /// Displacements, N and mm for a modulus of 1 MPa.
     pub(super) light: Field,
     /// Rounds that it took.
     pub(super) rounds: usize,
@@ -191,8 +190,7 @@ impl Task<'_> {
         let mut densities = vec![1.0; self.variables.len()];
         let mut u = vec![0.0; self.forces.len()];
         self.displaced(&vec![1.0; self.bricks.len()], &mut u, SURE)?;
-        let solid = u.clone();
-        let limit: f64 = works(self.forces, &solid).into_iter().fold(0.0, f64::max) * self.yields;
+        let limit = self.limit;
         let mut mass = whole;
         let mut rounds = 0;
         let mut shares = vec![1.0; self.bricks.len()];
@@ -238,7 +236,7 @@ impl Task<'_> {
             tracing::debug!(
                 rounds,
                 ?last,
-                worst = worst / limit * self.yields,
+                worst = worst / limit,
                 mass = mass_now / whole,
                 "lightened"
             );
@@ -246,7 +244,6 @@ impl Task<'_> {
         let last = self.displaced(&shares, &mut u, SURE)?;
         Some(Designed {
             shares,
-            solid,
             light: u,
             rounds,
             left: last.left,

@@ -175,6 +175,11 @@ fn presses_beside_stalled_clients_and_loaded_cores_are_all_answered() {
 }
 
 #[test]
+fn a_tab_whose_worker_answers_late_asks_until_then() {
+    run("late.js", &[]);
+}
+
+#[test]
 fn a_dead_station_is_told_and_the_stop_that_is_not_taken_too() {
     run("dead.js", &[]);
 }

@@ -126,7 +126,9 @@ fn lay(case: &Path) {
     std::fs::write(case.join("identity.json"), r#"{"name":"DOE^JANE"}"#).unwrap();
     let large = std::fs::File::create(case.join("missing.nii.gz")).unwrap();
     large.set_len(LARGE).unwrap();
-    let previews = ["front", "top", "left", "right", "fit", "fit-2", "error"];
+    let previews = [
+        "front", "top", "left", "right", "fit", "fit-2", "error", "filled",
+    ];
     let names = previews.map(|name| format!("preview-{name}.png"));
     for name in names.into_iter().chain(["reentry.png".into()]) {
         let file = std::fs::File::create(case.join(name)).unwrap();
