@@ -185,7 +185,7 @@ pub fn slice(
     )
 }
 
-/// Slices `mesh` as [`slice`] does, by what else is known of it.
+/// Slices `mesh` as [`slice()`] does, by what else is known of it.
 ///
 /// # Errors
 /// [`SliceError`]; [`SliceError::Told`] for what can not be followed.

@@ -263,7 +263,7 @@ pub(super) fn lighten(
             left = designed.left,
             "designed"
         );
-        if !(ratio > GOOD) || tries == TRIES {
+        if ratio <= GOOD || tries == TRIES {
             break (designed, drilled, light);
         }
         yields = 1.0 + (yields - 1.0) * ((GOOD - 1.0) / (ratio - 1.0));
