@@ -3,7 +3,7 @@
 use super::{Failure, Outcome};
 use crate::display;
 use crate::network::Device;
-use crate::station::{Config, FREE_MIB_MIN, Store, StoreError};
+use crate::station::{Config, FREE_MIB_MIN, Store, StoreError, lock};
 use crate::update::self_test::{self, Fault, Hands, Report, Seen};
 use std::path::{Path, PathBuf};
 
@@ -76,11 +76,7 @@ fn hands(config: &Config, model: Option<PathBuf>) -> Hands<'_> {
 
 /// Somebody holds the folder's lock.
 pub(super) fn station_runs(data: &Path) -> bool {
-    let lock = data.join("run").join("station.lock");
-    let Ok(file) = std::fs::File::open(lock) else {
-        return false;
-    };
-    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockShared).is_err()
+    lock::is_taken(&data.join(lock::STATION))
 }
 
 const INSTALL: &str = "Install the newer version, or put a copy of the store back (docs/files.md).";

@@ -8,12 +8,13 @@
 //!        leaves the data folder.
 
 use super::folders::{private_dir, private_file, write_private};
+use super::lock;
 use super::store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -365,19 +366,10 @@ fn put_back(
 
 /// The station's lock, so that none begins meanwhile.
 pub(super) fn lock(data: &Path) -> Result<File, BackupError> {
-    let path = data.join("run/station.lock");
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)
-        .map_err(at(&path))?;
-    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)
-        .map_err(|_| BackupError::Runs(data.into()))?;
-    file.seek(SeekFrom::Start(0)).map_err(at(&path))?;
-    Ok(file)
+    let path = data.join(lock::STATION);
+    lock::take(&path)
+        .map_err(at(&path))?
+        .ok_or_else(|| BackupError::Runs(data.into()))
 }
 
 #[cfg(test)]

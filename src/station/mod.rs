@@ -29,6 +29,7 @@ mod failpoint;
 mod folders;
 pub mod hold;
 pub mod link;
+pub mod lock;
 mod material;
 mod presses;
 mod reentry;

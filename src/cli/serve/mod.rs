@@ -1,7 +1,7 @@
 //! `calvaria serve`: the station, with everything that is tied to it: page, LCD, drop folder, link.
 
 use super::{Failure, Outcome};
-use crate::station::{self, Config, Handle, Settings};
+use crate::station::{self, Config, Handle, Settings, lock};
 use crate::{display, web};
 use adopted::Wanted;
 use front::Front;
@@ -264,14 +264,8 @@ fn display_output(config: &Config) -> std::io::Result<Option<display::Output>> {
 /// Nobody else may have the folder. The inner error: its disk does not take anything now.
 fn lock(config: &Config) -> Result<Result<std::fs::File, String>, Failure> {
     let run = config.data.join("run");
-    let made = private_dirs(&run).and_then(|()| {
-        let path = run.join("station.lock");
-        std::fs::OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path)
-    });
+    let path = config.data.join(lock::STATION);
+    let made = private_dirs(&run).and_then(|()| lock::take(&path));
     let file = match made {
         Ok(file) => file,
         Err(e) if is_the_disks(e.kind()) => return Ok(Err(cannot(config, &format!("{e}.")))),
@@ -282,14 +276,12 @@ fn lock(config: &Config) -> Result<Result<std::fs::File, String>, Failure> {
             )));
         }
     };
-    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(
-        |_| {
-            Failure::failed(format!(
-                "another station runs on {}. End it first.",
-                config.data.display()
-            ))
-        },
-    )?;
+    let file = file.ok_or_else(|| {
+        Failure::failed(format!(
+            "another station runs on {}. End it first.",
+            config.data.display()
+        ))
+    })?;
     Ok(Ok(file))
 }
 

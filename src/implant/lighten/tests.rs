@@ -292,7 +292,7 @@ fn sampled(at: [f64; 3], step: [f64; 3], n: usize, inside: &dyn Fn([f64; 3]) -> 
     sum as f64 / (n * n * deep) as f64
 }
 
-/// What the pattern of holes is worth. The power that is taken is not below any that is measured by more than a tenth.
+/// What the pattern of holes is worth. No stiffness that is measured is more than a tenth below the law.
 #[test]
 #[ignore = "measures the cells: cargo test --release --lib the_law_of -- --ignored --nocapture"]
 fn the_law_of_holes() {
@@ -315,10 +315,8 @@ fn the_law_of_holes() {
         let power = e.map(|e| e.ln() / share.ln());
         println!("holes of {diameter} mm: share {share:.3}, stiffness {e:.3?}, powers {power:.2?}");
         assert!((share - holes::left(diameter)).abs() < 0.02);
-        assert!(
-            power.iter().all(|p| *p < super::PERFORATED * 1.1),
-            "{power:?}"
-        );
+        let law = share.powf(super::PERFORATED);
+        assert!(e.iter().all(|e| *e > 0.9 * law), "{e:?} {law}");
     }
 }
 
@@ -334,9 +332,7 @@ fn the_law_of_the_gyroid() {
         let (share, e) = beside_solid([75, 45], (15, 0.4, 6.0), &filled);
         let power = e.map(|e| e.ln() / share.ln());
         println!("gyroid {level}: share {share:.3}, stiffness {e:.3?}, powers {power:.2?}");
-        assert!(
-            power.iter().all(|p| *p < super::INFILL.power * 1.1),
-            "{power:?}"
-        );
+        let law = share.powf(super::INFILL.power);
+        assert!(e.iter().all(|e| *e > 0.9 * law), "{e:?} {law}");
     }
 }
