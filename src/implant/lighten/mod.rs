@@ -104,7 +104,7 @@ const FORCE_N: f64 = 100.0;
 const WITHIN_N: f64 = 5.0;
 /// Poisson's ratio of the polymers that are printed.
 const POISSON: f64 = 0.38;
-/// Gyroid of one period, walls by density: measured 1.6 (a share of 0.22) to 2.0 (0.6).
+/// Gyroid of one period, walls by density: measured 1.6 (a share of 0.22) to 2.1 (0.6).
 const INFILL: Law = Law {
     power: 1.9,
     least: 0.2,
