@@ -9,7 +9,7 @@
 //! | tools | [`volume`], [`mesh`], [`head`], [`gcode`] |
 //! | work | [`phantom`], [`intake`], [`skull`], [`network`], [`implant`], [`slicer`], [`printer`], [`evaluate`] |
 //! | a case | [`design`] carries values from one working room to the next |
-//! | station | [`station`], [`web`], [`display`], [`update`] |
+//! | station | [`station`], [`web`], [`display`], [`update`], [`node`] |
 //! | entry | [`cli`] one file a command |
 //!
 //! `ARCHITECTURE.md` follows one study and one line of G-code through them.
@@ -24,6 +24,7 @@ pub mod implant;
 pub mod intake;
 pub mod mesh;
 pub mod network;
+pub mod node;
 pub mod phantom;
 pub mod printer;
 pub mod skull;

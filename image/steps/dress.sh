@@ -63,6 +63,8 @@ enable() {
 }
 enable calvaria.service multi-user.target
 enable calvaria-printer.service multi-user.target
+# Started only where [node] listen says so.
+enable calvaria-node.service multi-user.target
 [ ! -e "$REPO/systemd/calvaria-update.path" ] || enable calvaria-update.path multi-user.target
 enable calvaria-confirm.service multi-user.target
 enable calvaria-machine-id.service multi-user.target

@@ -15,6 +15,7 @@ mod designer;
 mod evaluate;
 mod forward;
 mod line;
+mod node;
 mod operator;
 mod phantom;
 mod predict;
@@ -75,6 +76,7 @@ enum Command {
     Backup(backup::Args),
     Restore(backup::RestoreArgs),
     Reset(reset::Args),
+    Node(node::Args),
     VirtualPrinter(virtual_printer::Args),
     #[command(hide = true)]
     Forward(forward::Args),
@@ -151,6 +153,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Backup(args) => backup::run(args),
         Command::Restore(args) => backup::restore(args),
         Command::Reset(args) => reset::run(args),
+        Command::Node(args) => node::run(args),
         Command::VirtualPrinter(args) => virtual_printer::run(args),
         Command::Forward(args) => forward::run(args),
         Command::Shell(args) => shell::run(args),
@@ -177,7 +180,11 @@ impl Command {
     fn is_service(&self) -> bool {
         matches!(
             self,
-            Self::Serve(_) | Self::Printer(_) | Self::Designer(_) | Self::VirtualPrinter(_)
+            Self::Serve(_)
+                | Self::Printer(_)
+                | Self::Designer(_)
+                | Self::VirtualPrinter(_)
+                | Self::Node(_)
         )
     }
 }

@@ -3,6 +3,7 @@
 //! Holds: the order is that of the names' bytes, so the same drop gives the same [`FileRef`]s everywhere.
 
 use super::limits::Limits;
+use super::metaimage;
 use super::refusal::Refusal;
 use super::study::FileRef;
 use sha2::{Digest, Sha256};
@@ -27,6 +28,8 @@ pub(crate) enum Kind {
     Nifti,
     /// NRRD header.
     Nrrd,
+    /// MetaImage header.
+    MetaImage,
     /// A document, a picture, a program: what lies beside a scan on a CD.
     Beside,
     /// None of these.
@@ -53,6 +56,8 @@ pub(crate) fn sniff(head: &[u8]) -> Kind {
         .is_some_and(|n| [348, 540].contains(&n) || [348, 540].contains(&n.swap_bytes()))
     {
         Kind::Nifti
+    } else if metaimage::begins(head) {
+        Kind::MetaImage
     } else if head.get(257..262) == Some(b"ustar") {
         Kind::Tar
     } else if looks_like_a_bare_data_set(head) {
@@ -374,6 +379,7 @@ mod tests {
             (&[0x5c, 1, 0, 0], Kind::Nifti),
             (&[0, 0, 1, 0x5c], Kind::Nifti),
             (b"NRRD0004\n", Kind::Nrrd),
+            (b"ObjectType = Image\n", Kind::MetaImage),
             (&[8, 0, 5, 0, b'C', b'S', 10, 0], Kind::Dicom),
             (b"hello, world", Kind::Beside),
             (b"%PDF-1.4", Kind::Beside),

@@ -1,6 +1,6 @@
 //! Intake: files become one CT volume in HU with its facts, or a named refusal.
 //!
-//! In:    a folder, an archive (zip, tar, tar.gz) or a file: a DICOM CT series, an Enhanced CT, NIfTI (1 or 2), NRRD. Which one it is, the
+//! In:    a folder, an archive (zip, tar, tar.gz) or a file: a DICOM CT series, an Enhanced CT, NIfTI (1 or 2), NRRD, MetaImage. Which one it is, the
 //!        content says, never the name.
 //! Out:   a [`Study`]: `Volume<Hu>` with its affine to patient LPS mm, axis order as acquired, upright, and
 //!        [`Finding`]s; or a [`Refusal`] whose text can be shown as it stands.
@@ -15,10 +15,12 @@
 
 pub mod dicom;
 pub mod drop;
+pub mod metaimage;
 pub mod nifti;
 pub mod nrrd;
 
 mod archive;
+mod beside;
 mod files;
 mod head;
 mod hounsfield;
@@ -130,25 +132,33 @@ fn pick(drop: &[DropFile], limits: &Limits) -> Result<Study, Refusal> {
                 Kind::Dicom => return from_series(drop, limits),
                 Kind::Nifti | Kind::Gzip => volumes.push((Format::Nifti, file)),
                 Kind::Nrrd => volumes.push((Format::Nrrd, file)),
+                Kind::MetaImage => volumes.push((Format::MetaImage, file)),
                 Kind::Zip | Kind::Tar | Kind::Empty | Kind::Beside | Kind::Unknown => {}
             }
         }
     }
-    // The values of a NRRD header are no volume of their own.
-    let nrrd = volumes.iter().filter(|(format, _)| *format == Format::Nrrd);
-    let values: Vec<String> = nrrd.filter_map(|(_, f)| nrrd::data_file(&f.path)).collect();
+    // The values beside a header are no volume of their own.
+    let beside = |(format, file): &(Format, &DropFile)| match format {
+        Format::Nrrd => nrrd::data_file(&file.path),
+        Format::MetaImage => metaimage::data_file(&file.path),
+        _ => None,
+    };
+    let values: Vec<String> = volumes.iter().filter_map(beside).collect();
     volumes.retain(|(_, file)| !values.contains(&file.name));
     match volumes.as_slice() {
         [] => from_series(drop, limits),
-        [(Format::Nrrd, file)] => {
+        [(format @ (Format::Nrrd | Format::MetaImage), file)] => {
             let named = |name: &str| {
                 let found = drop
                     .iter()
                     .find(|f| f.piece == file.piece && f.name == name);
                 found.map(|f| f.path.clone())
             };
-            let ct = nrrd::read_hu_beside(&file.path, &named, limits)?;
-            from_volume(Format::Nrrd, ct, file, limits)
+            let ct = match format {
+                Format::Nrrd => nrrd::read_hu_beside(&file.path, &named, limits)?,
+                _ => metaimage::read_hu_beside(&file.path, &named, limits)?,
+            };
+            from_volume(*format, ct, file, limits)
         }
         [(format, file)] => from_volume(*format, nifti::read_hu(&file.path, limits)?, file, limits),
         several => Err(Refusal::TooMuch {
@@ -302,13 +312,14 @@ fn of_grid(facts: &StudyFacts, limits: &Limits) -> Vec<Finding> {
     findings
 }
 
-/// Reads a mask (NIfTI, NRRD): zero is outside, one other value is inside.
+/// Reads a mask (NIfTI, NRRD, MetaImage): zero is outside, one other value is inside.
 ///
 /// # Errors
 /// [`Refusal`].
 pub fn read_mask(path: &Path, limits: &Limits) -> Result<Volume<bool>, Refusal> {
     match kind(path)? {
         Kind::Nrrd => nrrd::read_mask(path, limits),
+        Kind::MetaImage => metaimage::read_mask(path, limits),
         _ => nifti::read_mask(path, limits),
     }
 }

@@ -6,6 +6,7 @@
 //! Never: guesses a space. Data-file lists and patterns, text, hex and bzip2 encodings, and more than one volume in
 //!        a file are refused by name; a data file is taken from the header's own folder and nowhere else.
 
+use super::beside::{self, plain_name};
 use super::files;
 use super::limits::Limits;
 use super::numbers::{Label, Number, to_hu};
@@ -123,7 +124,7 @@ fn values<T>(
     let big_endian = header.big_endian(number)?;
     let raw: Box<dyn BufRead + '_> = match header.get("data file") {
         None => Box::new(from),
-        Some(name) => Box::new(beside(named, name)?),
+        Some(name) => Box::new(beside::open("NRRD", named, name)?),
     };
     let voxels = voxels as usize;
     let data = header.data(raw, voxels * number.width())?;
@@ -142,25 +143,6 @@ fn numbers_in_brackets(text: &str) -> Option<[f64; 3]> {
         .collect::<Result<_, _>>()
         .ok()?;
     numbers.try_into().ok()
-}
-
-/// A name that leads nowhere; `./` before it is somebody's habit.
-fn plain_name(name: &str) -> Option<String> {
-    let name = name.strip_prefix("./").unwrap_or(name);
-    let plain = !name.contains(['/', '\\', '%', '\0']) && name != ".." && !name.starts_with("LIST");
-    plain.then(|| name.to_owned())
-}
-
-/// A data file: a plain name beside the header.
-fn beside(named: &dyn Fn(&str) -> Option<PathBuf>, name: &str) -> Result<BufReader<File>, Refusal> {
-    let path = plain_name(name).and_then(|name| named(&name)).ok_or_else(|| {
-        refused("its data are in another file, which is taken only by a plain name from the same folder")
-    })?;
-    let meta = std::fs::symlink_metadata(&path).map_err(Refusal::Open)?;
-    if !meta.is_file() {
-        return Err(refused("its data file is no plain file"));
-    }
-    Ok(BufReader::new(File::open(path).map_err(Refusal::Open)?))
 }
 
 /// The fields of a header: lower-case names without blanks at the ends, and their text.

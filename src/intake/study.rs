@@ -57,6 +57,8 @@ pub enum Format {
     Nifti,
     /// NRRD.
     Nrrd,
+    /// MetaImage (MHA, MHD).
+    MetaImage,
 }
 
 /// Facts on how a scan was made. An allow-list: free texts are cut to 64 printable characters, and only those of

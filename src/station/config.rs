@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+mod node;
 mod place;
 
+pub use node::{Caller, Node};
 pub use place::{SYSTEM, VARIABLE, home};
 
 /// Everything a person may set. `Config::default()` is what DESIGN says.
@@ -34,6 +36,8 @@ pub struct Config {
     pub design: Design,
     /// The LCD.
     pub display: Display,
+    /// The DICOM node.
+    pub node: Node,
 }
 
 /// What is kept of who the patient is.
@@ -192,6 +196,7 @@ impl Default for Config {
             retention: Retention::default(),
             design: Design::default(),
             display: Display::default(),
+            node: Node::default(),
         }
     }
 }
@@ -513,7 +518,9 @@ impl Config {
             let want = "write seconds from 1 to 86400";
             return wrong("design.time_s", self.design.time_s.to_string(), want);
         }
-        Ok(())
+        self.node
+            .check()
+            .or_else(|(key, value, want)| wrong(key, value, want))
     }
 }
 

@@ -23,7 +23,9 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Endings that readers go by; any other is dropped with the name.
-const ENDINGS: [&str; 7] = [".nii.gz", ".nii", ".nrrd", ".nhdr", ".zip", ".dcm", ".gz"];
+const ENDINGS: [&str; 8] = [
+    ".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".zip", ".dcm", ".gz",
+];
 
 /// What came of taking a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ const FLOORS: &[&[&str]] = &[
         "phantom", "intake", "skull", "network", "implant", "slicer", "printer", "evaluate",
     ],
     &["design"],
-    &["station", "web", "display", "update"],
+    &["station", "web", "display", "update", "node"],
     &["cli"],
 ];
 

@@ -28,6 +28,7 @@ mod line;
 mod link;
 mod link_figures;
 mod network;
+mod node;
 mod ordered;
 mod orders;
 mod phantom;

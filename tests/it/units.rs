@@ -4,7 +4,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-const UNITS: [&str; 2] = ["calvaria.service", "calvaria-printer.service"];
+const UNITS: [&str; 3] = [
+    "calvaria.service",
+    "calvaria-printer.service",
+    "calvaria-node.service",
+];
 const INSTALLED: &str = "/usr/bin/calvaria";
 
 /// The unit's text with this build's binary in place of the installed one.

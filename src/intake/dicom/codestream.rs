@@ -14,7 +14,7 @@ pub(super) struct Stream {
     pub(super) bits: u8,
     /// JPEG 2000: values are signed.
     pub(super) signed: bool,
-    /// JPEG: predictive (SOF3).
+    /// JPEG: predictive (SOF3). JPEG-LS: no value may be off.
     pub(super) lossless: bool,
 }
 
@@ -81,6 +81,52 @@ pub(super) fn jpeg(bytes: &[u8]) -> Result<Stream, String> {
             }
             0xdd => restarts = u16_at(segment, 0).is_some_and(|interval| interval > 0),
             0xda => at = coded(bytes, at, restarts)?,
+            _ => {}
+        }
+    }
+}
+
+/// Walks the head of a JPEG-LS stream, to its first scan.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(super) fn jpeg_ls(bytes: &[u8]) -> Result<Stream, String> {
+    let cut = || "it is cut short".to_owned();
+    if bytes.get(..2) != Some(&[0xff, 0xd8]) {
+        return Err("it does not start as a JPEG-LS stream".into());
+    }
+    let (mut at, mut frame) = (2, None);
+    loop {
+        let (Some(&lead), Some(&marker)) = (bytes.get(at), bytes.get(at + 1)) else {
+            return Err(cut());
+        };
+        if lead != 0xff || marker < 0xc0 {
+            return Err(format!("no marker at byte {at}"));
+        }
+        let length = u16_at(bytes, at + 2).ok_or_else(cut)? as usize;
+        let segment = bytes.get(at + 4..at + 2 + length.max(2)).ok_or_else(cut)?;
+        at += 2 + length.max(2);
+        match (marker, segment) {
+            // SOF55: bits, rows, columns, components.
+            (0xf7, &[bits, r0, r1, c0, c1, samples, ..]) => {
+                frame = Some(Stream {
+                    rows: u16::from_be_bytes([r0, r1]).into(),
+                    columns: u16::from_be_bytes([c0, c1]).into(),
+                    samples: samples.into(),
+                    bits,
+                    signed: false,
+                    lossless: true,
+                });
+            }
+            // SOS: components, two bytes for each, then how far a value may be off.
+            (0xda, &[1, _, _, near, ..]) => {
+                let frame: Stream = frame.ok_or_else(|| "it has no frame header".to_owned())?;
+                return Ok(Stream {
+                    lossless: near == 0,
+                    ..frame
+                });
+            }
+            (0xf7 | 0xda, _) => return Err("its header can not be understood".into()),
             _ => {}
         }
     }

@@ -17,6 +17,7 @@ mod elements;
 mod facts;
 mod groups;
 mod header;
+mod label;
 mod look;
 mod parts;
 mod pieces;
@@ -28,6 +29,7 @@ mod syntax;
 mod tags;
 mod walk;
 
+pub use label::{Label, label};
 pub(crate) use look::{Seen, sight, slices_missing};
 
 use super::files::{self, DropFile, Kind};
@@ -42,6 +44,11 @@ use rayon::prelude::*;
 use series::{Choice, Left};
 use stack::Member;
 use std::collections::BTreeSet;
+
+/// Are the pixels of this transfer syntax decoded here?
+pub fn is_read(syntax: &str) -> bool {
+    syntax::Codec::of(syntax).is_some()
+}
 
 /// A series as acquired: its grid still leans when the gantry did.
 #[derive(Debug)]

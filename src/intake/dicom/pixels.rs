@@ -64,6 +64,7 @@ impl<'a> Frames<'a> {
         let stored = match store.codec {
             Codec::Fragments => stream,
             Codec::Rle => Cow::Owned(rle::decode(&stream, store.pixels())?),
+            Codec::JpegLs { lossless } => Cow::Owned(jpeg_ls(&stream, store, lossless)?),
             Codec::Jpeg { .. } | Codec::Jpeg2000 { .. } => Cow::Owned(self.decoded(&stream)?),
             Codec::Native | Codec::NativeBig => {
                 return Err(FileFault::Header(
@@ -101,6 +102,30 @@ impl<'a> Frames<'a> {
             Ok(Ok(data)) => Ok(data),
             Ok(Err(_)) | Err(_) => Err(damaged("it does not decode".into())),
         }
+    }
+}
+
+/// A stream that is cut, or goes on behind its picture, does not decode. Its bits are the header's: the sign is put in there.
+fn jpeg_ls(stream: &[u8], store: &Store, lossless: bool) -> Result<Vec<u8>, FileFault> {
+    let damaged = |why: &str| FileFault::Stream {
+        codec: store.codec.name(),
+        why: why.to_owned(),
+    };
+    let seen = codestream::jpeg_ls(stream).map_err(|why| damaged(&why))?;
+    let size = (seen.rows as usize, seen.columns as usize, seen.samples);
+    if size != (store.rows, store.columns, 1) {
+        return Err(damaged(&format!(
+            "it holds {} x {} pixels of {} sample(s)",
+            seen.columns, seen.rows, seen.samples
+        )));
+    }
+    if lossless && !seen.lossless {
+        return Err(damaged("it is not a lossless one"));
+    }
+    let decode = || jpegls::decode(stream, seen.columns, seen.rows);
+    match catch_unwind(AssertUnwindSafe(decode)) {
+        Ok(Ok((values, ..))) => Ok(values.into_iter().flat_map(u16::to_le_bytes).collect()),
+        Ok(Err(_)) | Err(_) => Err(damaged("it does not decode")),
     }
 }
 

@@ -205,7 +205,7 @@ pub fn print_of(root: &Path, is_note: impl Fn(&str) -> bool) -> u64 {
 /// Endings of files that are an entry each; other loose files belong together.
 pub fn is_own_entry(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
-    [".zip", ".nii", ".nii.gz", ".nrrd"]
+    [".zip", ".nii", ".nii.gz", ".nrrd", ".mha"]
         .iter()
         .any(|end| lower.ends_with(end))
 }
