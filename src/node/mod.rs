@@ -134,6 +134,12 @@ pub enum NodeError {
     System(#[source] std::io::Error),
 }
 
+/// The door for untrusted bytes, for fuzzing: PDUs and commands, as a connection brings them. `true`: the first was
+/// understood.
+pub fn door(bytes: &[u8]) -> bool {
+    pdu::door(bytes)
+}
+
 /// Is `address` the other form of an IPv4 address? A socket of both families reports callers so.
 fn plain(address: IpAddr) -> IpAddr {
     match address {

@@ -134,6 +134,25 @@ fn fragment(body: &[u8]) -> Option<(Fragment<'_>, &[u8])> {
     Some((fragment, rest))
 }
 
+/// PDUs one after another, without a connection: for fuzzing.
+pub(super) fn door(mut bytes: &[u8]) -> bool {
+    let mut understood = Vec::new();
+    while let Some((head, rest)) = bytes.split_first_chunk::<6>() {
+        let [kind, _, l0, l1, l2, l3] = *head;
+        let length = u32::from_be_bytes([l0, l1, l2, l3]).min(PDU_BYTES_MAX) as usize;
+        let (body, behind) = rest.split_at(length.min(rest.len()));
+        bytes = behind;
+        understood.push(match kind {
+            1 => request(head, body).is_ok(),
+            4 => fragments(body).all(|piece| {
+                piece.is_ok_and(|p| !p.is_command || super::dimse::read(p.bytes).is_some())
+            }),
+            _ => false,
+        });
+    }
+    understood.first() == Some(&true)
+}
+
 /// A command set as one P-DATA-TF. Ours are of some hundred bytes: shorter than any PDU that may be asked for.
 pub(super) fn command(context: u8, set: &[u8]) -> Vec<u8> {
     let item = set.len() as u32 + 2;
