@@ -1,6 +1,7 @@
 """Time of C-STORE of 400 slices on loopback: the node beside Orthanc, both syncing each file to the disk.
 
     python3 benches/node.py target/release/calvaria        # needs DCMTK, Orthanc (Debian) and pydicom
+    python3 benches/node.py --slices FOLDER                # the slices alone, for other figures
 
 Prints the wall time of `storescu`, three times each, alternating; and that each instance lies under its name, synced.
 """
@@ -38,7 +39,11 @@ def slices(folder):
         ds.PhotometricInterpretation = "MONOCHROME2"
         ds.PixelSpacing, ds.ImagePositionPatient = [0.5, 0.5], [0, 0, n * 0.6]
         ds.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-        ds.PixelData = rng.integers(-1000, 2000, (512, 512), dtype=np.int16).tobytes()
+        ds.RescaleSlope, ds.RescaleIntercept, ds.RescaleType = 1, 0, "HU"
+        ds.FrameOfReferenceUID = "1.2.3"
+        y, x = np.mgrid[-256:256, -256:256]
+        head = np.where(np.hypot(x, y) < 180, 40.0, -1000.0) + np.where(abs(np.hypot(x, y) - 170) < 10, 900.0, 0.0)
+        ds.PixelData = (head + rng.normal(0, 15, (512, 512))).astype(np.int16).tobytes()
         ds.save_as(os.path.join(folder, f"{n:04}.dcm"), enforce_file_format=True)
 
 
@@ -78,6 +83,9 @@ def orthanc(folder):
 
 
 def main():
+    if sys.argv[1] == "--slices":
+        os.makedirs(sys.argv[2], exist_ok=True)
+        return slices(sys.argv[2])
     program = os.path.abspath(sys.argv[1])
     times = {"node": [], "orthanc": []}
     with tempfile.TemporaryDirectory(dir=".") as work:

@@ -22,6 +22,7 @@ mod house;
 mod household;
 mod implant;
 mod intake;
+mod intake_figures;
 mod kills;
 mod lightening;
 mod line;
