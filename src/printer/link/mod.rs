@@ -1,7 +1,7 @@
-//! Link: the process that owns the port. A thin shell: it polls, and the [`Conductor`] decides.
+//! Link: the process that owns the port. A thin shell: it polls, and a [`Driver`] decides.
 //!
 //! In:    the port, `DATA/run/printer.sock`, signals.
-//! Out:   what the conductor wants done; the journal.
+//! Out:   what the driver wants done; the journal.
 //! Holds: one thread does all I/O of port and socket and never waits for anything but `poll`: the disk belongs to the
 //!        journal's thread, files are read and proved by the loader's. So an emergency stop is on the wire within
 //!        milliseconds of its request, whatever else goes on.
@@ -11,6 +11,7 @@
 //! in the dark is no choice: whoever stops the unit wants the printer to be safe.
 
 use super::conductor::{Action, Conductor, Setup};
+use super::driver::Driver;
 use super::journal::{Journal, Record};
 use super::port::{Port, is_metal, is_pseudo_terminal};
 use super::program::{self, Foreign, Program};
@@ -125,9 +126,29 @@ struct Came {
     request: bool,
 }
 
+/// Who decides: one for each way to a printer.
+enum Drives {
+    /// Lines over a port.
+    Wire(Box<Conductor>),
+}
+
+impl Drives {
+    fn it(&self) -> &dyn Driver {
+        match self {
+            Self::Wire(conductor) => &**conductor,
+        }
+    }
+
+    fn it_mut(&mut self) -> &mut dyn Driver {
+        match self {
+            Self::Wire(conductor) => &mut **conductor,
+        }
+    }
+}
+
 struct Link {
     config: Config,
-    conductor: Conductor,
+    driver: Drives,
     port: Option<Port>,
     listener: UnixListener,
     /// Which file the socket is: another link may have put its own in that place since.
@@ -206,13 +227,13 @@ impl Link {
             port,
             is_virtual,
         };
-        let mut conductor = Conductor::new(setup, last);
+        let mut driver = Drives::Wire(Box::new(Conductor::new(setup, last)));
         if let Some(fault) = journal.halt() {
             tracing::warn!(fault = fault.name, "the printer is still halted");
-            conductor.still_halted(fault.clone());
+            driver.it_mut().still_halted(fault.clone());
         }
         let link = Self {
-            conductor,
+            driver,
             port: None,
             listener,
             socket_file,
@@ -250,7 +271,7 @@ impl Link {
 
     fn is_over(&self) -> bool {
         self.end_by
-            .is_some_and(|by| self.conductor.is_finished() || Instant::now() >= by)
+            .is_some_and(|by| self.driver.it().is_finished() || Instant::now() >= by)
     }
 
     /// One round: open what is closed, wait, take what came.
@@ -267,7 +288,8 @@ impl Link {
             }
         }
         self.read_port();
-        self.conductor.tick(self.now_ms());
+        let now = self.now_ms();
+        self.driver.it_mut().tick(now);
         self.carry_out();
         self.clients.push();
     }
@@ -275,7 +297,8 @@ impl Link {
     /// Sleeps until something is ready or due; says what came, so that a line that flows costs no look at all the rest.
     fn wait(&mut self) -> Came {
         let mut ms = self
-            .conductor
+            .driver
+            .it()
             .wake_ms(self.now_ms())
             .saturating_sub(self.now_ms());
         if self.port.is_none() {
@@ -322,12 +345,15 @@ impl Link {
         while let Ok(note) = self.notes.try_recv() {
             let now = self.now_ms();
             match note {
-                Note::Loaded(program) => self.conductor.loaded(now, program),
-                Note::Kept => self.conductor.kept(now),
+                Note::Loaded(program) => {
+                    let Drives::Wire(conductor) = &mut self.driver;
+                    conductor.loaded(now, program);
+                }
+                Note::Kept => self.driver.it_mut().kept(now),
                 Note::Dialled(answer) => self.dialled(answer),
                 Note::Pressed => {
                     tracing::warn!("the stop button was pressed");
-                    self.conductor.emergency_stop(now);
+                    self.driver.it_mut().emergency_stop(now);
                     self.carry_out();
                 }
                 Note::Terminate => {
@@ -339,13 +365,14 @@ impl Link {
     }
 
     fn terminate(&mut self, now: u64) {
-        self.conductor.terminate(now);
+        self.driver.it_mut().terminate(now);
         self.end_by.get_or_insert(Instant::now() + END_MAX);
     }
 
     fn carry_out(&mut self) {
         loop {
-            let actions = self.conductor.drain();
+            let Drives::Wire(conductor) = &mut self.driver;
+            let actions = conductor.drain();
             if actions.is_empty() {
                 return;
             }

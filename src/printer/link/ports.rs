@@ -1,7 +1,7 @@
 //! Ports: the printer's port is opened, read, and opened anew when it went away.
 
 use super::super::port::{Port, PortError};
-use super::{Link, PortConfig, READ_BYTES_MAX, REOPEN, dial};
+use super::{Drives, Link, PortConfig, READ_BYTES_MAX, REOPEN, dial};
 use std::time::Instant;
 
 impl Link {
@@ -17,7 +17,8 @@ impl Link {
                 Ok(n) => {
                     left = left.saturating_sub(n);
                     let now = self.now_ms();
-                    self.conductor.bytes(now, &bytes[..n]);
+                    let Drives::Wire(conductor) = &mut self.driver;
+                    conductor.bytes(now, &bytes[..n]);
                     self.carry_out();
                     if n < bytes.len() {
                         // That was all, or the next round has the rest.
@@ -34,7 +35,8 @@ impl Link {
         self.port = None;
         self.reopen_at = Instant::now() + REOPEN;
         let now = self.now_ms();
-        self.conductor.lost(now);
+        let Drives::Wire(conductor) = &mut self.driver;
+        conductor.lost(now);
     }
 
     pub(super) fn open_port(&mut self) {
@@ -84,7 +86,8 @@ impl Link {
                 self.told.clear();
                 self.port = Some(port);
                 let now = self.now_ms();
-                self.conductor.opened(now);
+                let Drives::Wire(conductor) = &mut self.driver;
+                conductor.opened(now);
                 self.carry_out();
             }
             Err(error) => self.tell_once(error.to_string()),
