@@ -27,6 +27,7 @@ mod lightening;
 mod line;
 mod link;
 mod link_figures;
+mod moonraker;
 mod network;
 mod ordered;
 mod orders;

@@ -17,8 +17,9 @@ impl Link {
                 Ok(n) => {
                     left = left.saturating_sub(n);
                     let now = self.now_ms();
-                    let Drives::Wire(conductor) = &mut self.driver;
-                    conductor.bytes(now, &bytes[..n]);
+                    if let Drives::Wire(conductor) = &mut self.driver {
+                        conductor.bytes(now, &bytes[..n]);
+                    }
                     self.carry_out();
                     if n < bytes.len() {
                         // That was all, or the next round has the rest.
@@ -35,8 +36,9 @@ impl Link {
         self.port = None;
         self.reopen_at = Instant::now() + REOPEN;
         let now = self.now_ms();
-        let Drives::Wire(conductor) = &mut self.driver;
-        conductor.lost(now);
+        if let Drives::Wire(conductor) = &mut self.driver {
+            conductor.lost(now);
+        }
     }
 
     pub(super) fn open_port(&mut self) {
@@ -52,6 +54,8 @@ impl Link {
                 }
                 (stand_in.pty.to_string_lossy().into_owned(), 115_200)
             }
+            // Its connections are its client's.
+            PortConfig::Moonraker(_) => return,
             PortConfig::Tcp { address } => {
                 if !std::mem::replace(&mut self.dials, true) {
                     dial::dial(address.clone(), self.teller());
@@ -86,8 +90,9 @@ impl Link {
                 self.told.clear();
                 self.port = Some(port);
                 let now = self.now_ms();
-                let Drives::Wire(conductor) = &mut self.driver;
-                conductor.opened(now);
+                if let Drives::Wire(conductor) = &mut self.driver {
+                    conductor.opened(now);
+                }
                 self.carry_out();
             }
             Err(error) => self.tell_once(error.to_string()),
