@@ -1,8 +1,9 @@
 //! `calvaria printer`: the process that owns the port.
 
 use super::{Failure, Outcome};
-use crate::gcode::Printer;
+use crate::gcode::{Dialect, Printer};
 use crate::printer::link::{Config, PortConfig, StandIn, run as run_link};
+use crate::printer::moonraker::client::Address;
 use crate::printer::started::{Keeper, Started};
 use crate::station::Config as StationConfig;
 use crate::station::config::home;
@@ -20,7 +21,7 @@ pub(super) struct Args {
     /// Data folder: socket and lock in run/, journal in printer/.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// "virtual", a serial device, pty:PATH, or tcp:HOST:PORT.
+    /// "virtual", a serial device, pty:PATH, tcp:HOST:PORT, or moonraker:HOST:PORT.
     #[arg(long, value_name = "PORT")]
     port: Option<String>,
     /// Bits per second; without it the configuration's, and where that names none the profile's.
@@ -29,6 +30,9 @@ pub(super) struct Args {
     /// Printer profile.
     #[arg(long, value_name = "P")]
     profile: Option<String>,
+    /// A file with Moonraker's API key.
+    #[arg(long, value_name = "FILE")]
+    api_key_file: Option<PathBuf>,
     /// Stop button: an input device, by its path.
     #[arg(long, value_name = "PATH")]
     stop_button: Option<PathBuf>,
@@ -76,6 +80,21 @@ pub(super) fn run(args: Args) -> Outcome {
         PortConfig::Tcp {
             address: address.into(),
         }
+    } else if let Some(host) = named.strip_prefix("moonraker:") {
+        if printer.dialect != Dialect::Klipper {
+            return Err(Failure::usage(format!(
+                "Moonraker drives Klipper, and the profile {} is for {}. Set printer.profile to the profile of this printer (its dialect is klipper), or printer.transport to serial.",
+                printer.name, printer.dialect
+            )));
+        }
+        PortConfig::Moonraker(Address {
+            host: host.into(),
+            key: key_of(
+                args.api_key_file
+                    .as_ref()
+                    .unwrap_or(&config.printer.api_key_file),
+            )?,
+        })
     } else {
         PortConfig::Path {
             path: started.port.clone(),
@@ -96,6 +115,27 @@ pub(super) fn run(args: Args) -> Outcome {
         },
     })
     .map_err(Failure::failed)
+}
+
+/// The key in that file; no file, no key.
+fn key_of(file: &Path) -> Result<String, Failure> {
+    if file.as_os_str().is_empty() {
+        return Ok(String::new());
+    }
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        Failure::usage(format!(
+            "printer.api_key_file, {}, can not be read: {error}. Write Moonraker's API key into it.",
+            file.display()
+        ))
+    })?;
+    let key = text.trim();
+    if key.is_empty() || !key.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(Failure::usage(format!(
+            "printer.api_key_file, {}, holds no key. Write Moonraker's API key into it, on one line.",
+            file.display()
+        )));
+    }
+    Ok(key.into())
 }
 
 /// systemd gives every unit it starts an id; what a station's unit hands on to its children is not meant.

@@ -22,7 +22,9 @@
 //! | [`port`] | a serial line or pty | I/O |
 //! | [`journal`] | what a restart has to know | I/O |
 //! | [`reentry`] | where a print that was cut off can go on | pure |
+//! | [`driver`] | what the link asks of the machine that it drives | pure |
 //! | [`conductor`] | one print from the first line to the last, and everything that may come between | pure |
+//! | [`moonraker`] | the same over a print server's HTTP interface | pure, but for its connections |
 //! | [`transport`] | every line accepted, exactly once | pure |
 //! | [`program`], [`mod@line`], [`reply`] | file to lines, lines to frames, bytes to replies | pure |
 //! | [`virtual_printer`] | a Marlin without metal | pure, but for its pty |
@@ -31,9 +33,11 @@
 mod adversary;
 pub mod client;
 pub mod conductor;
+pub mod driver;
 pub mod journal;
 pub mod line;
 pub mod link;
+pub mod moonraker;
 pub mod port;
 pub mod program;
 pub mod reentry;

@@ -63,6 +63,12 @@ pub fn load(
     printer: &Printer,
     foreign: Foreign,
 ) -> Result<Program, Finding> {
+    let bytes = released(path, sha256)?;
+    Program::judged(&bytes, printer, foreign)
+}
+
+/// The bytes of a file, if they are those that were released.
+pub(super) fn released(path: &Path, sha256: &str) -> Result<Vec<u8>, Finding> {
     let unreadable = |text: String| {
         Finding::refuse(
             "gcode_unreadable",
@@ -76,14 +82,18 @@ pub fn load(
         return Err(unreadable("it is too large".into()));
     }
     let bytes = std::fs::read(path).map_err(|e| unreadable(e.to_string()))?;
-    let found = hex(&Sha256::digest(&bytes));
-    if !found.eq_ignore_ascii_case(sha256) {
+    if !hash(&bytes).eq_ignore_ascii_case(sha256) {
         return Err(Finding::refuse(
             "gcode_changed",
             "The G-code is not the file that was released. Nothing was printed; design the case again.",
         ));
     }
-    Program::of(&bytes, printer, foreign)
+    Ok(bytes)
+}
+
+/// SHA-256, lower-case hex.
+pub(super) fn hash(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
 }
 
 /// What is done with a file without a seal: what it should make is not known, its commands alone can be judged.
@@ -109,10 +119,15 @@ impl Program {
     /// # Errors
     /// A [`Finding`] naming the machine that it was sliced for, or the first line and limit that is broken.
     pub fn read(bytes: &[u8], printer: &Printer) -> Result<Self, Finding> {
-        Self::of(bytes, printer, Foreign::Refused)
+        Self::judged(bytes, printer, Foreign::Refused)
     }
 
-    fn of(bytes: &[u8], printer: &Printer, foreign: Foreign) -> Result<Self, Finding> {
+    /// The same, with a file without a seal as it is said.
+    pub(super) fn judged(
+        bytes: &[u8],
+        printer: &Printer,
+        foreign: Foreign,
+    ) -> Result<Self, Finding> {
         // First: what another machine may do breaks limits of this one, and the machine is the reason.
         if let Some(other) = sliced_for(bytes).filter(|name| *name != printer.name.as_bytes()) {
             return Err(other_machine(other, printer));
@@ -320,7 +335,7 @@ mod tests {
             assert_eq!(refused.name, "gcode_refused");
             assert!(refused.text.contains("no_seal"), "{}", refused.text);
             if !head.contains("mk3s") {
-                let bench = Program::of(text.as_bytes(), &printer(), Foreign::Judged);
+                let bench = Program::judged(text.as_bytes(), &printer(), Foreign::Judged);
                 assert_eq!(bench.map(drop), Ok(()), "{head}");
             }
         }

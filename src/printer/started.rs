@@ -25,9 +25,9 @@ pub enum Keeper {
 pub struct Started {
     /// Version of the program.
     pub version: String,
-    /// `virtual`, the path of the port, or `tcp:HOST:PORT`.
+    /// `virtual`, the path of the port, `tcp:HOST:PORT`, or `moonraker:HOST:PORT`.
     pub port: String,
-    /// Bits per second; `None` where it means nothing (the virtual printer, a port on the network).
+    /// Bits per second; `None` where it means nothing (the virtual printer, the network).
     pub baud: Option<u32>,
     /// Name of the profile.
     pub profile: String,
@@ -41,10 +41,11 @@ pub struct Started {
 impl Started {
     /// By this version of the program. `port` as a configuration has it: `virtual`, a device, or `pty:PATH`.
     pub fn new(port: &str, baud: u32, printer: &Printer, keeper: Keeper) -> Self {
+        let network = port.starts_with("tcp:") || port.starts_with("moonraker:");
         Self {
             version: env!("CARGO_PKG_VERSION").into(),
             port: port.strip_prefix("pty:").unwrap_or(port).into(),
-            baud: (port != "virtual" && !port.starts_with("tcp:")).then_some(baud),
+            baud: (port != "virtual" && !network).then_some(baud),
             profile: printer.name.clone(),
             profile_sha256: printer.sha256(),
             keeper,

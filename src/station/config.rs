@@ -100,8 +100,11 @@ pub struct Printer {
     pub baud: u32,
     /// Name of the machine's profile.
     pub profile: String,
-    /// `serial`: at `port`; `tcp:HOST:PORT`: at a serial port that a box on the network hands on (ser2net, ESP3D).
+    /// `serial`: at `port`; `tcp:HOST:PORT`: at a serial port that a box on the network hands on (ser2net, ESP3D);
+    /// `moonraker:HOST:PORT`: Klipper, over the HTTP interface of its print server.
     pub transport: String,
+    /// A file with Moonraker's API key; empty: it asks for none.
+    pub api_key_file: PathBuf,
     /// A stop button at this box: its input device (`/dev/input/by-path/…`); empty: none.
     pub stop_button: PathBuf,
     /// Takes the mains from the printer behind an emergency: a program and its arguments; empty: nothing does.
@@ -232,6 +235,7 @@ impl Default for Printer {
             baud: 0,
             profile: "virtual".into(),
             transport: "serial".into(),
+            api_key_file: PathBuf::new(),
             stop_button: PathBuf::new(),
             switch_off: Vec::new(),
         }
@@ -463,8 +467,13 @@ impl Config {
         }
         let transport = self.printer.transport.as_str();
         if !(transport == "serial" || names_host(transport)) {
-            let want = "write serial or tcp:HOST:PORT";
+            let want = "write serial, tcp:HOST:PORT or moonraker:HOST:PORT";
             return wrong("printer.transport", transport.into(), want);
+        }
+        let key = &self.printer.api_key_file;
+        if !(key.as_os_str().is_empty() || key.is_absolute()) {
+            let want = "write the whole path of a file with Moonraker's API key in it";
+            return wrong("printer.api_key_file", key.display().to_string(), want);
         }
         let button = &self.printer.stop_button;
         if !(button.as_os_str().is_empty() || button.is_absolute()) {
@@ -531,9 +540,10 @@ fn is_host_name(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(label)
 }
 
-/// `tcp:HOST:PORT`.
+/// `tcp:HOST:PORT` or `moonraker:HOST:PORT`.
 fn names_host(text: &str) -> bool {
-    let Some((host, port)) = text.strip_prefix("tcp:").and_then(|at| at.rsplit_once(':')) else {
+    let at = (text.strip_prefix("tcp:")).or_else(|| text.strip_prefix("moonraker:"));
+    let Some((host, port)) = at.and_then(|at| at.rsplit_once(':')) else {
         return false;
     };
     let odd = |c: char| c.is_whitespace() || c == '/';

@@ -28,6 +28,7 @@ mod lightening;
 mod line;
 mod link;
 mod link_figures;
+mod moonraker;
 mod network;
 mod node;
 mod ordered;

@@ -38,6 +38,13 @@ impl Station {
         }
     }
 
+    /// Kills the link, and starts it anew.
+    pub(crate) fn restart(&mut self, arguments: &[&str]) {
+        self.link.kill().unwrap();
+        self.link.wait().unwrap();
+        self.link = start(self.dir.path(), arguments);
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.link.id()
     }

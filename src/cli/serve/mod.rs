@@ -239,6 +239,10 @@ fn link_starter(config: &Config, further: Vec<OsString>) -> Result<Starter, Fail
         arguments.extend(["--baud".into(), config.printer.baud.to_string().into()]);
     }
     arguments.extend(["--profile".into(), config.printer.profile.clone().into()]);
+    if !config.printer.api_key_file.as_os_str().is_empty() {
+        let key = config.printer.api_key_file.clone();
+        arguments.extend(["--api-key-file".into(), key.into()]);
+    }
     if !config.printer.stop_button.as_os_str().is_empty() {
         let button = config.printer.stop_button.clone();
         arguments.extend(["--stop-button".into(), button.into()]);

@@ -4,7 +4,7 @@
 //! In:    the configuration.
 //! Out:   findings for the station's attention. `Refuse`: no design can be right, so scans wait.
 
-use crate::gcode::{Material, Printer};
+use crate::gcode::{Dialect, Material, Printer};
 use crate::network::{self, Device};
 use crate::station::Config;
 use crate::status::{Finding, Severity};
@@ -21,16 +21,23 @@ pub(super) fn look(config: &Config, designs: bool) -> Vec<Finding> {
         let text = format!("Configuration, {key} = {value:?}: {why}. {NEXT}");
         found.push(Finding::new(severity, name, text));
     };
-    if let Err(error) = Printer::load(&config.printer.profile) {
-        let value = &config.printer.profile;
-        let key = "printer.profile";
-        wrong(
-            Severity::Refuse,
-            "no_profile",
-            key,
-            value,
-            error.to_string(),
-        );
+    let value = &config.printer.profile;
+    match Printer::load(value) {
+        Err(error) => {
+            let (key, why) = ("printer.profile", error.to_string());
+            wrong(Severity::Refuse, "no_profile", key, value, why);
+        }
+        Ok(printer) if config.printer.place().starts_with("moonraker:") => {
+            if printer.dialect != Dialect::Klipper {
+                let (key, value) = ("printer.transport", &config.printer.transport);
+                let why = format!(
+                    "Moonraker drives Klipper, and the profile {} is for {}. Name the profile of this printer in printer.profile",
+                    printer.name, printer.dialect
+                );
+                wrong(Severity::Warn, "wrong_transport", key, value, why);
+            }
+        }
+        Ok(_) => {}
     }
     if let Err(error) = Material::load(&config.material.name) {
         let value = &config.material.name;
@@ -83,5 +90,18 @@ mod tests {
             assert!(finding.text.contains(key), "{}", finding.text);
         }
         assert_eq!(found.len(), 3);
+    }
+
+    #[test]
+    fn moonraker_wants_a_profile_for_klipper() {
+        let mut config = Config::default();
+        config.printer.transport = "moonraker:voron:7125".into();
+        for (profile, count) in [("prusa-mk3s", 1), ("voron", 0)] {
+            config.printer.profile = profile.into();
+            let found = look(&config, false);
+            assert_eq!(found.len(), count, "{found:?}");
+            let named = |f: &Finding| f.text.contains("printer.transport");
+            assert!(found.iter().all(named), "{found:?}");
+        }
     }
 }

@@ -133,7 +133,7 @@ pub(super) fn virtual_profile(found: &str) -> Finding {
 }
 
 /// The firmware lives on after an error.
-pub(super) fn trouble(text: &str) -> Finding {
+pub(in crate::printer) fn trouble(text: &str) -> Finding {
     let lower = text.to_ascii_lowercase();
     if is_thermal(&lower) {
         return Finding::refuse(
@@ -153,7 +153,7 @@ pub(super) fn trouble(text: &str) -> Finding {
 }
 
 /// The same without a print.
-pub(super) fn trouble_idle(text: &str) -> Finding {
+pub(in crate::printer) fn trouble_idle(text: &str) -> Finding {
     Finding::warn(
         "printer_fault",
         format!("The printer reports \"{text}\". Find the cause before you print."),
@@ -161,7 +161,7 @@ pub(super) fn trouble_idle(text: &str) -> Finding {
 }
 
 /// Stop at the printer's own panel.
-pub(super) fn stopped_at_printer() -> Finding {
+pub(in crate::printer) fn stopped_at_printer() -> Finding {
     Finding::refuse(
         "stopped_at_printer",
         "The print was stopped at the printer: a person pressed Stop at its own panel. Parked, heaters off.",
@@ -179,7 +179,7 @@ pub(super) fn not_warmer(heater: &str, now_c: f64, target_c: f64) -> Finding {
 }
 
 /// No print runs, and the printer has not said yet that its heaters are off; `why`: what else is to be said.
-pub(super) fn may_be_hot(why: Option<Finding>) -> Finding {
+pub(in crate::printer) fn may_be_hot(why: Option<Finding>) -> Finding {
     let words = "It has not said yet that its heaters are off: it may still be hot.";
     match why {
         Some(why) => Finding {
@@ -194,7 +194,7 @@ pub(super) fn may_be_hot(why: Option<Finding>) -> Finding {
 }
 
 /// The same, given up.
-pub(super) fn target_not_reached(heater: &str, now_c: f64, target_c: f64) -> Finding {
+pub(in crate::printer) fn target_not_reached(heater: &str, now_c: f64, target_c: f64) -> Finding {
     Finding::refuse(
         "target_not_reached",
         format!(
@@ -204,7 +204,7 @@ pub(super) fn target_not_reached(heater: &str, now_c: f64, target_c: f64) -> Fin
 }
 
 /// A hold that lasts: the nozzle is switched off.
-pub(super) fn hold_cools(min: f64, bed: bool) -> Finding {
+pub(in crate::printer) fn hold_cools(min: f64, bed: bool) -> Finding {
     let (what, note) = if bed {
         (
             "nozzle and bed were",
@@ -243,7 +243,7 @@ pub(super) fn cancel_waits(min: f64) -> Finding {
 }
 
 /// An order to switch off was not taken.
-pub(super) fn not_heard(why: &Finding) -> Finding {
+pub(in crate::printer) fn not_heard(why: &Finding) -> Finding {
     Finding::refuse(
         &why.name,
         format!(
@@ -269,7 +269,7 @@ pub(super) fn gone() -> Finding {
 }
 
 /// A print waited for a printer that had been ready, and nothing of it was sent.
-pub(super) fn not_back() -> Finding {
+pub(in crate::printer) fn not_back() -> Finding {
     Finding::refuse(
         "printer_gone",
         "The print was not begun: the printer was being greeted anew and did not get ready in time. Look at cable and power, then release it again.",
@@ -317,7 +317,7 @@ pub(super) fn warmth_unsaid() -> Finding {
 }
 
 /// The firmware's own words; thermal faults by the name of their heater.
-pub(super) fn halted(text: &str) -> Finding {
+pub(in crate::printer) fn halted(text: &str) -> Finding {
     let lower = text.to_ascii_lowercase();
     if is_thermal(&lower) {
         let heater = heater(&lower);
@@ -360,7 +360,7 @@ fn heater(lower: &str) -> String {
 }
 
 /// Why a job ended: true whether or not the printer has confirmed.
-pub(super) fn emergency() -> Finding {
+pub(in crate::printer) fn emergency() -> Finding {
     Finding::refuse(
         "emergency_stop",
         "The print was ended by the emergency stop. When it is safe, let the printer recover and clear the bed.",
@@ -368,7 +368,7 @@ pub(super) fn emergency() -> Finding {
 }
 
 /// On the wire, nothing heard yet.
-pub(super) fn stop_sent() -> Finding {
+pub(in crate::printer) fn stop_sent() -> Finding {
     Finding::refuse(
         "stop_sent",
         "Emergency stop sent, waiting for the printer to confirm it. If it still moves or heats, use its own switch.",
@@ -376,7 +376,7 @@ pub(super) fn stop_sent() -> Finding {
 }
 
 /// The firmware said that it halted; a halted Marlin has its heaters and motors off. `why`: not by a person.
-pub(super) fn stop_confirmed(why: Option<Finding>) -> Finding {
+pub(in crate::printer) fn stop_confirmed(why: Option<Finding>) -> Finding {
     match why {
         Some(why) if why.name != "emergency_stop" => {
             let text = format!("{} The printer confirmed it: everything is off.", why.text);
@@ -390,35 +390,35 @@ pub(super) fn stop_confirmed(why: Option<Finding>) -> Finding {
 }
 
 /// A print that the end of the link interrupted, once the printer has taken the order to switch its heaters off.
-pub(super) fn restarted_and_off() -> Finding {
+pub(in crate::printer) fn restarted_and_off() -> Finding {
     Finding::refuse(
         crate::printer::journal::LINK_RESTARTED,
         "The print was stopped: the link ended in mid-print (power, crash or kill). The printer answers again and its heaters were switched off.",
     )
 }
 
-pub(super) fn stop_unanswered() -> Finding {
+pub(in crate::printer) fn stop_unanswered() -> Finding {
     Finding::refuse(
         "stop_unanswered",
         "The printer did not confirm the emergency stop. Switch it off at its own switch now.",
     )
 }
 
-pub(super) fn cancelled() -> Finding {
+pub(in crate::printer) fn cancelled() -> Finding {
     Finding::info(
         "cancelled",
         "The print was given up by a person; parked, heaters off.",
     )
 }
 
-pub(super) fn link_ended() -> Finding {
+pub(in crate::printer) fn link_ended() -> Finding {
     Finding::refuse(
         "link_stopped",
         "The print was stopped because the link was told to end; it was told to lift the head and to switch its heaters off.",
     )
 }
 
-pub(super) fn end_position() -> Finding {
+pub(in crate::printer) fn end_position() -> Finding {
     Finding::refuse(
         "position_differs",
         "Every line was sent, but the printer does not stand where the plan ends. The part can not be trusted; look at cable and mechanics.",
@@ -449,7 +449,7 @@ pub(super) fn bad_line() -> Finding {
     .at_most(0.1)
 }
 
-pub(super) fn targets_lost() -> Finding {
+pub(in crate::printer) fn targets_lost() -> Finding {
     Finding::refuse(
         "printer_reset",
         "The print was stopped: the printer switched its heaters off by itself. Look at its display and at power.",

@@ -26,7 +26,7 @@ use std::path::PathBuf;
 
 mod acts;
 mod cool;
-mod faults;
+pub(super) mod faults;
 mod hears;
 mod heat;
 mod hold;
@@ -40,9 +40,9 @@ mod stages;
 mod stop;
 #[cfg(test)]
 mod tests;
-mod tracker;
+pub(super) mod tracker;
 mod troubles;
-mod tune;
+pub(super) mod tune;
 
 use job::{Job, Stage};
 use tracker::Tracker;

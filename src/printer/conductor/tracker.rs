@@ -4,18 +4,18 @@ use crate::gcode::{Effect, Machine, parse};
 
 /// Follows every command sent, the file's and our own.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tracker {
+pub(in crate::printer) struct Tracker {
     machine: Machine,
     known: [bool; 4],
     /// Hotend and bed targets sent, C.
-    pub(super) targets_c: [f64; 2],
+    pub(in crate::printer) targets_c: [f64; 2],
 }
 
 impl Tracker {
     /// Carries a command out; X, Y, Z, E in the file's coordinates afterwards, NaN where not known. After homing the
     /// firmware stands at its home position, which the profile does not say: an axis is known after its first
     /// absolute move.
-    pub(super) fn apply(&mut self, text: &str) -> [f64; 4] {
+    pub(in crate::printer) fn apply(&mut self, text: &str) -> [f64; 4] {
         let Ok(Some(command)) = parse(text) else {
             return self.at();
         };
@@ -50,7 +50,7 @@ impl Tracker {
     }
 
     /// X, Y, Z, E in the file's coordinates, mm; NaN where not known.
-    pub(super) fn at(&self) -> [f64; 4] {
+    pub(in crate::printer) fn at(&self) -> [f64; 4] {
         let at = self.machine.file_nm();
         std::array::from_fn(|axis| {
             if self.known[axis] {

@@ -17,15 +17,15 @@ const FAN_MAX: f64 = 255.0;
 /// Below this RepRapFirmware takes the number for a fraction of one.
 const FAN_MIN: f64 = 2.0;
 /// Steps of height, mm.
-const Z_STEP_MM: f64 = 0.01;
+pub(in crate::printer) const Z_STEP_MM: f64 = 0.01;
 
 /// What is in force.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Tuned {
-    speed_percent: f64,
-    flow_percent: f64,
-    fan_percent: f64,
-    z_mm: f64,
+pub(in crate::printer) struct Tuned {
+    pub(in crate::printer) speed_percent: f64,
+    pub(in crate::printer) flow_percent: f64,
+    pub(in crate::printer) fan_percent: f64,
+    pub(in crate::printer) z_mm: f64,
     /// What the file ordered last, 0 to 255.
     fan: f64,
 }
@@ -44,12 +44,12 @@ impl Default for Tuned {
 
 impl Tuned {
     /// Time takes so many times as long as planned.
-    pub(super) fn times(&self) -> f64 {
+    pub(in crate::printer) fn times(&self) -> f64 {
         100.0 / self.speed_percent
     }
 
     /// A line of the file goes out; what has to follow it.
-    pub(super) fn hears(&mut self, text: &str) -> Option<String> {
+    pub(in crate::printer) fn hears(&mut self, text: &str) -> Option<String> {
         let command = parse(text).ok().flatten()?;
         if command.is('G', 28) {
             let named = ['X', 'Y', 'Z'].map(|letter| command.has(letter));
@@ -72,7 +72,7 @@ impl Tuned {
     }
 
     /// The fan as it is wanted; `None`: the file has it off.
-    fn fan_line(&self) -> Option<String> {
+    pub(in crate::printer) fn fan_line(&self) -> Option<String> {
         let wanted = self.fan * self.fan_percent / 100.0;
         let wanted = if wanted > 0.0 {
             wanted.round().clamp(FAN_MIN, FAN_MAX)
@@ -111,7 +111,11 @@ pub(super) fn as_the_file_says() -> Vec<(String, Class)> {
 }
 
 /// A whole percent within bounds.
-fn percent(what: &str, asked: Option<f64>, bounds: [f64; 2]) -> Result<Option<f64>, String> {
+pub(in crate::printer) fn percent(
+    what: &str,
+    asked: Option<f64>,
+    bounds: [f64; 2],
+) -> Result<Option<f64>, String> {
     let Some(asked) = asked else {
         return Ok(None);
     };

@@ -1,7 +1,7 @@
-//! Link: the process that owns the port. A thin shell: it polls, and the [`Conductor`] decides.
+//! Link: the process that owns the port. A thin shell: it polls, and a [`Driver`](super::driver::Driver) decides.
 //!
 //! In:    the port, `DATA/run/printer.sock`, signals.
-//! Out:   what the conductor wants done; the journal.
+//! Out:   what the driver wants done; the journal.
 //! Holds: one thread does all I/O of port and socket and never waits for anything but `poll`: the disk belongs to the
 //!        journal's thread, files are read and proved by the loader's. So an emergency stop is on the wire within
 //!        milliseconds of its request, whatever else goes on.
@@ -10,15 +10,15 @@
 //! SIGTERM and SIGINT: a running print ends as `stopped`, heaters off, head lifted; then the process ends. Going on
 //! in the dark is no choice: whoever stops the unit wants the printer to be safe.
 
-use super::conductor::{Action, Conductor, Setup};
 use super::journal::{Journal, Record};
-use super::port::{Port, is_metal, is_pseudo_terminal};
-use super::program::{self, Foreign, Program};
-use super::reentry;
+use super::moonraker;
+use super::port::Port;
+use super::program::Program;
 use super::started::Started;
 use crate::gcode::Printer;
 use crate::status::Finding;
 use clients::Clients;
+use drives::Drives;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::FlockOperation;
 use std::fs::File;
@@ -28,9 +28,11 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
+mod books;
 mod button;
 mod clients;
 mod dial;
+mod drives;
 mod ports;
 mod relay;
 mod requests;
@@ -78,6 +80,8 @@ pub enum PortConfig {
         /// Where.
         address: String,
     },
+    /// Klipper behind Moonraker's HTTP interface.
+    Moonraker(moonraker::client::Address),
     /// The virtual printer, which the link starts, or finds running.
     Virtual(StandIn),
 }
@@ -106,6 +110,10 @@ pub enum LinkError {
 #[derive(Debug)]
 enum Note {
     Loaded(Result<Program, Finding>),
+    /// The same for a file that is uploaded.
+    Planned(Result<Box<moonraker::plan::Plan>, Finding>),
+    /// Moonraker answered, or did not.
+    Answered(u64, Result<moonraker::api::Answer, moonraker::api::Trouble>),
     /// A record that goes ahead of its lines is on the disk.
     Kept,
     /// A port on the network answered, or did not.
@@ -127,7 +135,7 @@ struct Came {
 
 struct Link {
     config: Config,
-    conductor: Conductor,
+    driver: Drives,
     port: Option<Port>,
     listener: UnixListener,
     /// Which file the socket is: another link may have put its own in that place since.
@@ -187,32 +195,16 @@ impl Link {
         let (tell, notes) = channel();
         let told = teller(tell.clone(), waker.try_clone());
         let kept = move || told(Note::Kept);
-        let (port, is_virtual) = match &config.port {
-            PortConfig::Path { path, .. } => {
-                (path.clone(), config.printer.is_virtual && !is_metal(path))
-            }
-            PortConfig::Tcp { address } => (format!("{}{address}", dial::PREFIX), false),
-            PortConfig::Virtual(_) => ("virtual".to_owned(), true),
-        };
         if let Some(job) = &last {
             tracing::info!(job = job.job, phase = ?job.phase, "last job");
         }
-        let mut printer = config.printer.clone();
-        if let PortConfig::Path { baud, .. } = &config.port {
-            printer.link.baud = *baud;
-        }
-        let setup = Setup {
-            printer,
-            port,
-            is_virtual,
-        };
-        let mut conductor = Conductor::new(setup, last);
+        let mut driver = drives::choose(&config, last, || teller(tell.clone(), waker.try_clone()));
         if let Some(fault) = journal.halt() {
             tracing::warn!(fault = fault.name, "the printer is still halted");
-            conductor.still_halted(fault.clone());
+            driver.it_mut().still_halted(fault.clone());
         }
         let link = Self {
-            conductor,
+            driver,
             port: None,
             listener,
             socket_file,
@@ -221,7 +213,7 @@ impl Link {
             tell,
             wake,
             waker,
-            journal: keep_journal(journal, kept),
+            journal: books::keep(journal, kept),
             started: Instant::now(),
             reopen_at: Instant::now(),
             dials: false,
@@ -250,7 +242,7 @@ impl Link {
 
     fn is_over(&self) -> bool {
         self.end_by
-            .is_some_and(|by| self.conductor.is_finished() || Instant::now() >= by)
+            .is_some_and(|by| self.driver.it().is_finished() || Instant::now() >= by)
     }
 
     /// One round: open what is closed, wait, take what came.
@@ -267,7 +259,8 @@ impl Link {
             }
         }
         self.read_port();
-        self.conductor.tick(self.now_ms());
+        let now = self.now_ms();
+        self.driver.it_mut().tick(now);
         self.carry_out();
         self.clients.push();
     }
@@ -275,7 +268,8 @@ impl Link {
     /// Sleeps until something is ready or due; says what came, so that a line that flows costs no look at all the rest.
     fn wait(&mut self) -> Came {
         let mut ms = self
-            .conductor
+            .driver
+            .it()
             .wake_ms(self.now_ms())
             .saturating_sub(self.now_ms());
         if self.port.is_none() {
@@ -322,12 +316,26 @@ impl Link {
         while let Ok(note) = self.notes.try_recv() {
             let now = self.now_ms();
             match note {
-                Note::Loaded(program) => self.conductor.loaded(now, program),
-                Note::Kept => self.conductor.kept(now),
+                Note::Loaded(program) => {
+                    if let Drives::Wire(conductor) = &mut self.driver {
+                        conductor.loaded(now, program);
+                    }
+                }
+                Note::Planned(plan) => {
+                    if let Drives::Moonraker(server) = &mut self.driver {
+                        server.machine.loaded(now, plan.map(|plan| *plan));
+                    }
+                }
+                Note::Answered(id, answer) => {
+                    if let Drives::Moonraker(server) = &mut self.driver {
+                        server.machine.answered(now, id, answer);
+                    }
+                }
+                Note::Kept => self.driver.it_mut().kept(now),
                 Note::Dialled(answer) => self.dialled(answer),
                 Note::Pressed => {
                     tracing::warn!("the stop button was pressed");
-                    self.conductor.emergency_stop(now);
+                    self.driver.it_mut().emergency_stop(now);
                     self.carry_out();
                 }
                 Note::Terminate => {
@@ -339,92 +347,8 @@ impl Link {
     }
 
     fn terminate(&mut self, now: u64) {
-        self.conductor.terminate(now);
+        self.driver.it_mut().terminate(now);
         self.end_by.get_or_insert(Instant::now() + END_MAX);
-    }
-
-    fn carry_out(&mut self) {
-        loop {
-            let actions = self.conductor.drain();
-            if actions.is_empty() {
-                return;
-            }
-            for action in actions {
-                self.carry_out_one(action);
-            }
-        }
-    }
-
-    fn carry_out_one(&mut self, action: Action) {
-        match action {
-            Action::Write(bytes) => {
-                if let Some(port) = &mut self.port
-                    && let Err(error) = port.write(&bytes)
-                {
-                    self.port_failed(&error);
-                }
-            }
-            Action::FlushOutput => {
-                if let Some(port) = &mut self.port {
-                    port.flush_output();
-                }
-            }
-            Action::SetBaud(baud) => {
-                if let Some(port) = &mut self.port {
-                    port.set_baud(baud);
-                }
-            }
-            Action::ResetBoard => {
-                if let Some(port) = &mut self.port {
-                    port.drop_dtr();
-                }
-                self.port = None;
-                self.reopen_at = Instant::now() + REOPEN;
-            }
-            Action::Load {
-                path,
-                sha256,
-                released,
-            } => self.load(path, sha256, released),
-            Action::SwitchOff => relay::switch_off(&self.config.switch_off),
-            Action::Event(event) => self.clients.tell(&event),
-            Action::Journal(record) => self.write_journal(record),
-        }
-    }
-
-    fn load(&self, path: PathBuf, sha256: String, released: Option<PathBuf>) {
-        let (tell, printer) = (self.teller(), self.config.printer.clone());
-        let data = self.config.data.clone();
-        let foreign = match &self.config.port {
-            PortConfig::Path { path, .. } if !is_pseudo_terminal(path) => Foreign::Refused,
-            PortConfig::Tcp { .. } => Foreign::Refused,
-            _ => Foreign::Judged,
-        };
-        std::thread::spawn(move || {
-            let loaded = match released {
-                None => program::load(&path, &sha256, &printer, foreign),
-                Some(released) => {
-                    let now_s = jiff::Timestamp::now().as_millisecond() as f64 / 1e3;
-                    reentry::load((&path, &sha256), &released, &data, &printer, now_s)
-                }
-            };
-            tell(Note::Loaded(loaded));
-        });
-    }
-
-    /// A beginning is on the disk before its first line is on the wire; everything else is written behind.
-    fn write_journal(&self, record: Record) {
-        let wait = matches!(record, Record::Began { .. });
-        let ahead = record.goes_ahead();
-        let (done, is_done) = channel();
-        let sent = self.journal.send((record, done)).is_ok();
-        if !sent && ahead {
-            self.teller()(Note::Kept);
-        }
-        if sent && wait {
-            // A journal that can not be written has said so; the print goes on without.
-            let _ = is_done.recv_timeout(Duration::from_secs(10));
-        }
     }
 
     fn end(mut self) {
@@ -481,24 +405,4 @@ fn teller(
             let _ = rustix::io::write(waker, b"!");
         }
     }
-}
-
-/// The thread that writes and syncs the journal. `kept` is called for each record that goes ahead of its lines.
-fn keep_journal(
-    mut journal: Journal,
-    kept: impl Fn() + Send + 'static,
-) -> Sender<(Record, Sender<()>)> {
-    let (send, records) = channel::<(Record, Sender<()>)>();
-    std::thread::spawn(move || {
-        for (record, done) in records {
-            if let Err(error) = journal.write(&record) {
-                tracing::error!(%error, "the printer's journal can not be written");
-            }
-            if record.goes_ahead() {
-                kept();
-            }
-            let _ = done.send(());
-        }
-    });
-    send
 }

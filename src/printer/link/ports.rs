@@ -1,7 +1,7 @@
 //! Ports: the printer's port is opened, read, and opened anew when it went away.
 
 use super::super::port::{Port, PortError};
-use super::{Link, PortConfig, READ_BYTES_MAX, REOPEN, dial};
+use super::{Drives, Link, PortConfig, READ_BYTES_MAX, REOPEN, dial};
 use std::time::Instant;
 
 impl Link {
@@ -17,7 +17,9 @@ impl Link {
                 Ok(n) => {
                     left = left.saturating_sub(n);
                     let now = self.now_ms();
-                    self.conductor.bytes(now, &bytes[..n]);
+                    if let Drives::Wire(conductor) = &mut self.driver {
+                        conductor.bytes(now, &bytes[..n]);
+                    }
                     self.carry_out();
                     if n < bytes.len() {
                         // That was all, or the next round has the rest.
@@ -34,7 +36,9 @@ impl Link {
         self.port = None;
         self.reopen_at = Instant::now() + REOPEN;
         let now = self.now_ms();
-        self.conductor.lost(now);
+        if let Drives::Wire(conductor) = &mut self.driver {
+            conductor.lost(now);
+        }
     }
 
     pub(super) fn open_port(&mut self) {
@@ -50,6 +54,8 @@ impl Link {
                 }
                 (stand_in.pty.to_string_lossy().into_owned(), 115_200)
             }
+            // Its connections are its client's.
+            PortConfig::Moonraker(_) => return,
             PortConfig::Tcp { address } => {
                 if !std::mem::replace(&mut self.dials, true) {
                     dial::dial(address.clone(), self.teller());
@@ -84,7 +90,9 @@ impl Link {
                 self.told.clear();
                 self.port = Some(port);
                 let now = self.now_ms();
-                self.conductor.opened(now);
+                if let Drives::Wire(conductor) = &mut self.driver {
+                    conductor.opened(now);
+                }
                 self.carry_out();
             }
             Err(error) => self.tell_once(error.to_string()),

@@ -8,7 +8,7 @@ impl Link {
     /// Whoever asks over the socket is refused while there is a job, or a stop that nobody has looked at: only a signal
     /// ends those.
     pub(super) fn end_without_job(&mut self, now: u64) -> Result<(), Refused> {
-        let status = self.conductor.status(now);
+        let status = self.driver.it().status(now);
         if status.needs_a_person() {
             return Err(Refused::new(
                 "printer_halted",
@@ -45,7 +45,7 @@ impl Link {
                 self.clients.watch(client);
                 let hello = Message::Hello(self.config.started.clone());
                 self.clients.send(client, &hello);
-                let status = self.conductor.status(now);
+                let status = self.driver.it().status(now);
                 self.clients
                     .send(client, &Message::Event(Event::Status(status)));
                 Ok(())
@@ -55,17 +55,20 @@ impl Link {
                 path,
                 sha256,
                 released,
-            } => (self.conductor).print_from(now, job, (path, sha256), released),
-            Command::Pause => self.conductor.pause(now),
-            Command::Resume => self.conductor.resume(now),
-            Command::Cancel => self.conductor.cancel(now),
-            Command::Tune(tune) => self.conductor.tune(now, tune),
+            } => self
+                .driver
+                .it_mut()
+                .print(now, job, (path, sha256), released),
+            Command::Pause => self.driver.it_mut().pause(now),
+            Command::Resume => self.driver.it_mut().resume(now),
+            Command::Cancel => self.driver.it_mut().cancel(now),
+            Command::Tune(tune) => self.driver.it_mut().tune(now, tune),
             Command::EmergencyStop => {
-                self.conductor.emergency_stop(now);
+                self.driver.it_mut().emergency_stop(now);
                 Ok(())
             }
-            Command::Answer { choice } => self.conductor.answer(now, choice),
-            Command::Recover => self.conductor.recover(now),
+            Command::Answer { choice } => self.driver.it_mut().answer(now, choice),
+            Command::Recover => self.driver.it_mut().recover(now),
             Command::End => self.end_without_job(now),
         };
         // Onto the wire first, then the answer: it says that the bytes are written.
@@ -73,7 +76,7 @@ impl Link {
         let message = match taken {
             Ok(()) => Message::Reply {
                 id,
-                status: self.conductor.status(self.now_ms()),
+                status: self.driver.it().status(self.now_ms()),
             },
             Err(error) => Message::Refused { id, error },
         };

@@ -94,6 +94,11 @@ fn a_value_that_can_not_be_meant_is_refused_by_key() {
         ("[printer]\ntransport = 'tcp:'", "printer.transport"),
         ("[printer]\ntransport = 'tcp:esp3d'", "printer.transport"),
         ("[printer]\ntransport = 'udp:esp3d:23'", "printer.transport"),
+        (
+            "[printer]\ntransport = 'moonraker:voron'",
+            "printer.transport",
+        ),
+        ("[printer]\napi_key_file = 'key'", "printer.api_key_file"),
         ("[printer]\nstop_button = 'event0'", "printer.stop_button"),
         ("[printer]\nswitch_off = ['gpioset']", "printer.switch_off"),
     ] {

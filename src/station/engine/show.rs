@@ -141,6 +141,10 @@ impl Engine {
             format!(
                 "The printer at {at} does not answer. Switch on the printer and the box that hands its port on; if that does not help, ask IT to look at printer.transport."
             )
+        } else if let Some(at) = port.strip_prefix("moonraker:") {
+            format!(
+                "The printer at {at} does not answer. Switch it on and look at its network; if that does not help, ask IT to look at printer.transport."
+            )
         } else if path.starts_with('/') && !std::path::Path::new(path).exists() {
             format!(
                 "There is no printer at {port}: nothing is plugged in there. Switch the printer on and check its USB cable; if it has another port, ask IT to set printer.port."
