@@ -450,10 +450,16 @@ impl Siege {
     }
 }
 
-/// `N12 G1 X1*40` as 12 and `G1 X1`.
+/// `N12 G1 X1*40` and `N0 G1 X1 N12*40` as 12 and `G1 X1`.
 fn numbered(line: &str) -> Option<(u64, String)> {
     let rest = line.strip_prefix('N')?;
-    let (number, text) = rest.split_once(' ')?;
+    let (first, text) = rest.split_once(' ')?;
     let text = text.rsplit_once('*').map_or(text, |(text, _)| text);
-    Some((number.parse().ok()?, text.trim().to_owned()))
+    // `N0 M110 N0` is the greeting.
+    let last = text.rsplit_once(" N").filter(|(_, last)| first == "0" && last.trim() != "0");
+    let (number, text) = match last {
+        Some((text, last)) => (last.trim().parse().ok(), text),
+        None => (first.parse().ok(), text),
+    };
+    Some((number?, text.trim().to_owned()))
 }

@@ -10,7 +10,6 @@
 use super::super::journal::LINK_RESTARTED;
 use super::super::wire::PrinterName;
 use super::{Action, Conductor, Finding, JobStatus, Millis, Port, faults};
-use crate::gcode::Dialect;
 use crate::gcode::dialect::Identity;
 
 /// Between two questions, ms.
@@ -31,6 +30,8 @@ const APART_MS: Millis = 200;
 /// Another printer than before says so so often in a row: a damaged answer of the same one does not, and taking it for
 /// another one would leave it hot.
 const OTHER_TIMES: u32 = 4;
+/// Questions to one that does not say whether it hears while it waits for heat, where that is needed.
+const ASKS_DEAF: u32 = 20;
 /// So many answers more than anybody else make a printer that was not known: the same damage comes twice, and a printer that is
 /// known by it would be another one at its next whole answer.
 const LEAD: u32 = 3;
@@ -118,6 +119,29 @@ impl Introduction {
     }
 }
 
+/// What a printer has said of its emergency parser. An answer carries no checksum, and one bit makes a 0 of a 1: what it
+/// says more often counts.
+#[derive(Debug, Default)]
+pub(super) struct Parser {
+    there: u32,
+    missing: u32,
+}
+
+impl Parser {
+    pub(super) fn says(&mut self, yes: bool) {
+        self.there += u32::from(yes);
+        self.missing += u32::from(!yes);
+    }
+
+    fn is_there(&self) -> bool {
+        self.there > self.missing
+    }
+
+    fn is_missing(&self) -> bool {
+        self.missing >= self.there + 2
+    }
+}
+
 /// As it goes to the journal.
 pub(super) fn name_of(identity: &Identity) -> PrinterName {
     PrinterName {
@@ -153,6 +177,9 @@ impl Conductor {
             ..Introduction::default()
         };
         self.port = Port::Asking;
+        if self.identity.is_none() {
+            self.parser = Parser::default();
+        }
         if self.is_in_print() {
             // It counts as away until a line is taken.
             self.away_since.get_or_insert(now);
@@ -316,8 +343,14 @@ impl Conductor {
             let finding = faults::virtual_profile(&identity.firmware);
             return self.is_unfit(now, finding);
         }
-        if dialect == Dialect::Repetier {
-            return self.is_unfit(now, faults::not_yet(&dialect.to_string()));
+        if dialect.facts().emergency.needs_parser && !self.parser.is_there() {
+            if self.introduction.asked < ASKS_DEAF && !self.parser.is_missing() {
+                // What it can follows its name, and may have been lost: it is asked again.
+                self.introduction.next = now + APART_MS;
+                return;
+            }
+            let finding = faults::deaf_in_wait(&identity.firmware);
+            return self.is_unfit(now, finding);
         }
         self.dialect = dialect;
         self.unfit = None;

@@ -312,7 +312,7 @@ impl Transport {
         let Some(sent) = self.sent_mut(number) else {
             return false;
         };
-        (sent.at, sent.alone) = (now, alone);
+        (sent.at, sent.alone, sent.taken) = (now, alone, false);
         let waits = sent.class.waits();
         let bytes = sent.frame.clone().into_bytes();
         self.out.push(Output::Write(bytes));

@@ -65,7 +65,9 @@ impl Transport {
         let mut unproved = self.sent_since(self.proved.min(self.acked));
         let slow = unproved.find(|s| !matches!(s.class, Class::Move(_) | Class::Setting));
         let heats = |line: Option<&super::Sent>| line.is_some_and(|s| s.class == Class::Heat);
-        self.flown > self.acked && (heats(due) || heats(slow))
+        // An `ok` on receipt says nothing of the wait.
+        let open = self.flown > self.acked || self.rules.answers_on_receipt();
+        open && (heats(due) || heats(slow))
     }
 
     /// Lines that may lie with a firmware that waits for heat, so that it goes on reading and sees an `M108` and an

@@ -362,7 +362,8 @@ impl Firmware {
             if self.options.emergency_parser || self.options.dialect == Dialect::Duet {
                 self.emergency(byte);
             }
-            if self.life == Life::Halted {
+            let boots = matches!(self.life, Life::Booting(_)) && self.options.dialect == Dialect::Repetier;
+            if self.life == Life::Halted || boots {
                 return;
             }
             self.receiver.put(byte);
@@ -498,6 +499,14 @@ impl Firmware {
             self.active = self.clock;
         }
         if self.inactive_s > 0.0 && self.clock >= self.active + self.inactive_s {
+            if self.options.dialect == Dialect::Repetier {
+                // Printer.cpp, defaultLoopActions(): kill() switches heaters and motors off, and says how warm it is.
+                self.hotend.set(0.0);
+                self.bed.set(0.0);
+                (self.homed, self.active) = ([false; 3], self.clock);
+                let report = self.temperatures();
+                return self.say(&report);
+            }
             let s = self.inactive_s;
             self.say(&format!(
                 "Error:!! KILL caused by too much inactive time - current command: M85 S{s}"
@@ -609,7 +618,8 @@ impl Firmware {
         }
     }
 
-    /// checkAndPushCommand(): into the buffer, and `ok` at once, with the last number that was seen.
+    /// checkAndPushCommand(): into the buffer, and `ok` at once, with the number that was read last, of whatever line
+    /// (actLineNumber).
     fn repetier_takes(&mut self, number: Option<u64>, text: String) {
         if self.life == Life::Stopped && !text.starts_with("M999") {
             self.repetier_fatal();
@@ -617,7 +627,7 @@ impl Firmware {
             self.queue.push_back(Queued { number, text });
         }
         self.idle_next = self.clock + 1.0;
-        let last = self.receiver.last;
+        let last = self.receiver.read_last;
         self.say(&format!("ok {last}"));
     }
 
