@@ -60,7 +60,11 @@ pub fn frame_for(
         return framed(number, command, line_max_bytes, false);
     }
     let is_text = numbering.texts.iter().any(|m| is_command(command, *m));
-    if let Some(odd) = command.chars().find(|c| matches!(c, '(' | '%')).filter(|_| !is_text) {
+    if let Some(odd) = command
+        .chars()
+        .find(|c| matches!(c, '(' | '%'))
+        .filter(|_| !is_text)
+    {
         return Err(FrameError::Character(odd));
     }
     // Every 65,536th number is 0 to a firmware that compares 16 bits of it.
@@ -215,7 +219,10 @@ mod tests {
     #[test]
     fn half_a_line_is_not_taken_where_the_last_number_counts() {
         let numbering = &Dialect::Repetier.facts().numbering;
-        for number in (1..4_000).chain(65_530..65_545).chain(99_000_000..99_000_500) {
+        for number in (1..4_000)
+            .chain(65_530..65_545)
+            .chain(99_000_000..99_000_500)
+        {
             let line = frame_for(numbering, number, "G1 X12.345 E0.05 F3600", 96).unwrap();
             let line = line.trim_end();
             let (whole, sum) = line.rsplit_once('*').unwrap();
@@ -234,7 +241,11 @@ mod tests {
             assert!(!is_taken(&format!("{line}{}", second.trim_end()), number));
         }
         let text = |command: &str| frame_for(numbering, 12, command, 96);
-        assert!(text("M117 Layer 3").unwrap().starts_with("N12 M117 Layer 3*"));
+        assert!(
+            text("M117 Layer 3")
+                .unwrap()
+                .starts_with("N12 M117 Layer 3*")
+        );
         assert!(text("M1170").unwrap().starts_with("N0 M1170 N12*"));
         assert_eq!(text("G1 X1 (here)"), Err(FrameError::Character('(')));
         let marlin = &Dialect::Marlin.facts().numbering;

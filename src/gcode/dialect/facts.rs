@@ -33,6 +33,8 @@ pub struct Facts {
     pub temperatures: TemperatureAnswer,
     /// Unacknowledged lines that keep the receiver awake, so that a bare `M112` is read at once.
     pub window_max: usize,
+    /// A line is read, and answered or refused, only when the one before was carried out.
+    pub one_place: bool,
     /// Longest line with its terminator, bytes.
     pub line_max_bytes: usize,
     /// What becomes of a longer line.

@@ -118,6 +118,7 @@ pub(super) static MARLIN: Facts = Facts {
     temperatures: TemperatureAnswer::OkT,
     // BUFSIZE 4: with a full queue nothing is read.
     window_max: 3,
+    one_place: false,
     line_max_bytes: 96,
     overlong: Overlong::Cut,
     ascii_only: false,
@@ -419,6 +420,7 @@ pub(super) static KLIPPER: Facts = Facts {
     temperatures: TemperatureAnswer::OkT0,
     // gcode.py, _process_data(): M112 is looked for while fewer than 20 commands are pending.
     window_max: 15,
+    one_place: false,
     line_max_bytes: 4096,
     overlong: Overlong::NoLimit,
     // _process_data(): a byte that is not UTF-8 throws the whole block away that was read.
@@ -545,6 +547,7 @@ pub(super) static REPRAPFIRMWARE: Facts = Facts {
     temperatures: TemperatureAnswer::OkT,
     // Numbers are not compared: only a line that is alone on its way shows by its ok that it was not lost or overtaken.
     window_max: 1,
+    one_place: false,
     // Configuration.h: MaxGCodeLength 256.
     line_max_bytes: 256,
     overlong: Overlong::Refused,
@@ -661,6 +664,8 @@ pub(super) static REPETIER: Facts = Facts {
     temperatures: TemperatureAnswer::LaterLine,
     // GCODE_BUFFER_SIZE 1: it reads on when the command before was carried out.
     window_max: 1,
+    // readFromSerial() returns at once while it is taken.
+    one_place: true,
     // gcode.h: MAX_CMD_SIZE 96; a full buffer asks again.
     line_max_bytes: 96,
     overlong: Overlong::Refused,
@@ -715,11 +720,13 @@ pub(super) static REPETIER: Facts = Facts {
     // Commands.cpp: M85 switches heaters and motors off and lives on; M84 S sets the motors' time alone.
     has_m85: true,
     errors: &[
-        ("wrong checksum", E::Transport),
-        ("missing checksum", E::Transport),
-        ("format error", E::Transport),
-        ("expected line", E::Transport),
-        ("checksum required", E::Transport),
+        // gcode.cpp: "Wrong checksum", "Format error", "expected line 4 got 5", "Checksum required when ..". No other text has
+        // one of these words, and one of two is whole where a byte is damaged.
+        ("wrong", E::Transport),
+        ("checksum", E::Transport),
+        ("format", E::Transport),
+        ("expected", E::Transport),
+        (" got ", E::Transport),
         ("decoupled", E::Thermal),
         ("heater", E::Thermal),
         ("max temperature", E::Thermal),

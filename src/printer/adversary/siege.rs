@@ -456,7 +456,9 @@ fn numbered(line: &str) -> Option<(u64, String)> {
     let (first, text) = rest.split_once(' ')?;
     let text = text.rsplit_once('*').map_or(text, |(text, _)| text);
     // `N0 M110 N0` is the greeting.
-    let last = text.rsplit_once(" N").filter(|(_, last)| first == "0" && last.trim() != "0");
+    let last = text
+        .rsplit_once(" N")
+        .filter(|(_, last)| first == "0" && last.trim() != "0");
     let (number, text) = match last {
         Some((text, last)) => (last.trim().parse().ok(), text),
         None => (first.parse().ok(), text),

@@ -27,6 +27,10 @@ pub(super) fn of_line(fault: &LineFault, in_print: bool) -> Finding {
             "position_differs",
             "The wire was disturbed and a move may have been made twice. The part can not be trusted; look at the cable.",
         ),
+        LineFault::Halved { .. } => (
+            "line_halved",
+            "The part can not be trusted; look at the cable.",
+        ),
         LineFault::Unanswered { .. } => (
             "line_unanswered",
             "The part can not be trusted; look at the connection.",

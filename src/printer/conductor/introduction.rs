@@ -8,6 +8,7 @@
 //!        `MACHINE_TYPE:` leave the same name, of a printer that there is not.
 
 use super::super::journal::LINK_RESTARTED;
+use super::super::line::checksum;
 use super::super::wire::PrinterName;
 use super::{Action, Conductor, Finding, JobStatus, Millis, Port, faults};
 use crate::gcode::dialect::Identity;
@@ -30,6 +31,8 @@ const APART_MS: Millis = 200;
 /// Another printer than before says so so often in a row: a damaged answer of the same one does not, and taking it for
 /// another one would leave it hot.
 const OTHER_TIMES: u32 = 4;
+/// Every so many-th question goes without a checksum, where there are any with one.
+const PLAIN_EACH: u32 = 4;
 /// Questions to one that does not say whether it hears while it waits for heat, where that is needed.
 const ASKS_DEAF: u32 = 20;
 /// So many answers more than anybody else make a printer that was not known: the same damage comes twice, and a printer that is
@@ -212,8 +215,17 @@ impl Conductor {
             }
             intro.in_wait += 1;
         }
+        // Where each letter counts, damage makes a move of it. Others refuse a checksum without a number: every fourth goes
+        // without, in case it is another one.
+        let numbering = &self.setup.printer.dialect.facts().numbering;
+        let summed = numbering.bare_checksum_checked && intro.asked % PLAIN_EACH != 0;
+        let question = if summed {
+            format!("\nM115*{}\n", checksum(b"M115"))
+        } else {
+            "\nM115\n".to_owned()
+        };
         // The LF ends a half line of whoever spoke before. Without a number: which one is due is not known yet.
-        self.actions.push(Action::Write(b"\nM115\n".to_vec()));
+        self.actions.push(Action::Write(question.into_bytes()));
     }
 
     /// Asks again when it is time.

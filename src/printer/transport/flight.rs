@@ -93,6 +93,7 @@ impl Transport {
     ) {
         if self.acked + 1 == self.next {
             self.watch.restart(now);
+            self.stray = false;
         }
         self.watch.planned(class);
         if class.waits() {
@@ -124,7 +125,9 @@ impl Transport {
     pub(super) fn send_fence(&mut self, now: Millis) {
         let after = self.ring.back().map_or([f64::NAN; 4], |sent| sent.after);
         let reports = self.reported_ms.is_some_and(|t| now < t + REPORTED_MS);
-        let fence = if self.rules.reports_later() || (reports && !matches!(self.mode, Mode::Proving { .. })) {
+        let fence = if self.rules.reports_later()
+            || (reports && !matches!(self.mode, Mode::Proving { .. }))
+        {
             Fence::Position
         } else {
             Fence::Temperatures

@@ -133,6 +133,8 @@ pub struct Transport {
     half_refused: Option<Millis>,
     /// The last report that nobody asked for.
     reported_ms: Option<Millis>,
+    /// An `ok` named a line that is not on its way, since the oldest that is was written.
+    stray: bool,
     last_tag: u64,
     /// When the temperatures were asked for last, where that is no fence.
     warmth_ms: Millis,
@@ -176,6 +178,7 @@ impl Transport {
             fence_answered_to: 0,
             half_refused: None,
             reported_ms: None,
+            stray: false,
             last_tag: 0,
             warmth_ms: 0,
             since_fence: 0,

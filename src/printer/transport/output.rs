@@ -119,6 +119,14 @@ pub enum LineFault {
         /// Last number given.
         sent: u64,
     },
+    /// What the wire left of a line was carried out without its number, and no position tells how much of it.
+    #[error("line {number} ({text}) may have been made in part without its number")]
+    Halved {
+        /// Number on the wire.
+        number: u64,
+        /// The command.
+        text: String,
+    },
     /// Line numbers began anew: the board was reset.
     #[error("the printer was reset")]
     Reset,

@@ -97,7 +97,10 @@ impl Transport {
                     // The `ok` of the question is still due.
                     self.phantoms += 1;
                     self.watch.restart(now);
-                } else if check.differs.is_some_and(|first| is_at(facts, said, &first)) {
+                } else if check
+                    .differs
+                    .is_some_and(|first| is_at(facts, said, &first))
+                {
                     let (said, plan) = (*said, check.plan);
                     if self.recheck {
                         return self.fail(LineFault::Position { said, plan });

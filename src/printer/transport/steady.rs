@@ -21,6 +21,7 @@ impl Transport {
             Reply::Ok {
                 line: Some(number), ..
             } => {
+                self.note_stray(*number);
                 if (self.acked + 1..=self.flown).contains(number) {
                     self.numbered_ok(now, *number);
                 }
@@ -88,6 +89,12 @@ impl Transport {
         if to > self.acked {
             self.credit(now, to);
         }
+    }
+
+    /// An `ok` of a line that is not on its way: one without a number says the number that was read before.
+    pub(super) fn note_stray(&mut self, number: u64) {
+        let flies = (self.acked + 1..=self.flown).contains(&number);
+        self.stray |= self.rules.names_numbers() && !flies;
     }
 
     /// A plain `ok` belongs to the oldest line that is answered by one; fences before it must have been answered too.

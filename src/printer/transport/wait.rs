@@ -81,6 +81,13 @@ impl Transport {
         (facts.window_max as u64).saturating_sub(1).max(2)
     }
 
+    /// The firmware wants line `from`. Where it reads one when the last was carried out, no wait before that lasts any more.
+    pub(super) fn wants(&mut self, from: u64) {
+        if self.rules.facts.one_place && self.wait.is_some_and(|wait| wait < from) {
+            self.wait = None;
+        }
+    }
+
     /// Of lines up to `taken` that the firmware has taken: those that need no answer any more. What lies behind a line that
     /// waits will have one, and it says that the wait is over.
     pub(super) fn answered_of_taken(&self, taken: u64) -> u64 {

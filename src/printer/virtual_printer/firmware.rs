@@ -362,7 +362,8 @@ impl Firmware {
             if self.options.emergency_parser || self.options.dialect == Dialect::Duet {
                 self.emergency(byte);
             }
-            let boots = matches!(self.life, Life::Booting(_)) && self.options.dialect == Dialect::Repetier;
+            let boots =
+                matches!(self.life, Life::Booting(_)) && self.options.dialect == Dialect::Repetier;
             if self.life == Life::Halted || boots {
                 return;
             }
@@ -416,7 +417,11 @@ impl Firmware {
             .min(busy)
             .min(self.report_next)
             .min(inactive)
-            .min(self.receiver.half_line_due())
+            .min(if self.looks_at_halves() {
+                self.receiver.half_line_due()
+            } else {
+                f64::INFINITY
+            })
             .min(self.idle_next)
             // A heater that is on is looked at each second: protection.
             .min(if self.hotend.target_c + self.bed.target_c > 0.0 {
@@ -481,7 +486,9 @@ impl Firmware {
         }
         self.say_busy();
         self.say_wait();
-        if let Some(taken) = self.receiver.half_line(self.clock) {
+        if self.looks_at_halves()
+            && let Some(taken) = self.receiver.half_line(self.clock)
+        {
             self.taken(taken);
         }
         if self.clock >= self.report_next {
@@ -551,6 +558,11 @@ impl Firmware {
             self.say("wait");
             self.idle_next = self.clock + 1.0;
         }
+    }
+
+    /// Repetier, readFromSerial(): with its one place taken it returns at once, and half a line waits.
+    fn looks_at_halves(&self) -> bool {
+        self.options.dialect != Dialect::Repetier || self.has_place()
     }
 
     /// Is there a place for one more line? Prusa counts bytes: a line of full length must fit.

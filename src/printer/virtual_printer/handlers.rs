@@ -276,9 +276,7 @@ impl Firmware {
                 let then = match *then {
                     Running::Until(seconds) => Running::Until(self.clock + seconds),
                     Running::Probe(seconds) => Running::Probe(self.clock + seconds),
-                    Running::Order(number, text) => {
-                        self.heat_command(number, &Words::read(&text))
-                    }
+                    Running::Order(number, text) => self.heat_command(number, &Words::read(&text)),
                     other => other,
                 };
                 self.running = Some(then);
@@ -497,7 +495,8 @@ fn dialect_knows(dialect: D, code: (char, u32)) -> bool {
             0, 1, 17, 73, 85, 108, 113, 155, 201, 203, 205, 211, 410, 413, 600, 900, 999,
         ],
         D::Duet => &[85, 113, 155, 205, 211, 410, 413, 900],
-        D::Repetier => &[17, 113, 211, 410, 413, 600, 900],
+        // Commands.cpp, processMCode().
+        D::Repetier => &[0, 1, 113, 211, 410, 413, 600, 900],
     };
     code.0 != 'M' || !missing.contains(&code.1)
 }

@@ -20,7 +20,9 @@ fn on(gcode: &str, faults: Faults, seed: u64, change: impl FnOnce(&mut Options))
 
 /// The same strokes with absolute E.
 fn absolute(lines: usize) -> String {
-    let mut text = String::from("M140 S40\nM104 S150\nG28\nM190 S40\nM109 S180\nG90\nM82\nG92 E0\nG1 Z0.3 F600\n");
+    let mut text = String::from(
+        "M140 S40\nM104 S150\nG28\nM190 S40\nM109 S180\nG90\nM82\nG92 E0\nG1 Z0.3 F600\n",
+    );
     for k in 0..lines {
         let (x, y, e) = (30 + k % 40, 20 + k / 40, 0.05 * (k + 1) as f64);
         text += &format!("G1 X{x} Y{y} E{e:.5} F3600\n");
@@ -59,7 +61,10 @@ fn a_line_goes_on_when_the_wait_before_it_is_over_and_not_at_its_ok() {
     assert!(rig.board.firmware().is_blocked());
     let after = rig.lines().iter().rposition(|line| line.contains("M109"));
     let behind: Vec<String> = rig.lines().split_off(after.unwrap() + 1);
-    assert!(behind.iter().all(|line| line.contains("M114")), "{behind:?}");
+    assert!(
+        behind.iter().all(|line| line.contains("M114")),
+        "{behind:?}"
+    );
     assert_eq!(rig.finish().phase, Phase::Printed);
 }
 
@@ -135,9 +140,9 @@ fn what_a_false_line_end_leaves_of_a_line_is_never_carried_out() {
     assert_eq!(job.phase, Phase::Printed, "{:?}", job.fault);
     assert_eq!(rig.executed(), rig.planned());
     assert!(rig.conductor.status(rig.ms()).line.resends > 20);
-    let unnumbered = rig.records.iter().filter(|record| {
-        matches!(record, Record::Line { number: None, text, .. } if text.starts_with('G'))
-    });
+    let unnumbered = rig.records.iter().filter(
+        |record| matches!(record, Record::Line { number: None, text, .. } if text.starts_with('G')),
+    );
     assert_eq!(unnumbered.count(), 0);
 }
 
@@ -147,11 +152,17 @@ fn one_that_hears_no_stop_while_it_heats_is_refused_by_name() {
         options.emergency_parser = false;
     });
     rig.until(20.0, |_| false);
-    let refused = rig.conductor.print(rig.ms(), "K".into(), "p".into(), "ab".into());
+    let refused = rig
+        .conductor
+        .print(rig.ms(), "K".into(), "p".into(), "ab".into());
     let refused = refused.unwrap_err();
     assert_eq!(refused.code, "wrong_firmware");
-    assert!(refused.text.contains("EMERGENCY_PARSER"), "{}", refused.text);
-    assert!(rig.lines().iter().all(|line| line == "M115"));
+    assert!(
+        refused.text.contains("EMERGENCY_PARSER"),
+        "{}",
+        refused.text
+    );
+    assert!(rig.lines().iter().all(|line| line.starts_with("M115")));
 }
 
 #[test]

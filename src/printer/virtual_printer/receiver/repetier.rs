@@ -150,7 +150,9 @@ impl Receiver {
             let word = words.remove(command);
             words.insert(0, word);
         }
-        let written = words.iter().map(|(letter, value)| format!("{letter}{value}"));
+        let written = words
+            .iter()
+            .map(|(letter, value)| format!("{letter}{value}"));
         parsed.text = written.collect::<Vec<_>>().join(" ");
         Some(parsed)
     }
@@ -216,7 +218,9 @@ fn binary_size(command: &[u8]) -> usize {
     }
     size += 2 + 2 * bits(one, 2 | 4) + 4 * bits(two, u16::MAX);
     if one & 1 << 15 != 0 {
-        size += usize::from(command.get(4).copied().unwrap_or(0)).saturating_add(1).min(80);
+        size += usize::from(command.get(4).copied().unwrap_or(0))
+            .saturating_add(1)
+            .min(80);
     }
     size
 }
