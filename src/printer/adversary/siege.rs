@@ -53,6 +53,8 @@ pub(super) struct Siege {
     executed: Vec<[i64; 4]>,
     /// By which line each of them was ordered.
     ordered_by: Vec<Option<u64>>,
+    /// The print was ordered.
+    begun: bool,
     /// As the link told last.
     phase: Phase,
     fault: String,
@@ -153,6 +155,7 @@ impl Siege {
             sent: BTreeMap::new(),
             executed: Vec::new(),
             ordered_by: Vec::new(),
+            begun: false,
             phase: Phase::Checking,
             fault: String::new(),
             passed: PassedLines::default(),
@@ -215,6 +218,8 @@ impl Siege {
         if !began {
             return Outcome::NoPrint;
         }
+        self.records();
+        self.begun = true;
         if !refusal.is_empty() {
             return Outcome::Refused(refusal);
         }
@@ -444,6 +449,8 @@ impl Siege {
                         self.tell("PASSED", &text);
                     }
                 }
+                // A question who is there, of which the wire made an order: it has no number and no checksum that is asked for.
+                Record::Line { text, .. } if !self.begun => self.passed.moved_early(&text),
                 _ => {}
             }
         }

@@ -33,8 +33,8 @@ const APART_MS: Millis = 200;
 const OTHER_TIMES: u32 = 4;
 /// Every so many-th question goes without a checksum, where there are any with one.
 const PLAIN_EACH: u32 = 4;
-/// Questions to one that does not say whether it hears while it waits for heat, where that is needed.
-const ASKS_DEAF: u32 = 20;
+/// Answers of one that does not say whether it hears while it waits for heat, where that is needed.
+const OPEN_MAX: u32 = 12;
 /// So many answers more than anybody else make a printer that was not known: the same damage comes twice, and a printer that is
 /// known by it would be another one at its next whole answer.
 const LEAD: u32 = 3;
@@ -128,6 +128,10 @@ impl Introduction {
 pub(super) struct Parser {
     there: u32,
     missing: u32,
+    /// It was believed once: no damage takes that back.
+    believed: bool,
+    /// Answers that did not decide.
+    open: u32,
 }
 
 impl Parser {
@@ -136,12 +140,15 @@ impl Parser {
         self.missing += u32::from(!yes);
     }
 
-    fn is_there(&self) -> bool {
-        self.there > self.missing
+    fn is_there(&mut self) -> bool {
+        self.believed |= self.there > self.missing;
+        self.believed
     }
 
-    fn is_missing(&self) -> bool {
-        self.missing >= self.there + 2
+    /// One more answer without it. Neither said it was missing nor said nothing of it for long.
+    fn may_be_there(&mut self) -> bool {
+        self.open += 1;
+        self.open <= OPEN_MAX && self.missing < self.there + 2
     }
 }
 
@@ -356,7 +363,7 @@ impl Conductor {
             return self.is_unfit(now, finding);
         }
         if dialect.facts().emergency.needs_parser && !self.parser.is_there() {
-            if self.introduction.asked < ASKS_DEAF && !self.parser.is_missing() {
+            if self.parser.may_be_there() {
                 // What it can follows its name, and may have been lost: it is asked again.
                 self.introduction.next = now + APART_MS;
                 return;

@@ -67,9 +67,11 @@ impl Transport {
             check.asked = now;
             check.tries += 1;
             self.figures.sent += 1;
-            // The LF ends what a flush may have left half read. One bit makes M110 of it, which sets the number.
+            // The LF ends what a flush may have left half read. One bit makes M110 of it, which sets the number that was read
+            // last: where a checksum is looked at, that is one which is taken already.
             let question = if self.rules.facts.numbering.bare_checksum_checked {
-                format!("\nM114*{}\n", checksum(b"M114"))
+                let taken = self.rules.frame(self.flown, "M105").unwrap_or_default();
+                format!("\n{taken}M114*{}\n", checksum(b"M114"))
             } else {
                 "\nM114\n".to_owned()
             };
