@@ -96,6 +96,9 @@ impl Transport {
             self.stray = false;
         }
         self.watch.planned(class);
+        if !text.starts_with('M') || class == Class::Person {
+            self.stood = None;
+        }
         if class.waits() {
             (self.wait, self.pieces) = (Some(self.next), 0);
         }

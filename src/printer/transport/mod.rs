@@ -133,6 +133,8 @@ pub struct Transport {
     half_refused: Option<Millis>,
     /// The last report that nobody asked for.
     reported_ms: Option<Millis>,
+    /// What the last fence said of the place, as long as nothing that may move was sent since.
+    stood: Option<[f64; 4]>,
     /// An `ok` named a line that is not on its way, since the oldest that is was written.
     stray: bool,
     last_tag: u64,
@@ -178,6 +180,7 @@ impl Transport {
             fence_answered_to: 0,
             half_refused: None,
             reported_ms: None,
+            stood: None,
             stray: false,
             last_tag: 0,
             warmth_ms: 0,

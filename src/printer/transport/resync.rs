@@ -289,7 +289,7 @@ impl Transport {
             self.out.push(Output::Accepted(tag));
         }
         self.wants(from);
-        if self.may_have_moved(from) {
+        if self.may_have_pushed(from) {
             let text = self.sent(from).map_or(String::new(), |s| s.text.clone());
             return self.fail(LineFault::Halved { number: from, text });
         }
@@ -317,9 +317,9 @@ impl Transport {
     }
 
     /// One without a number was carried out: an `ok` named a line that had its own, or this one, which is wanted again. It may
-    /// be what the wire left of it. A place tells that of everything but a push that does not count, and where none is known.
-    fn may_have_moved(&self, from: u64) -> bool {
-        let Some(sent) = self.sent(from) else {
+    /// be what the wire left of it. A place tells that of everything but a push that does not count.
+    fn may_have_pushed(&self, from: u64) -> bool {
+        let Some(sent) = self.sent(from).filter(|sent| self.stray || sent.taken) else {
             return false;
         };
         let before = self.sent(from - 1).map_or([f64::NAN; 4], |sent| sent.after);
@@ -327,9 +327,7 @@ impl Transport {
             let (a, b) = (before[axis], sent.after[axis]);
             (a - b).abs() < 1e-9 || a.is_nan() && b.is_nan()
         });
-        let pushes = same && matches!(sent.class, Class::Move(_)) && sent.text.contains('E');
-        let nowhere = before[..3].iter().any(|v| v.is_nan());
-        (self.stray || sent.taken) && pushes || sent.taken && nowhere
+        same && matches!(sent.class, Class::Move(_)) && sent.text.contains('E')
     }
 
     /// Writes the next line of a repeat, window or not; `false` when the ring no longer has it.

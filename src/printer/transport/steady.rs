@@ -40,7 +40,11 @@ impl Transport {
                     return;
                 }
                 // One that nobody waits for is an old answer, late or doubled.
+                let last = self.next;
                 if self.fence_came(now, Fence::Position) {
+                    if self.next == last && self.acked + 1 == last {
+                        self.stood = Some(*at);
+                    }
                     // Its `ok` is still due.
                     self.phantoms = 1;
                     self.out.push(Output::Position(*at));
@@ -52,6 +56,8 @@ impl Transport {
                 let ours = |sent: &super::Sent| {
                     sent.text == *text || sent.text.split(' ').next() == Some(text)
                 };
+                // It did nothing.
+                self.stray = false;
                 if !self.in_flight().any(ours) {
                     // A damaged `N`: its `ok` is for a line that never counted.
                     self.phantoms += 1;
@@ -128,9 +134,17 @@ impl Transport {
                 && (sent.taken || !named)
         };
         let plan = self.in_flight().rfind(asked).map(|sent| sent.after);
-        let Some(plan) = plan.filter(|_| self.rules.compares_places()) else {
+        let Some(mut plan) = plan.filter(|_| self.rules.compares_places()) else {
             return false;
         };
+        if let Some(stood) = self.stood.filter(|_| named) {
+            // Where the plan knows no place yet, the head stays where it was.
+            for (plan, stood) in plan.iter_mut().zip(stood).take(3) {
+                if plan.is_nan() {
+                    *plan = stood;
+                }
+            }
+        }
         if is_at(self.rules.facts, said, &plan) {
             self.elsewhere = 0;
             return false;
