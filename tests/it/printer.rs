@@ -237,6 +237,49 @@ fn calvaria_stop_halts_the_printer_and_recover_brings_it_back() {
     station.until("back", |s| s.state == PrinterState::Idle);
 }
 
+/// Repetier: its `ok` says only that a line was read.
+#[test]
+fn a_repetier_is_held_goes_on_is_given_up_and_is_stopped() {
+    let station = Station::at(100.0, &["--profile", "repetier"]);
+    let ask = |what: Ask| station.client().ask(what).unwrap();
+    let prints = |lines: usize| {
+        station.print(&part(lines));
+        station.until("printing", |s| {
+            s.job.as_ref().is_some_and(|j| j.fraction > 0.05)
+        });
+    };
+    let over = || {
+        let status = station.until("over", |s| {
+            s.job.as_ref().is_some_and(|j| j.phase.is_over())
+        });
+        let job = status.job.unwrap();
+        (job.phase, job.fault.map_or(String::new(), |f| f.name))
+    };
+    prints(1_500);
+    ask(Ask::Pause);
+    station.until("held", |s| {
+        s.job.as_ref().is_some_and(|j| j.phase == Phase::Paused)
+    });
+    ask(Ask::Resume);
+    assert_eq!(over(), (Phase::Printed, String::new()));
+
+    prints(20_000);
+    ask(Ask::Cancel);
+    assert_eq!(over(), (Phase::Stopped, "cancelled".into()));
+    station.until("cold", |s| {
+        [s.hotend, s.bed]
+            .iter()
+            .all(|heater| heater.is_some_and(|h| h.target_c == 0.0))
+    });
+
+    prints(20_000);
+    ask(Ask::EmergencyStop);
+    assert_eq!(over(), (Phase::Stopped, "emergency_stop".into()));
+    station.until("halted", |s| s.state == PrinterState::Halted);
+    ask(Ask::Recover);
+    station.until("back", |s| s.state == PrinterState::Idle);
+}
+
 /// From the request on the socket to the bytes at the other end of the port, with three lines unanswered.
 #[test]
 fn an_emergency_stop_is_on_the_wire_within_100_ms() {

@@ -225,7 +225,7 @@ impl Conductor {
         // Where each letter counts, damage makes a move of it. Others refuse a checksum without a number: every fourth goes
         // without, in case it is another one.
         let numbering = &self.setup.printer.dialect.facts().numbering;
-        let summed = numbering.bare_checksum_checked && intro.asked % PLAIN_EACH != 0;
+        let summed = numbering.bare_checksum_checked && !intro.asked.is_multiple_of(PLAIN_EACH);
         let question = if summed {
             format!("\nM115*{}\n", checksum(b"M115"))
         } else {
