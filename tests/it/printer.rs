@@ -141,7 +141,7 @@ impl Drop for Station {
 /// A small harmless part.
 pub(crate) fn part(lines: usize) -> String {
     let mut text = String::from(
-        "M140 S60\nM104 S150\nG28\nM190 S60\nM109 S215\nG90\nM83\nG92 E0\nG1 Z0.3 F600\nG1 X20 Y20 F6000\n",
+        "M140 S60\nM104 S150\nG28\nM190 S60\nM109 S215\nG90\nM83\nG92 E0\nG1 Z0.3 F300\nG1 X20 Y20 F6000\n",
     );
     for k in 0..lines {
         let (x, y) = (22 + (k % 40) * 2, 20 + (k / 40) % 150);
