@@ -229,6 +229,11 @@ impl Machine {
             self.feed_mm_s = feed / 60.0;
         }
         let from_nm = std::mem::replace(&mut self.at_nm, to_nm);
+        let counts = self.dialect.facts().position.relative_e_counts;
+        if relative[3] && command.has('E') && !counts {
+            // The next absolute E is counted from 0.
+            self.shift_nm[3] = to_nm[3];
+        }
         if from_nm == to_nm {
             return Ok(Effect::None);
         }
@@ -323,6 +328,19 @@ mod tests {
         assert_eq!(found[1].to_nm, [20_000_000, 5_000_000, 0, 2_500_000]);
         assert_eq!(found[1].rounded(), [200_000, 50_000, 0, 25_000]);
         assert_eq!((found[1].line, found[1].feed_mm_s), (6, 10.0));
+    }
+
+    #[test]
+    fn an_absolute_push_behind_a_relative_one_begins_at_0_on_repetier() {
+        let pushed = |dialect: Dialect| {
+            let mut machine = Machine::of(dialect);
+            for (line, command) in commands("M82\nG1 E2\nM83\nG1 E1\nM82\nG1 E4\n") {
+                machine.apply(line, &command.unwrap()).unwrap();
+            }
+            machine.at_nm()[3] / 1_000_000
+        };
+        assert_eq!(pushed(Dialect::Marlin), 4);
+        assert_eq!(pushed(Dialect::Repetier), 7);
     }
 
     #[test]

@@ -4,8 +4,10 @@
 //! Out:   the framed line, or why it must never be sent.
 //! Holds: a framed line fits the firmware's buffer and can not be misread: Marlin drops what is beyond its buffer,
 //!        the checksum with it, and takes a comment's rest for the checksum; both end in a Resend of the same line for
-//!        ever. Two lines that a damaged line end joins do not pass the checksum.
+//!        ever. Two lines that a damaged line end joins do not pass the checksum. Where a firmware takes lines without one,
+//!        their number says whether they are whole.
 
+use crate::gcode::dialect::Numbering;
 use crate::gcode::unsendable;
 
 /// Why a command can not be framed. Each is a fault of our own code or of an unchecked file.
@@ -38,16 +40,65 @@ pub fn checksum(bytes: &[u8]) -> u8 {
 /// # Errors
 /// [`FrameError`] when the result could be misread.
 pub fn frame(number: u64, command: &str, line_max_bytes: usize) -> Result<String, FrameError> {
+    framed(number, command, line_max_bytes, false)
+}
+
+/// As [`frame`], for a firmware that reads numbers so. Where the last number of a line counts it is
+/// `N0 {command} N{number}*{checksum}`: what is left of a line that lost its checksum, or everything from a false line end
+/// on, has the number 0, which is never due, or one with the digits of the checksum in it. So it is refused, although no
+/// checksum is asked for. Two such lines without the line end between them have the number of the second.
+///
+/// # Errors
+/// [`FrameError`] when the result could be misread.
+pub fn frame_for(
+    numbering: &Numbering,
+    number: u64,
+    command: &str,
+    line_max_bytes: usize,
+) -> Result<String, FrameError> {
+    if !numbering.last_counts {
+        return framed(number, command, line_max_bytes, false);
+    }
+    let is_text = numbering.texts.iter().any(|m| is_command(command, *m));
+    if let Some(odd) = command
+        .chars()
+        .find(|c| matches!(c, '(' | '%'))
+        .filter(|_| !is_text)
+    {
+        return Err(FrameError::Character(odd));
+    }
+    // Every 65,536th number is 0 to a firmware that compares 16 bits of it.
+    let is_zero = number & 0xffff == 0;
+    framed(number, command, line_max_bytes, !is_text && !is_zero)
+}
+
+/// Is it `M{number}`, with words or without?
+fn is_command(command: &str, number: u32) -> bool {
+    let rest = command.strip_prefix('M').unwrap_or_default();
+    let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    rest[..digits].parse() == Ok(number)
+}
+
+fn framed(
+    number: u64,
+    command: &str,
+    line_max_bytes: usize,
+    is_guarded: bool,
+) -> Result<String, FrameError> {
     if command.trim().is_empty() {
         return Err(FrameError::Empty);
     }
     if let Some(odd) = unsendable(command) {
         return Err(FrameError::Character(odd));
     }
-    let line = format!("N{number} {command}");
+    let line = if is_guarded {
+        format!("N0 {command} N{number}")
+    } else {
+        format!("N{number} {command}")
+    };
     let mut framed = with_sum(&line, "");
     let fits = |framed: &String| framed.len() < line_max_bytes;
-    if may_join(&framed) {
+    if !is_guarded && may_join(&framed) {
         let ways = [(" ", ""), ("", "0"), (" ", "0")];
         let others = ways.map(|(space, zero)| with_sum(&format!("{line}{space}"), zero));
         let safe = (others.into_iter().filter(fits)).find(|framed| !may_join(framed));
@@ -79,6 +130,7 @@ fn may_join(framed: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gcode::Dialect;
 
     #[test]
     fn frames_are_those_that_marlin_measured() {
@@ -155,5 +207,48 @@ mod tests {
         // Where there is no room for a space the line goes as it is.
         let long = (0..9).map(|n| frame(n, &"x".repeat(88), 96));
         assert!(long.clone().all(|framed| framed.unwrap().len() <= 96));
+    }
+
+    /// A firmware that compares 16 bits of the last number of a line, wherever it stands, and takes lines without a checksum.
+    fn is_taken(line: &str, due: u64) -> bool {
+        let (_, last) = line.rsplit_once('N').unwrap_or_default();
+        let digits: String = last.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().unwrap_or(0_u64) & 0xffff == due & 0xffff
+    }
+
+    #[test]
+    fn half_a_line_is_not_taken_where_the_last_number_counts() {
+        let numbering = &Dialect::Repetier.facts().numbering;
+        for number in (1..4_000)
+            .chain(65_530..65_545)
+            .chain(99_000_000..99_000_500)
+        {
+            let line = frame_for(numbering, number, "G1 X12.345 E0.05 F3600", 96).unwrap();
+            let line = line.trim_end();
+            let (whole, sum) = line.rsplit_once('*').unwrap();
+            assert!(is_taken(whole, number), "{line}");
+            if number & 0xffff == 0 {
+                continue;
+            }
+            for cut in 1..whole.len() {
+                // From the number on the words are whole.
+                let words = whole[..cut].contains("F3600 N");
+                assert!(words || !is_taken(&line[..cut], number), "{}", &line[..cut]);
+            }
+            // The star got lost, or the line end behind it.
+            assert!(!is_taken(&format!("{whole}{sum}"), number), "{line}");
+            let second = frame_for(numbering, number + 1, "G1 X1", 96).unwrap();
+            assert!(!is_taken(&format!("{line}{}", second.trim_end()), number));
+        }
+        let text = |command: &str| frame_for(numbering, 12, command, 96);
+        assert!(
+            text("M117 Layer 3")
+                .unwrap()
+                .starts_with("N12 M117 Layer 3*")
+        );
+        assert!(text("M1170").unwrap().starts_with("N0 M1170 N12*"));
+        assert_eq!(text("G1 X1 (here)"), Err(FrameError::Character('(')));
+        let marlin = &Dialect::Marlin.facts().numbering;
+        assert_eq!(frame_for(marlin, 1, "M105", 96), frame(1, "M105", 96));
     }
 }

@@ -5,7 +5,7 @@
 //! Holds: hash and validator are asked here, on the very bytes that are sent: nothing is read from disk afterwards.
 //! Never: sends; changes a command (only comments, blanks and line ends go).
 
-use super::line::frame;
+use super::line::frame_for;
 use super::reentry::Entry;
 use super::transport::Class;
 use crate::gcode::{Checker, Command, Effect, MAKER, Machine, Printer, commands, durations, strip};
@@ -155,6 +155,7 @@ impl Program {
         for one in timed {
             seconds[one.line] += one.seconds;
         }
+        let numbering = &printer.dialect.facts().numbering;
         let mut machine = Machine::of(printer.dialect);
         let mut program = Self::default();
         let mut marks = LayerMarks::default();
@@ -172,7 +173,7 @@ impl Program {
                 .apply(number, &command)
                 .map_err(|e| refused(&format!("line {number}: {e}")))?;
             let text = strip(source);
-            frame(NUMBER_MAX, text, printer.link.line_max_bytes)
+            frame_for(numbering, NUMBER_MAX, text, printer.link.line_max_bytes)
                 .map_err(|e| refused(&format!("line {number}: {e}")))?;
             program.total_s += seconds[number];
             program.lines.push(Line {

@@ -148,7 +148,7 @@ impl Drop for Station {
 /// A small harmless part.
 pub(crate) fn part(lines: usize) -> String {
     let mut text = String::from(
-        "M140 S60\nM104 S150\nG28\nM190 S60\nM109 S215\nG90\nM83\nG92 E0\nG1 Z0.3 F600\nG1 X20 Y20 F6000\n",
+        "M140 S60\nM104 S150\nG28\nM190 S60\nM109 S215\nG90\nM83\nG92 E0\nG1 Z0.3 F300\nG1 X20 Y20 F6000\n",
     );
     for k in 0..lines {
         let (x, y) = (22 + (k % 40) * 2, 20 + (k / 40) % 150);
@@ -241,6 +241,49 @@ fn calvaria_stop_halts_the_printer_and_recover_brings_it_back() {
     let status = station.until("halted", |s| s.state == PrinterState::Halted);
     assert_eq!(status.job.unwrap().fault.unwrap().name, "emergency_stop");
     station.client().ask(Ask::Recover).unwrap();
+    station.until("back", |s| s.state == PrinterState::Idle);
+}
+
+/// Repetier: its `ok` says only that a line was read.
+#[test]
+fn a_repetier_is_held_goes_on_is_given_up_and_is_stopped() {
+    let station = Station::at(100.0, &["--profile", "repetier"]);
+    let ask = |what: Ask| station.client().ask(what).unwrap();
+    let prints = |lines: usize| {
+        station.print(&part(lines));
+        station.until("printing", |s| {
+            s.job.as_ref().is_some_and(|j| j.fraction > 0.05)
+        });
+    };
+    let over = || {
+        let status = station.until("over", |s| {
+            s.job.as_ref().is_some_and(|j| j.phase.is_over())
+        });
+        let job = status.job.unwrap();
+        (job.phase, job.fault.map_or(String::new(), |f| f.name))
+    };
+    prints(1_500);
+    ask(Ask::Pause);
+    station.until("held", |s| {
+        s.job.as_ref().is_some_and(|j| j.phase == Phase::Paused)
+    });
+    ask(Ask::Resume);
+    assert_eq!(over(), (Phase::Printed, String::new()));
+
+    prints(20_000);
+    ask(Ask::Cancel);
+    assert_eq!(over(), (Phase::Stopped, "cancelled".into()));
+    station.until("cold", |s| {
+        [s.hotend, s.bed]
+            .iter()
+            .all(|heater| heater.is_some_and(|h| h.target_c == 0.0))
+    });
+
+    prints(20_000);
+    ask(Ask::EmergencyStop);
+    assert_eq!(over(), (Phase::Stopped, "emergency_stop".into()));
+    station.until("halted", |s| s.state == PrinterState::Halted);
+    ask(Ask::Recover);
     station.until("back", |s| s.state == PrinterState::Idle);
 }
 

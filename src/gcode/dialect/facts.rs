@@ -33,6 +33,8 @@ pub struct Facts {
     pub temperatures: TemperatureAnswer,
     /// Unacknowledged lines that keep the receiver awake, so that a bare `M112` is read at once.
     pub window_max: usize,
+    /// A line is read, and answered or refused, only when the one before was carried out.
+    pub one_place: bool,
     /// Longest line with its terminator, bytes.
     pub line_max_bytes: usize,
     /// What becomes of a longer line.
@@ -69,7 +71,7 @@ pub struct Facts {
     pub has_m155: bool,
     /// `M73 P<percent> R<minutes>` shows at its own panel how far the print is.
     pub has_m73: bool,
-    /// `M85 S<n>` halts a printer that nobody moves any more.
+    /// `M85 S<n>` halts a printer that nobody moves any more, or switches it off.
     pub has_m85: bool,
     /// Error texts in lower case and their class; the first that is contained decides.
     pub errors: &'static [(&'static str, ErrorClass)],
@@ -102,6 +104,13 @@ pub struct Numbering {
     pub number_bits: u32,
     /// A `*` in a line without `N` is refused.
     pub bare_star_refused: bool,
+    /// The checksum of a line without `N` is looked at, where it has one.
+    pub bare_checksum_checked: bool,
+    /// Of several `N` in a line the last one counts, wherever it stands. A line that begins with a number which is never
+    /// due and ends with its own is taken whole or not at all, though its checksum may be missing. `(` and `%` end a line.
+    pub last_counts: bool,
+    /// Numbers of the `M` whose text swallows what is behind it, number and checksum.
+    pub texts: &'static [u32],
 }
 
 impl Numbering {
@@ -255,6 +264,8 @@ pub struct Emergency {
     pub at_reading: bool,
     /// A numbered `N5 M112*..` is acted on as soon as it is read, too.
     pub numbered_at_reading: bool,
+    /// Without that parser nothing is read while a command waits for heat: it can not be stopped then.
+    pub needs_parser: bool,
     /// Texts that confirm it, in lower case. Empty: it says nothing.
     pub confirms: &'static [&'static str],
     /// What it is afterwards.
@@ -312,6 +323,10 @@ pub struct Position {
     /// The position is the planned one, not the present one, so that `M400` need not come first to compare with the
     /// plan.
     pub is_planned: bool,
+    /// What was pushed with relative E is part of E. Where it is not, E is 0 behind each such push.
+    pub relative_e_counts: bool,
+    /// E is counted in whole steps of the motor: it may say less than was ordered by so much, mm.
+    pub e_step_mm: f64,
 }
 
 /// What opening the port does to the board.

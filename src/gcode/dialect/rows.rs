@@ -106,6 +106,9 @@ pub(super) static MARLIN: Facts = Facts {
         repeated: Repeated::SwallowedOrRefused,
         number_bits: 0,
         bare_star_refused: false,
+        bare_checksum_checked: false,
+        last_counts: false,
+        texts: &[],
     },
     resend: Resend::AfterError,
     ok_time: OkTime::AfterHandler,
@@ -115,6 +118,7 @@ pub(super) static MARLIN: Facts = Facts {
     temperatures: TemperatureAnswer::OkT,
     // BUFSIZE 4: with a full queue nothing is read.
     window_max: 3,
+    one_place: false,
     line_max_bytes: 96,
     overlong: Overlong::Cut,
     ascii_only: false,
@@ -151,6 +155,7 @@ pub(super) static MARLIN: Facts = Facts {
         parser: EmergencyParser::ByCapability,
         at_reading: true,
         numbered_at_reading: false,
+        needs_parser: false,
         confirms: &["m112 shutdown", "printer halted", "kill() called"],
         after: AfterStop::Dead,
     },
@@ -186,6 +191,8 @@ pub(super) static MARLIN: Facts = Facts {
         decimals: [2, 2, 2, 2],
         ends_at: "count",
         is_planned: true,
+        relative_e_counts: true,
+        e_step_mm: 0.0,
     },
     at_connect: AtConnect::MayReset,
     // MarlinCore.cpp, setup(), and HAL reset reasons.
@@ -234,6 +241,9 @@ pub(super) static PRUSA: Facts = Facts {
         repeated: Repeated::Refused,
         number_bits: 0,
         bare_star_refused: true,
+        bare_checksum_checked: false,
+        last_counts: false,
+        texts: &[],
     },
     // FlushSerialRequestResend(): "Resend: n" and "ok" in one call.
     resend: Resend::WithOk,
@@ -267,6 +277,7 @@ pub(super) static PRUSA: Facts = Facts {
         // get_command(): strcmp(cmd_start, "M112") after the number was taken off.
         at_reading: true,
         numbered_at_reading: true,
+        needs_parser: false,
         confirms: &["printer halted", "kill() called", "emergency stop"],
         // kill(): loops for ever up to 3.12, softReset() from 3.13 on.
         after: AfterStop::DeadOrRestarts,
@@ -293,6 +304,8 @@ pub(super) static PRUSA: Facts = Facts {
         decimals: [2, 2, 2, 2],
         ends_at: "count",
         is_planned: true,
+        relative_e_counts: true,
+        e_step_mm: 0.0,
     },
     at_connect: AtConnect::Resets,
     // setup(): the reset reasons are commented out; only "start" and the echo of the version's date come.
@@ -333,6 +346,9 @@ pub(super) static BUDDY: Facts = Facts {
         repeated: Repeated::Refused,
         number_bits: 0,
         bare_star_refused: false,
+        bare_checksum_checked: false,
+        last_counts: false,
+        texts: &[],
     },
     resend: Resend::AfterError,
     ok_form: OkForm::Plain,
@@ -347,6 +363,7 @@ pub(super) static BUDDY: Facts = Facts {
         // gcode/queue.cpp: strcmp(command, "M112").
         at_reading: true,
         numbered_at_reading: false,
+        needs_parser: false,
         // Marlin.cpp, kill(): the message to the host is commented out. It falls silent; the display says why.
         confirms: &[],
         after: AfterStop::Dead,
@@ -390,6 +407,9 @@ pub(super) static KLIPPER: Facts = Facts {
         repeated: Repeated::Executed,
         number_bits: 0,
         bare_star_refused: false,
+        bare_checksum_checked: false,
+        last_counts: false,
+        texts: &[],
     },
     resend: Resend::CarriedOut,
     ok_time: OkTime::AfterHandler,
@@ -400,6 +420,7 @@ pub(super) static KLIPPER: Facts = Facts {
     temperatures: TemperatureAnswer::OkT0,
     // gcode.py, _process_data(): M112 is looked for while fewer than 20 commands are pending.
     window_max: 15,
+    one_place: false,
     line_max_bytes: 4096,
     overlong: Overlong::NoLimit,
     // _process_data(): a byte that is not UTF-8 throws the whole block away that was read.
@@ -452,6 +473,7 @@ pub(super) static KLIPPER: Facts = Facts {
         parser: EmergencyParser::WhilePending(20),
         at_reading: true,
         numbered_at_reading: true,
+        needs_parser: false,
         confirms: &["shutdown due to m112", "klipper state: shutdown"],
         after: AfterStop::AnswersErrors,
     },
@@ -487,6 +509,8 @@ pub(super) static KLIPPER: Facts = Facts {
         decimals: [3, 3, 3, 3],
         ends_at: "\n",
         is_planned: true,
+        relative_e_counts: true,
+        e_step_mm: 0.0,
     },
     at_connect: AtConnect::Stays,
     boot_lines: &["// klipper state: ready", "// klipper state: disconnect"],
@@ -510,6 +534,9 @@ pub(super) static REPRAPFIRMWARE: Facts = Facts {
         repeated: Repeated::Executed,
         number_bits: 0,
         bare_star_refused: false,
+        bare_checksum_checked: false,
+        last_counts: false,
+        texts: &[],
     },
     // LineFinished(): Init(), and no word. (2.05 turned the line into M998, answered "rs n".)
     resend: Resend::DroppedInSilence,
@@ -520,6 +547,7 @@ pub(super) static REPRAPFIRMWARE: Facts = Facts {
     temperatures: TemperatureAnswer::OkT,
     // Numbers are not compared: only a line that is alone on its way shows by its ok that it was not lost or overtaken.
     window_max: 1,
+    one_place: false,
     // Configuration.h: MaxGCodeLength 256.
     line_max_bytes: 256,
     overlong: Overlong::Refused,
@@ -565,6 +593,7 @@ pub(super) static REPRAPFIRMWARE: Facts = Facts {
         parser: EmergencyParser::AtLineStart,
         at_reading: true,
         numbered_at_reading: false,
+        needs_parser: false,
         confirms: &["emergency stop", "machine is halted"],
         after: AfterStop::AnswersErrors,
     },
@@ -592,6 +621,8 @@ pub(super) static REPRAPFIRMWARE: Facts = Facts {
         decimals: [3, 3, 3, 3],
         ends_at: "count",
         is_planned: true,
+        relative_e_counts: true,
+        e_step_mm: 0.0,
     },
     // Native USB: the board does not notice who opens the port.
     at_connect: AtConnect::Stays,
@@ -609,7 +640,8 @@ pub(super) static REPETIER: Facts = Facts {
     uuid: Uuid::No,
     has_capabilities: true,
     // gcode.cpp, parseAscii() and checkAndPushCommand(). FEATURE_CHECKSUM_FORCED is 0: a numbered line without a
-    // checksum is taken. Up to 40 numbers back are skipped with "skip n" and ok. Sixteen bits are compared.
+    // checksum is taken. Up to 40 numbers back are skipped with "skip n" and ok. Sixteen bits are compared. Each letter
+    // counts wherever it stands, of several of a kind the last (since 0.92); a checksum is looked at with or without N.
     numbering: Numbering {
         order_checked: true,
         checksum_checked: true,
@@ -617,10 +649,13 @@ pub(super) static REPETIER: Facts = Facts {
         repeated: Repeated::Skipped,
         number_bits: 16,
         bare_star_refused: false,
+        bare_checksum_checked: true,
+        last_counts: true,
+        texts: &[20, 23, 28, 29, 30, 32, 36, 117, 118, 531],
     },
     // requestResend(): an empty line, "Resend:n", "ok"; after it up to 14 wrong numbers are skipped without another.
     resend: Resend::WithOk,
-    // checkAndPushCommand(): the ok is printed when the line enters the buffer.
+    // checkAndPushCommand(): the ok is printed when the line enters the buffer, with the number that was read last.
     ok_time: OkTime::OnReceipt,
     // Configuration.h: ACK_WITH_LINENUMBER 1.
     ok_form: OkForm::Number,
@@ -629,6 +664,8 @@ pub(super) static REPETIER: Facts = Facts {
     temperatures: TemperatureAnswer::LaterLine,
     // GCODE_BUFFER_SIZE 1: it reads on when the command before was carried out.
     window_max: 1,
+    // readFromSerial() returns at once while it is taken.
+    one_place: true,
     // gcode.h: MAX_CMD_SIZE 96; a full buffer asks again.
     line_max_bytes: 96,
     overlong: Overlong::Refused,
@@ -637,7 +674,7 @@ pub(super) static REPETIER: Facts = Facts {
     // keepAlive(): "busy:processing", "busy:heating", each 2 s.
     has_busy: true,
     busy_while_heating: true,
-    unknown_here: &[('M', 85), ('M', 113), ('M', 410), ('M', 413), ('M', 876)],
+    unknown_here: &[('M', 113), ('M', 410), ('M', 413), ('M', 876)],
     procedures: procedures::REPETIER,
     unknown_text: "unknown command",
     heating_lines: &["T:25.34 /200 B:24.91 /60 B@:255 @:255"],
@@ -668,6 +705,8 @@ pub(super) static REPETIER: Facts = Facts {
         // checkAndPushCommand(): before the number is looked at.
         at_reading: true,
         numbered_at_reading: true,
+        // readFromSerial(): nothing is read while its one place is taken; prefetchAll() looks into what has arrived.
+        needs_parser: true,
         // KILL_METHOD 1 resets the board: "start" is all that is heard; 0 says nothing.
         confirms: &["start"],
         after: AfterStop::DeadOrRestarts,
@@ -678,13 +717,16 @@ pub(super) static REPETIER: Facts = Facts {
     has_m108: true,
     has_m155: true,
     has_m73: false,
-    has_m85: false,
+    // Commands.cpp: M85 switches heaters and motors off and lives on; M84 S sets the motors' time alone.
+    has_m85: true,
     errors: &[
-        ("wrong checksum", E::Transport),
-        ("missing checksum", E::Transport),
-        ("format error", E::Transport),
-        ("expected line", E::Transport),
-        ("checksum required", E::Transport),
+        // gcode.cpp: "Wrong checksum", "Format error", "expected line 4 got 5", "Checksum required when ..". No other text has
+        // one of these words, and one of two is whole where a byte is damaged.
+        ("wrong", E::Transport),
+        ("checksum", E::Transport),
+        ("format", E::Transport),
+        ("expected", E::Transport),
+        (" got ", E::Transport),
         ("decoupled", E::Thermal),
         ("heater", E::Thermal),
         ("max temperature", E::Thermal),
@@ -704,6 +746,10 @@ pub(super) static REPETIER: Facts = Facts {
         decimals: [2, 2, 3, 4],
         ends_at: "\n",
         is_planned: true,
+        // Printer.cpp, setDestinationStepsFromGCode(): a relative E begins at -E and ends at 0.
+        relative_e_counts: false,
+        // The same place cuts E to whole steps, of which an extruder has 80 and more a mm.
+        e_step_mm: 0.0125,
     },
     at_connect: AtConnect::MayReset,
     boot_lines: &["start", "info:powerup", "info:external reset"],

@@ -13,7 +13,7 @@
 //! prints over real processes have it.
 //!
 //! `cargo test --lib adversary` runs some hundred days. More: `CALVARIA_DAYS=0..100000 cargo test --lib
-//! adversary_campaign -- --ignored --nocapture`, and `CALVARIA_DAYS=0..200 … adversary_long_campaign`; with `TALLY=file.json` the sum is kept there and goes on where it ended.
+//! adversary_campaign -- --ignored --nocapture` (on one firmware alone with `CALVARIA_DIALECT=repetier`), and `CALVARIA_DAYS=0..200 … adversary_long_campaign`; with `TALLY=file.json` the sum is kept there and goes on where it ended.
 
 use super::virtual_printer::{Dialect, Faults, Fired};
 
@@ -99,8 +99,14 @@ pub(super) fn told(seed: u64) -> Day {
     play(short(seed), true)
 }
 
+/// The firmware that `CALVARIA_DIALECT` names, for campaigns; without it the seed's.
+fn asked_dialect() -> Option<Dialect> {
+    let name = std::env::var("CALVARIA_DIALECT").ok()?;
+    Some(Dialect::named(&name).expect("CALVARIA_DIALECT is the name of a virtual printer"))
+}
+
 fn short(seed: u64) -> Ground {
-    let dialect = Dialect::ALL[(seed % 8) as usize];
+    let dialect = asked_dialect().unwrap_or(Dialect::ALL[(seed % 8) as usize]);
     let lines = 25 + (seed / 8 * 7) % (LINES_MAX - 24);
     Ground {
         seed,
@@ -113,19 +119,20 @@ fn short(seed: u64) -> Ground {
 
 /// A print of so many lines, on a firmware that is asked for lines again: the others give a bad wire up before long.
 pub(super) fn long(seed: u64, lines: u64) -> Day {
-    const FIRMWARES: [Dialect; 5] = [
+    const FIRMWARES: [Dialect; 6] = [
         Dialect::Marlin21,
         Dialect::Marlin20,
         Dialect::Prusa311,
         Dialect::Prusa314,
         Dialect::Buddy,
+        Dialect::Repetier,
     ];
     let ground = Ground {
         seed,
-        dialect: FIRMWARES[(seed % 5) as usize],
+        dialect: asked_dialect().unwrap_or(FIRMWARES[(seed % 6) as usize]),
         lines,
         faults: Faults::drawn_mild(seed, lines),
-        times: [1.0, 60.0][(seed / 5 % 2) as usize],
+        times: [1.0, 60.0][(seed / 6 % 2) as usize],
     };
     play(ground, false)
 }

@@ -48,6 +48,17 @@ impl PassedLines {
         });
     }
 
+    /// Before the print a line without a number was taken. One that the wire made a move of makes the first wrong move.
+    pub(super) fn moved_early(&mut self, came: &str) {
+        if is_move(&words(came)) {
+            self.lines.push(Line {
+                number: 1,
+                lasts: false,
+                delays: false,
+            });
+        }
+    }
+
     /// No line was damaged and taken.
     pub(super) fn is_empty(&self) -> bool {
         self.lines.is_empty()

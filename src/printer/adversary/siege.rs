@@ -53,6 +53,8 @@ pub(super) struct Siege {
     executed: Vec<[i64; 4]>,
     /// By which line each of them was ordered.
     ordered_by: Vec<Option<u64>>,
+    /// The print was ordered.
+    begun: bool,
     /// As the link told last.
     phase: Phase,
     fault: String,
@@ -153,6 +155,7 @@ impl Siege {
             sent: BTreeMap::new(),
             executed: Vec::new(),
             ordered_by: Vec::new(),
+            begun: false,
             phase: Phase::Checking,
             fault: String::new(),
             passed: PassedLines::default(),
@@ -215,6 +218,8 @@ impl Siege {
         if !began {
             return Outcome::NoPrint;
         }
+        self.records();
+        self.begun = true;
         if !refusal.is_empty() {
             return Outcome::Refused(refusal);
         }
@@ -444,16 +449,26 @@ impl Siege {
                         self.tell("PASSED", &text);
                     }
                 }
+                // A question who is there, of which the wire made an order: it has no number and no checksum that is asked for.
+                Record::Line { text, .. } if !self.begun => self.passed.moved_early(&text),
                 _ => {}
             }
         }
     }
 }
 
-/// `N12 G1 X1*40` as 12 and `G1 X1`.
+/// `N12 G1 X1*40` and `N0 G1 X1 N12*40` as 12 and `G1 X1`.
 fn numbered(line: &str) -> Option<(u64, String)> {
     let rest = line.strip_prefix('N')?;
-    let (number, text) = rest.split_once(' ')?;
+    let (first, text) = rest.split_once(' ')?;
     let text = text.rsplit_once('*').map_or(text, |(text, _)| text);
-    Some((number.parse().ok()?, text.trim().to_owned()))
+    // `N0 M110 N0` is the greeting.
+    let last = text
+        .rsplit_once(" N")
+        .filter(|(_, last)| first == "0" && last.trim() != "0");
+    let (number, text) = match last {
+        Some((text, last)) => (last.trim().parse().ok(), text),
+        None => (first.parse().ok(), text),
+    };
+    Some((number?, text.trim().to_owned()))
 }

@@ -27,6 +27,10 @@ pub(super) fn of_line(fault: &LineFault, in_print: bool) -> Finding {
             "position_differs",
             "The wire was disturbed and a move may have been made twice. The part can not be trusted; look at the cable.",
         ),
+        LineFault::Halved { .. } => (
+            "line_halved",
+            "The part can not be trusted; look at the cable.",
+        ),
         LineFault::Unanswered { .. } => (
             "line_unanswered",
             "The part can not be trusted; look at the connection.",
@@ -112,12 +116,12 @@ pub(super) fn wrong_firmware(found: &str, title: &str) -> Finding {
     )
 }
 
-/// A firmware that can not be printed to yet, whatever the profile.
-pub(super) fn not_yet(found: &str) -> Finding {
+/// A firmware of the right family that can not be stopped while it waits for heat.
+pub(super) fn deaf_in_wait(found: &str) -> Finding {
     Finding::refuse(
         "wrong_firmware",
         format!(
-            "The printer runs {found}, which this version does not print to: it takes damaged lines and cold filament without a word. Nothing was sent to it."
+            "The printer runs {found}, built without an emergency parser (EMERGENCY_PARSER): while it waits for heat it hears no stop. Nothing is printed, and nothing was sent to it. Build it with one."
         ),
     )
 }

@@ -19,7 +19,10 @@ impl Conductor {
             }
             Reply::Firmware(identity, line) => self.introduced(now, identity, line),
             Reply::Capability(name, yes) => match name.as_str() {
-                "EMERGENCY_PARSER" => self.transport.has_emergency_parser(*yes),
+                "EMERGENCY_PARSER" => {
+                    self.transport.has_emergency_parser(*yes);
+                    self.parser.says(*yes);
+                }
                 "PROMPT_SUPPORT" => self.has_prompts = *yes,
                 "BABYSTEPPING" => self.has_baby_steps = *yes,
                 _ => {}

@@ -8,9 +8,9 @@
 //!        `MACHINE_TYPE:` leave the same name, of a printer that there is not.
 
 use super::super::journal::LINK_RESTARTED;
+use super::super::line::checksum;
 use super::super::wire::PrinterName;
 use super::{Action, Conductor, Finding, JobStatus, Millis, Port, faults};
-use crate::gcode::Dialect;
 use crate::gcode::dialect::Identity;
 
 /// Between two questions, ms.
@@ -31,6 +31,10 @@ const APART_MS: Millis = 200;
 /// Another printer than before says so so often in a row: a damaged answer of the same one does not, and taking it for
 /// another one would leave it hot.
 const OTHER_TIMES: u32 = 4;
+/// Every so many-th question goes without a checksum, where there are any with one.
+const PLAIN_EACH: u32 = 4;
+/// Answers of one that does not say whether it hears while it waits for heat, where that is needed.
+const OPEN_MAX: u32 = 12;
 /// So many answers more than anybody else make a printer that was not known: the same damage comes twice, and a printer that is
 /// known by it would be another one at its next whole answer.
 const LEAD: u32 = 3;
@@ -118,6 +122,36 @@ impl Introduction {
     }
 }
 
+/// What a printer has said of its emergency parser. An answer carries no checksum, and one bit makes a 0 of a 1: what it
+/// says more often counts.
+#[derive(Debug, Default)]
+pub(super) struct Parser {
+    there: u32,
+    missing: u32,
+    /// It was believed once: no damage takes that back.
+    believed: bool,
+    /// Answers that did not decide.
+    open: u32,
+}
+
+impl Parser {
+    pub(super) fn says(&mut self, yes: bool) {
+        self.there += u32::from(yes);
+        self.missing += u32::from(!yes);
+    }
+
+    fn is_there(&mut self) -> bool {
+        self.believed |= self.there > self.missing;
+        self.believed
+    }
+
+    /// One more answer without it. Neither said it was missing nor said nothing of it for long.
+    fn may_be_there(&mut self) -> bool {
+        self.open += 1;
+        self.open <= OPEN_MAX && self.missing < self.there + 2
+    }
+}
+
 /// As it goes to the journal.
 pub(super) fn name_of(identity: &Identity) -> PrinterName {
     PrinterName {
@@ -153,6 +187,9 @@ impl Conductor {
             ..Introduction::default()
         };
         self.port = Port::Asking;
+        if self.identity.is_none() {
+            self.parser = Parser::default();
+        }
         if self.is_in_print() {
             // It counts as away until a line is taken.
             self.away_since.get_or_insert(now);
@@ -185,8 +222,17 @@ impl Conductor {
             }
             intro.in_wait += 1;
         }
+        // Where each letter counts, damage makes a move of it. Others refuse a checksum without a number: every fourth goes
+        // without, in case it is another one.
+        let numbering = &self.setup.printer.dialect.facts().numbering;
+        let summed = numbering.bare_checksum_checked && !intro.asked.is_multiple_of(PLAIN_EACH);
+        let question = if summed {
+            format!("\nM115*{}\n", checksum(b"M115"))
+        } else {
+            "\nM115\n".to_owned()
+        };
         // The LF ends a half line of whoever spoke before. Without a number: which one is due is not known yet.
-        self.actions.push(Action::Write(b"\nM115\n".to_vec()));
+        self.actions.push(Action::Write(question.into_bytes()));
     }
 
     /// Asks again when it is time.
@@ -316,8 +362,14 @@ impl Conductor {
             let finding = faults::virtual_profile(&identity.firmware);
             return self.is_unfit(now, finding);
         }
-        if dialect == Dialect::Repetier {
-            return self.is_unfit(now, faults::not_yet(&dialect.to_string()));
+        if dialect.facts().emergency.needs_parser && !self.parser.is_there() {
+            if self.parser.may_be_there() {
+                // What it can follows its name, and may have been lost: it is asked again.
+                self.introduction.next = now + APART_MS;
+                return;
+            }
+            let finding = faults::deaf_in_wait(&identity.firmware);
+            return self.is_unfit(now, finding);
         }
         self.dialect = dialect;
         self.unfit = None;

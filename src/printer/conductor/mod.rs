@@ -138,6 +138,7 @@ pub struct Conductor {
     identity: Option<Identity>,
     dialect: Dialect,
     introduction: introduction::Introduction,
+    parser: introduction::Parser,
     /// Since when the port is away in a print.
     away_since: Option<Millis>,
     /// When lines might flow last.
@@ -213,6 +214,7 @@ impl Conductor {
             identity,
             dialect,
             introduction: introduction::Introduction::default(),
+            parser: introduction::Parser::default(),
             away_since: None,
             ready_ms: None,
             unfit: None,

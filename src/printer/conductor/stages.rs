@@ -103,7 +103,8 @@ impl Conductor {
     }
 
     fn put(&mut self, now: Millis, text: &str, class: Class, tag: u64) -> bool {
-        let after = self.tracker.apply(text);
+        self.tracker.apply(text);
+        let after = self.tracker.said(self.facts());
         if let Err(error) = self.transport.send(now, text, class, tag, after) {
             // Program::prepare has framed every line already: this is a fault of our own code.
             self.stop_safe(
@@ -148,6 +149,9 @@ impl Conductor {
             }
             return;
         };
+        if !matches!(job.stage, Stage::Streaming | Stage::Paused) && !self.transport.is_done(now) {
+            return;
+        }
         match job.stage {
             Stage::Pausing => {
                 let line = job.next;
@@ -177,7 +181,8 @@ impl Conductor {
     /// Everything is done: does the firmware stand where the plan ends? Asked again when the answer was lost, and
     /// believed to differ only when it says so twice.
     fn finish(&mut self, now: Millis) {
-        let plan = self.tracker.at();
+        let plan = self.tracker.said(self.facts());
+        let facts = self.facts();
         let Some(job) = &mut self.job else {
             return;
         };
@@ -187,7 +192,7 @@ impl Conductor {
         // A position that came before it was asked for answered another question.
         let said = job.position.take().filter(|_| job.asked > 0);
         if let Some(said) = said {
-            if is_at(&said, &plan) {
+            if is_at(facts, &said, &plan) {
                 job.agreed += 1;
             } else {
                 job.differed += 1;

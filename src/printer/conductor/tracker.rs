@@ -1,5 +1,6 @@
 //! Tracker: where the head stands after everything that was sent, as far as it can be known.
 
+use crate::gcode::dialect::Facts;
 use crate::gcode::{Effect, Machine, parse};
 
 /// Follows every command sent, the file's and our own.
@@ -7,6 +8,8 @@ use crate::gcode::{Effect, Machine, parse};
 pub(in crate::printer) struct Tracker {
     machine: Machine,
     known: [bool; 4],
+    /// E as a firmware says it that counts no relative push, mm: it is 0 behind each.
+    uncounted_e: Option<f64>,
     /// Hotend and bed targets sent, C.
     pub(in crate::printer) targets_c: [f64; 2],
 }
@@ -35,6 +38,10 @@ impl Tracker {
                         self.known[axis] = true;
                     }
                 }
+                if sets && command.has('E') {
+                    let said = command.number == 92 || !relative[3];
+                    self.uncounted_e = Some(if said { self.at()[3] } else { 0.0 });
+                }
             }
         }
         if command.letter == 'M'
@@ -61,6 +68,15 @@ impl Tracker {
         })
     }
 
+    /// The same, as a firmware with these facts says it.
+    pub(super) fn said(&self, facts: &Facts) -> [f64; 4] {
+        let mut at = self.at();
+        if !facts.position.relative_e_counts {
+            at[3] = self.uncounted_e.unwrap_or(f64::NAN);
+        }
+        at
+    }
+
     /// Which of X, Y, Z, E are relative.
     pub(super) fn relative(&self) -> [bool; 4] {
         self.machine.relative()
@@ -75,6 +91,7 @@ impl Tracker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gcode::Dialect;
 
     #[test]
     fn an_axis_is_known_after_its_first_absolute_move() {
@@ -87,5 +104,23 @@ mod tests {
         assert_eq!((at[0], at[1], at[3]), (10.0, 5.0, 1.5));
         assert!(at[2].is_nan());
         assert!(tracker.apply("G28 X")[0].is_nan());
+    }
+
+    #[test]
+    fn where_a_relative_push_does_not_count_e_is_0_behind_it() {
+        let mut tracker = Tracker::default();
+        let mut said = |line: &str| {
+            tracker.apply(line);
+            let of = |dialect: Dialect| tracker.said(dialect.facts())[3];
+            (of(Dialect::Marlin), of(Dialect::Repetier))
+        };
+        assert_eq!(said("G92 E0"), (0.0, 0.0));
+        assert_eq!(said("G1 X10 E2"), (2.0, 2.0));
+        said("M83");
+        assert_eq!(said("G1 X5 E1.5"), (3.5, 0.0));
+        assert_eq!(said("G1 X6"), (3.5, 0.0));
+        assert_eq!(said("G92 E7"), (7.0, 7.0));
+        said("M82");
+        assert_eq!(said("G1 E8"), (8.0, 8.0));
     }
 }

@@ -22,11 +22,13 @@ const LINK_WORDS: [&str; 5] = [
 ];
 
 /// Beginnings of those texts: an LF made by a bit error leaves such a rest.
-const LINK_STARTS: [&str; 4] = [
+const LINK_STARTS: [&str; 6] = [
     "checksum mismatch, last line",
     "line number is not last line",
     "no checksum with line number",
     "no line number with checksum",
+    "wrong checksum",
+    "expected line",
 ];
 
 /// Card, stored settings, files: nothing that a streamed print needs.

@@ -1,11 +1,9 @@
 //! Flight: lines that were given a number and are on their way: how many may be, which they are, and the fence among them.
 
-use super::super::line::frame;
 use super::{
     ALONE_MS, Class, FENCE_LINES, FENCE_MS, IDLE_MS, LineFault, Millis, Mode, Output, REPORTED_MS,
     RING, RING_LINES, RX_BYTES, Transport, WINDOW_MAX,
 };
-use crate::gcode::dialect::TemperatureAnswer;
 
 /// One line that was given a number.
 #[derive(Clone, Debug)]
@@ -22,6 +20,8 @@ pub(super) struct Sent {
     pub(super) at: Millis,
     /// A fence to which the next answer of its kind belongs: no answer to an earlier one can still come.
     pub(super) alone: bool,
+    /// The firmware has said its number: it was read.
+    pub(super) taken: bool,
 }
 
 /// How the answer to a line is known from all others.
@@ -93,8 +93,12 @@ impl Transport {
     ) {
         if self.acked + 1 == self.next {
             self.watch.restart(now);
+            self.stray = false;
         }
         self.watch.planned(class);
+        if !text.starts_with('M') || class == Class::Person {
+            self.stood = None;
+        }
         if class.waits() {
             (self.wait, self.pieces) = (Some(self.next), 0);
         }
@@ -115,6 +119,7 @@ impl Transport {
             after,
             at: now,
             alone,
+            taken: false,
         });
         self.flown = self.next;
         self.next += 1;
@@ -123,15 +128,16 @@ impl Transport {
     pub(super) fn send_fence(&mut self, now: Millis) {
         let after = self.ring.back().map_or([f64::NAN; 4], |sent| sent.after);
         let reports = self.reported_ms.is_some_and(|t| now < t + REPORTED_MS);
-        let later = self.rules.facts.temperatures == TemperatureAnswer::LaterLine;
-        let fence = if later || (reports && !matches!(self.mode, Mode::Proving { .. })) {
+        let fence = if self.rules.reports_later()
+            || (reports && !matches!(self.mode, Mode::Proving { .. }))
+        {
             Fence::Position
         } else {
             Fence::Temperatures
         };
         let text = fence.command();
         // "N<n> M105*cs" has at most 27 bytes: it always fits.
-        if let Ok(frame) = frame(self.next, text, self.rules.line_max_bytes) {
+        if let Ok(frame) = self.rules.frame(self.next, text) {
             self.fence_ms = now;
             self.since_fence = 0;
             let tag = self.last_tag;
@@ -169,6 +175,9 @@ impl Transport {
                 self.watch.restart(now);
                 continue;
             }
+            if self.asks_for_warmth(now) {
+                continue;
+            }
             let idle = self.acked + 1 == self.next;
             let old = now >= self.fence_ms + if idle { IDLE_MS } else { FENCE_MS };
             if self.has_fence_room()
@@ -179,6 +188,22 @@ impl Transport {
             }
             return;
         }
+    }
+
+    /// Where no fence tells them, the temperatures are asked for besides; `true` when they were.
+    fn asks_for_warmth(&mut self, now: Millis) -> bool {
+        let due = self.rules.reports_later() && now >= self.warmth_ms + FENCE_MS;
+        if !due || self.wait.is_some() || self.fence_is_due_first() || !self.has_fence_room() {
+            return false;
+        }
+        let after = self.ring.back().map_or([f64::NAN; 4], |sent| sent.after);
+        let Ok(frame) = self.rules.frame(self.next, "M105") else {
+            return false;
+        };
+        self.warmth_ms = now;
+        let (text, tag) = ("M105".to_owned(), self.last_tag);
+        self.put(now, text, frame, Class::Setting, None, tag, after);
+        true
     }
 
     /// May a fence be sent, if one is due?

@@ -21,7 +21,7 @@ impl Transport {
         self.ring.clear();
         (self.next, self.acked, self.proved, self.flown) = (1, 0, 0, 0);
         self.doubt();
-        self.wait = None;
+        (self.wait, self.stood) = (None, None);
         self.fence_answered_to = 0;
         self.mode = Mode::Greeting { since: now, tries };
         // The first LF ends a half line of whoever spoke before. `N0 M110 N0*125`: a bad copy is refused.

@@ -25,9 +25,9 @@
 //!                        └───────────┘                  └─ask_count─► Counting ──► Steady
 //! ```
 
-use super::line::{FrameError, frame};
+use super::line::FrameError;
 use super::reply::Reply;
-use crate::gcode::dialect::{Facts, TemperatureAnswer};
+use crate::gcode::dialect::Facts;
 use std::collections::VecDeque;
 
 mod deadline;
@@ -133,7 +133,13 @@ pub struct Transport {
     half_refused: Option<Millis>,
     /// The last report that nobody asked for.
     reported_ms: Option<Millis>,
+    /// What the last fence said of the place, as long as nothing that may move was sent since.
+    stood: Option<[f64; 4]>,
+    /// An `ok` named a line that is not on its way, since the oldest that is was written.
+    stray: bool,
     last_tag: u64,
+    /// When the temperatures were asked for last, where that is no fence.
+    warmth_ms: Millis,
     since_fence: u32,
     fence_ms: Millis,
     heard_ms: Millis,
@@ -174,7 +180,10 @@ impl Transport {
             fence_answered_to: 0,
             half_refused: None,
             reported_ms: None,
+            stood: None,
+            stray: false,
             last_tag: 0,
+            warmth_ms: 0,
             since_fence: 0,
             fence_ms: 0,
             heard_ms: 0,
@@ -256,6 +265,17 @@ impl Transport {
         }
     }
 
+    /// Is everything that was sent carried out, or planned? Where an `ok` says no more than that a line was read, that has to
+    /// be proved; a fence is sent for it.
+    pub fn is_done(&mut self, now: Millis) -> bool {
+        let drained = self.is_drained();
+        if !drained || !self.rules.answers_on_receipt() || self.is_certain() {
+            return drained;
+        }
+        self.make_certain(now);
+        false
+    }
+
     /// Everything sent was accepted.
     pub fn is_drained(&self) -> bool {
         self.mode == Mode::Steady
@@ -277,12 +297,10 @@ impl Transport {
         tag: u64,
         after: [f64; 4],
     ) -> Result<(), FrameError> {
-        let frame = frame(self.next, command, self.rules.line_max_bytes)?;
+        let frame = self.rules.frame(self.next, command)?;
         self.since_fence += 1;
-        let fence = Fence::of(command).filter(|fence| {
-            *fence == Fence::Position
-                || self.rules.facts.temperatures != TemperatureAnswer::LaterLine
-        });
+        let fence = Fence::of(command)
+            .filter(|fence| *fence == Fence::Position || !self.rules.reports_later());
         self.put(now, command.to_owned(), frame, class, fence, tag, after);
         Ok(())
     }
@@ -305,6 +323,7 @@ impl Transport {
         }
         if let Reply::LinkError { last } = reply
             && last.is_none_or(|last| last >= self.proved)
+            && !self.rules.facts.numbering.last_counts
         {
             // One that asks for a line before that was reset: nothing lies with it.
             self.pieces += 1;

@@ -1,8 +1,9 @@
 //! Output: what the transport tells its owner.
 
+use super::super::line::{FrameError, frame_for};
 use super::super::reply::Temperatures;
 use super::Millis;
-use crate::gcode::dialect::Facts;
+use crate::gcode::dialect::{Facts, OkForm, OkTime, TemperatureAnswer};
 
 /// What the profile says about the wire.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +21,33 @@ impl Rules {
     /// repeated: it would be executed twice.
     pub(super) fn are_numbered(&self) -> bool {
         self.facts.numbering.may_repeat() && self.facts.numbering.order_checked
+    }
+
+    /// A line without its order or its checksum may be carried out: each position that is asked for is compared with the
+    /// plan.
+    pub(super) fn compares_places(&self) -> bool {
+        let numbering = &self.facts.numbering;
+        !(numbering.order_checked && numbering.checksum_needed)
+    }
+
+    /// An `ok` says that its line was read. What the line did, and that it is over, says the answer to a fence.
+    pub(super) fn answers_on_receipt(&self) -> bool {
+        self.facts.ok_time == OkTime::OnReceipt
+    }
+
+    /// Each `ok` of a line names its number; another one belongs to none.
+    pub(super) fn names_numbers(&self) -> bool {
+        self.facts.ok_form == OkForm::Number
+    }
+
+    /// The temperatures come in a line of their own: no proof, and to be asked for beside the fences.
+    pub(super) fn reports_later(&self) -> bool {
+        self.facts.temperatures == TemperatureAnswer::LaterLine
+    }
+
+    pub(super) fn frame(&self, number: u64, command: &str) -> Result<String, FrameError> {
+        let numbering = &self.facts.numbering;
+        frame_for(numbering, number, command, self.line_max_bytes)
     }
 }
 
@@ -90,6 +118,14 @@ pub enum LineFault {
         asked: u64,
         /// Last number given.
         sent: u64,
+    },
+    /// What the wire left of a line was carried out without its number, and no position tells how much of it.
+    #[error("line {number} ({text}) may have been made in part without its number")]
+    Halved {
+        /// Number on the wire.
+        number: u64,
+        /// The command.
+        text: String,
     },
     /// Line numbers began anew: the board was reset.
     #[error("the printer was reset")]

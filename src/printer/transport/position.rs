@@ -4,7 +4,9 @@
 //! which every such move shows. The question is the one unnumbered line besides the stops: number n is
 //! taken by the line that is wanted, and a lost or doubled `M114` moves nothing.
 
+use super::super::line::checksum;
 use super::{LineFault, Millis, Mode, Output, Reply, Transport};
+use crate::gcode::dialect::Facts;
 
 /// Questions for the position before the printer is taken for silent.
 const CHECKS_MAX: u32 = 8;
@@ -16,11 +18,11 @@ pub const POSITION_MM: f64 = 0.0075;
 /// Firmware sums E in single precision: so much of it may be lost on the way.
 const E_DRIFT: f64 = 2e-5;
 
-/// Is `said` the planned place? An axis that the plan does not know is anywhere.
-pub fn is_at(said: &[f64; 4], plan: &[f64; 4]) -> bool {
+/// Is `said` the planned place, as a firmware with these facts says it? An axis that the plan does not know is anywhere.
+pub fn is_at(facts: &Facts, said: &[f64; 4], plan: &[f64; 4]) -> bool {
     (0..4).all(|axis| {
         let drift_mm = if axis == 3 {
-            plan[3].abs() * E_DRIFT
+            plan[3].abs() * E_DRIFT + facts.position.e_step_mm
         } else {
             0.0
         };
@@ -65,8 +67,15 @@ impl Transport {
             check.asked = now;
             check.tries += 1;
             self.figures.sent += 1;
-            // The LF ends what a flush may have left half read.
-            self.out.push(Output::Write(b"\nM114\n".to_vec()));
+            // The LF ends what a flush may have left half read. One bit makes M110 of it, which sets the number that was read
+            // last: where a checksum is looked at, that is one which is taken already.
+            let question = if self.rules.facts.numbering.bare_checksum_checked {
+                let taken = self.rules.frame(self.flown, "M105").unwrap_or_default();
+                format!("\n{taken}M114*{}\n", checksum(b"M114"))
+            } else {
+                "\nM114\n".to_owned()
+            };
+            self.out.push(Output::Write(question.into_bytes()));
         }
     }
 
@@ -75,12 +84,13 @@ impl Transport {
             (Mode::Checking(check), Reply::Position(said)) => self.is_ahead(said, &check.plan),
             _ => false,
         };
+        let facts = self.rules.facts;
         let Mode::Checking(check) = &mut self.mode else {
             return;
         };
         match reply {
             Reply::Position(said) => {
-                if is_at(said, &check.plan) && !ahead {
+                if is_at(facts, said, &check.plan) && !ahead {
                     self.recheck = false;
                     if self.contradiction.is_some() {
                         return self.ask_what_is_wanted(now);
@@ -89,7 +99,10 @@ impl Transport {
                     // The `ok` of the question is still due.
                     self.phantoms += 1;
                     self.watch.restart(now);
-                } else if check.differs.is_some_and(|first| is_at(said, &first)) {
+                } else if check
+                    .differs
+                    .is_some_and(|first| is_at(facts, said, &first))
+                {
                     let (said, plan) = (*said, check.plan);
                     if self.recheck {
                         return self.fail(LineFault::Position { said, plan });

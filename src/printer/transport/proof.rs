@@ -3,7 +3,6 @@
 //! A line with a number that is too high is refused, whatever it says: `.. Last Line: n`, `Resend: n+1`. It moves
 //! nothing, and unlike any `ok` its answer can neither be lost unseen nor belong to another line.
 
-use super::super::line::frame;
 use super::super::reply::Reply;
 use super::{LineFault, Millis, Mode, Output, Transport};
 
@@ -57,7 +56,7 @@ impl Transport {
         count.asked = now;
         count.tries += 1;
         // "N<n> M105*cs" always fits.
-        if let Ok(frame) = frame(self.next + BEYOND, "M105", self.rules.line_max_bytes) {
+        if let Ok(frame) = self.rules.frame(self.next + BEYOND, "M105") {
             self.figures.sent += 1;
             self.out
                 .push(Output::Write(format!("\n{frame}").into_bytes()));

@@ -104,6 +104,7 @@ impl Transport {
                     self.half_refused = Some(until);
                     return;
                 }
+                self.wants(from);
                 let taken = self.answered_of_taken(self.flown);
                 (self.acked, self.proved) = (taken, taken);
                 self.doubt_steadily();
@@ -231,6 +232,12 @@ impl Transport {
                 }
             }
             Reply::Ok { .. } | Reply::OkTemperatures(_) | Reply::Unknown(_) => {
+                if let Reply::Ok {
+                    line: Some(number), ..
+                } = reply
+                {
+                    self.note_stray(*number);
+                }
                 if let Mode::Quiet(quiet) = &mut self.mode {
                     quiet.last = now;
                 }
@@ -281,6 +288,11 @@ impl Transport {
         {
             self.out.push(Output::Accepted(tag));
         }
+        self.wants(from);
+        if self.may_have_pushed(from) {
+            let text = self.sent(from).map_or(String::new(), |s| s.text.clone());
+            return self.fail(LineFault::Halved { number: from, text });
+        }
         let taken = self.answered_of_taken(from - 1);
         (self.acked, self.proved, self.flown) = (taken, taken, from - 1);
         self.doubt();
@@ -304,6 +316,20 @@ impl Transport {
         self.check_position(now, plan);
     }
 
+    /// One without a number was carried out: an `ok` named a line that had its own, or this one, which is wanted again. It may
+    /// be what the wire left of it. A place tells that of everything but a push that does not count.
+    fn may_have_pushed(&self, from: u64) -> bool {
+        let Some(sent) = self.sent(from).filter(|sent| self.stray || sent.taken) else {
+            return false;
+        };
+        let before = self.sent(from - 1).map_or([f64::NAN; 4], |sent| sent.after);
+        let same = (0..4).all(|axis| {
+            let (a, b) = (before[axis], sent.after[axis]);
+            (a - b).abs() < 1e-9 || a.is_nan() && b.is_nan()
+        });
+        same && matches!(sent.class, Class::Move(_)) && sent.text.contains('E')
+    }
+
     /// Writes the next line of a repeat, window or not; `false` when the ring no longer has it.
     pub(super) fn repeat_next(&mut self, now: Millis) -> bool {
         let number = self.flown + 1;
@@ -312,11 +338,14 @@ impl Transport {
         let Some(sent) = self.sent_mut(number) else {
             return false;
         };
-        (sent.at, sent.alone) = (now, alone);
+        (sent.at, sent.alone, sent.taken) = (now, alone, false);
         let waits = sent.class.waits();
         let bytes = sent.frame.clone().into_bytes();
         self.out.push(Output::Write(bytes));
         self.figures.sent += 1;
+        if number == self.acked + 1 {
+            self.stray = false;
+        }
         self.flown = number;
         if waits {
             // What was taken for the end of its wait was none. What a damaged copy of it left lies in front of it, not behind.

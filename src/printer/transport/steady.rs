@@ -21,10 +21,13 @@ impl Transport {
             Reply::Ok {
                 line: Some(number), ..
             } => {
+                self.note_stray(*number);
                 if (self.acked + 1..=self.flown).contains(number) {
-                    self.credit(now, *number);
+                    self.numbered_ok(now, *number);
                 }
             }
+            // Behind what is refused or skipped, where each other one names its line.
+            Reply::Ok { line: None, .. } if self.rules.names_numbers() => {}
             Reply::Ok { line: None, .. } => self.plain_ok(now),
             Reply::OkTemperatures(_) => {
                 // Nobody asked: an `ok` whose line end was lost, and a report behind it.
@@ -37,7 +40,11 @@ impl Transport {
                     return;
                 }
                 // One that nobody waits for is an old answer, late or doubled.
+                let last = self.next;
                 if self.fence_came(now, Fence::Position) {
+                    if self.next == last && self.acked + 1 == last {
+                        self.stood = Some(*at);
+                    }
                     // Its `ok` is still due.
                     self.phantoms = 1;
                     self.out.push(Output::Position(*at));
@@ -49,6 +56,8 @@ impl Transport {
                 let ours = |sent: &super::Sent| {
                     sent.text == *text || sent.text.split(' ').next() == Some(text)
                 };
+                // It did nothing.
+                self.stray = false;
                 if !self.in_flight().any(ours) {
                     // A damaged `N`: its `ok` is for a line that never counted.
                     self.phantoms += 1;
@@ -69,6 +78,29 @@ impl Transport {
             | Reply::Action(_)
             | Reply::Noise(_) => {}
         }
+    }
+
+    /// An `ok` that names a line. One that is sent on receipt is no answer to a fence: that comes later, and only then is the
+    /// fence done.
+    fn numbered_ok(&mut self, now: Millis, number: u64) {
+        if !self.rules.answers_on_receipt() {
+            return self.credit(now, number);
+        }
+        if let Some(sent) = self.sent_mut(number) {
+            sent.taken = true;
+        }
+        let fences = |sent: &&super::Sent| sent.fence.is_some();
+        let first = self.in_flight().find(fences).map(|sent| sent.number);
+        let to = first.map_or(number, |fence| number.min(fence - 1));
+        if to > self.acked {
+            self.credit(now, to);
+        }
+    }
+
+    /// An `ok` of a line that is not on its way: one without a number says the number that was read before.
+    pub(super) fn note_stray(&mut self, number: u64) {
+        let flies = (self.acked + 1..=self.flown).contains(&number);
+        self.stray |= self.rules.names_numbers() && !flies;
     }
 
     /// A plain `ok` belongs to the oldest line that is answered by one; fences before it must have been answered too.
@@ -92,17 +124,28 @@ impl Transport {
         }
     }
 
-    /// Where lines are not counted, a lost move shows in the position alone: each one that is asked for is compared with
-    /// the plan, and believed to differ the second time.
+    /// Where lines are not counted, or half a line may be carried out, that shows in the position alone: each one that is
+    /// asked for is compared with the plan, and believed to differ the second time.
     fn stands_elsewhere(&mut self, now: Millis, said: &[f64; 4]) -> bool {
+        let named = self.rules.names_numbers();
         let asked = |sent: &&super::Sent| {
-            sent.fence == Some(Fence::Position) && sent.number < self.heard_to
+            sent.fence == Some(Fence::Position)
+                && sent.number < self.heard_to
+                && (sent.taken || !named)
         };
         let plan = self.in_flight().rfind(asked).map(|sent| sent.after);
-        let Some(plan) = plan.filter(|_| !self.rules.facts.numbering.order_checked) else {
+        let Some(mut plan) = plan.filter(|_| self.rules.compares_places()) else {
             return false;
         };
-        if is_at(said, &plan) {
+        if let Some(stood) = self.stood.filter(|_| named) {
+            // Where the plan knows no place yet, the head stays where it was.
+            for (plan, stood) in plan.iter_mut().zip(stood).take(3) {
+                if plan.is_nan() {
+                    *plan = stood;
+                }
+            }
+        }
+        if is_at(self.rules.facts, said, &plan) {
             self.elsewhere = 0;
             return false;
         }
@@ -122,9 +165,20 @@ impl Transport {
     /// A fence of this kind on its way is proved, and everything before it; `false` when there is none. Of several it is the
     /// oldest, since each will have its answer; or the one that was written when no earlier answer could come any more.
     fn fence_came(&mut self, now: Millis, kind: Fence) -> bool {
-        let fits = |sent: &&super::Sent| sent.fence == Some(kind) && sent.number < self.heard_to;
+        // Where each line's `ok` names it, that came first: another answer is one to a question without a number.
+        let named = self.rules.names_numbers();
+        let fits = |sent: &&super::Sent| {
+            sent.fence == Some(kind) && sent.number < self.heard_to && (sent.taken || !named)
+        };
         let alone = self.in_flight().rfind(|sent| fits(sent) && sent.alone);
-        let due = alone.or_else(|| self.in_flight().find(fits));
+        let due = alone.or_else(|| {
+            if named {
+                // It reads a line when the one before was carried out: the last `ok` says which question is answered.
+                self.in_flight().rfind(fits)
+            } else {
+                self.in_flight().find(fits)
+            }
+        });
         let Some(number) = due.map(|sent| sent.number) else {
             return false;
         };

@@ -65,7 +65,9 @@ impl Transport {
         let mut unproved = self.sent_since(self.proved.min(self.acked));
         let slow = unproved.find(|s| !matches!(s.class, Class::Move(_) | Class::Setting));
         let heats = |line: Option<&super::Sent>| line.is_some_and(|s| s.class == Class::Heat);
-        self.flown > self.acked && (heats(due) || heats(slow))
+        // An `ok` on receipt says nothing of the wait.
+        let open = self.flown > self.acked || self.rules.answers_on_receipt();
+        open && (heats(due) || heats(slow))
     }
 
     /// Lines that may lie with a firmware that waits for heat, so that it goes on reading and sees an `M108` and an
@@ -77,6 +79,13 @@ impl Transport {
         }
         // At least one question behind it: its answer is what says that the wait is over.
         (facts.window_max as u64).saturating_sub(1).max(2)
+    }
+
+    /// The firmware wants line `from`. Where it reads one when the last was carried out, no wait before that lasts any more.
+    pub(super) fn wants(&mut self, from: u64) {
+        if self.rules.facts.one_place && self.wait.is_some_and(|wait| wait < from) {
+            self.wait = None;
+        }
     }
 
     /// Of lines up to `taken` that the firmware has taken: those that need no answer any more. What lies behind a line that

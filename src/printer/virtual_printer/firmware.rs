@@ -362,7 +362,9 @@ impl Firmware {
             if self.options.emergency_parser || self.options.dialect == Dialect::Duet {
                 self.emergency(byte);
             }
-            if self.life == Life::Halted {
+            let boots =
+                matches!(self.life, Life::Booting(_)) && self.options.dialect == Dialect::Repetier;
+            if self.life == Life::Halted || boots {
                 return;
             }
             self.receiver.put(byte);
@@ -415,7 +417,11 @@ impl Firmware {
             .min(busy)
             .min(self.report_next)
             .min(inactive)
-            .min(self.receiver.half_line_due())
+            .min(if self.looks_at_halves() {
+                self.receiver.half_line_due()
+            } else {
+                f64::INFINITY
+            })
             .min(self.idle_next)
             // A heater that is on is looked at each second: protection.
             .min(if self.hotend.target_c + self.bed.target_c > 0.0 {
@@ -480,7 +486,9 @@ impl Firmware {
         }
         self.say_busy();
         self.say_wait();
-        if let Some(taken) = self.receiver.half_line(self.clock) {
+        if self.looks_at_halves()
+            && let Some(taken) = self.receiver.half_line(self.clock)
+        {
             self.taken(taken);
         }
         if self.clock >= self.report_next {
@@ -498,6 +506,14 @@ impl Firmware {
             self.active = self.clock;
         }
         if self.inactive_s > 0.0 && self.clock >= self.active + self.inactive_s {
+            if self.options.dialect == Dialect::Repetier {
+                // Printer.cpp, defaultLoopActions(): kill() switches heaters and motors off, and says how warm it is.
+                self.hotend.set(0.0);
+                self.bed.set(0.0);
+                (self.homed, self.active) = ([false; 3], self.clock);
+                let report = self.temperatures();
+                return self.say(&report);
+            }
             let s = self.inactive_s;
             self.say(&format!(
                 "Error:!! KILL caused by too much inactive time - current command: M85 S{s}"
@@ -542,6 +558,11 @@ impl Firmware {
             self.say("wait");
             self.idle_next = self.clock + 1.0;
         }
+    }
+
+    /// Repetier, readFromSerial(): with its one place taken it returns at once, and half a line waits.
+    fn looks_at_halves(&self) -> bool {
+        self.options.dialect != Dialect::Repetier || self.has_place()
     }
 
     /// Is there a place for one more line? Prusa counts bytes: a line of full length must fit.
@@ -609,7 +630,8 @@ impl Firmware {
         }
     }
 
-    /// checkAndPushCommand(): into the buffer, and `ok` at once, with the last number that was seen.
+    /// checkAndPushCommand(): into the buffer, and `ok` at once, with the number that was read last, of whatever line
+    /// (actLineNumber).
     fn repetier_takes(&mut self, number: Option<u64>, text: String) {
         if self.life == Life::Stopped && !text.starts_with("M999") {
             self.repetier_fatal();
@@ -617,7 +639,7 @@ impl Firmware {
             self.queue.push_back(Queued { number, text });
         }
         self.idle_next = self.clock + 1.0;
-        let last = self.receiver.last;
+        let last = self.receiver.read_last;
         self.say(&format!("ok {last}"));
     }
 

@@ -26,6 +26,8 @@ pub(super) enum Running {
     Home { axes: [bool; 3], ends: Option<f64> },
     /// G29 and its kin, done at that virtual time.
     Probe(f64),
+    /// An order to a heater, with its words, that waited for the moves before it.
+    Order(u32, String),
     /// M109 or M190.
     Heat(Wait),
     /// M0, M600: a person.
@@ -36,7 +38,7 @@ impl Running {
     /// When it should be looked at again.
     pub(super) fn next(&self, now: f64) -> f64 {
         match self {
-            Self::Now => now,
+            Self::Now | Self::Order(..) => now,
             Self::Until(t) | Self::Probe(t) | Self::Home { ends: Some(t), .. } => *t,
             Self::Heat(wait) => wait.report.min(now + 0.5),
             Self::Plan { .. } | Self::Drain(_) | Self::Home { .. } | Self::User => f64::INFINITY,
@@ -67,7 +69,11 @@ impl Firmware {
             }
             return;
         }
-        let line = String::from_utf8_lossy(&std::mem::take(&mut self.emergency_line)).into_owned();
+        let bytes = std::mem::take(&mut self.emergency_line);
+        if self.options.dialect == D::Repetier {
+            return self.prefetched(&bytes);
+        }
+        let line = String::from_utf8_lossy(&bytes).into_owned();
         match self.options.dialect {
             // GCodeInput.cpp: a bare M112 at the start of a line, and nothing else.
             D::Duet => {
@@ -87,6 +93,19 @@ impl Firmware {
                 let rest = without_number(line.trim_start());
                 self.at_once(rest.split('*').next().unwrap_or_default());
             }
+        }
+    }
+
+    /// gcode.cpp, prefetchContent() and testEmergency().
+    fn prefetched(&mut self, line: &[u8]) {
+        let (said, m) = self.receiver.repetier_prefetch(line);
+        if let Some(said) = said {
+            self.say(said);
+        }
+        match m {
+            Some(108) => self.break_wait(),
+            Some(112) => self.kill("echo:M112 Shutdown"),
+            _ => {}
         }
     }
 
@@ -165,6 +184,12 @@ impl Firmware {
             ('M', 82) => self.set_e_relative(false),
             ('M', 83) => self.set_e_relative(true),
             ('M', 85) => self.inactive_s = words.get('S').unwrap_or(self.inactive_s),
+            // Commands.cpp: M109, M190 and M104 S0 wait until all moves have ended.
+            ('M', number @ (104 | 109 | 190))
+                if dialect == D::Repetier && (number != 104 || words.get('S') == Some(0.0)) =>
+            {
+                return Running::Drain(Box::new(Running::Order(number, line.text.clone())));
+            }
             ('M', 104 | 109 | 140 | 190) => return self.heat_command(code.1, &words),
             ('M', 105) => self.report_temperatures(),
             ('M', 112) => self.kill("echo:M112 Shutdown"),
@@ -198,6 +223,15 @@ impl Firmware {
             }
             ('M', 400) => return Running::Drain(Box::new(Running::Now)),
             ('M', 999) => self.restart(),
+            // Commands.cpp: with S it sets the motors' time, else it waits for the moves; kill() says how warm it is.
+            ('M', 84) if dialect == D::Repetier => {
+                if !words.has('S') {
+                    self.homed = [false; 3];
+                    let report = self.temperatures();
+                    self.say(&report);
+                    return Running::Drain(Box::new(Running::Now));
+                }
+            }
             // The motors are off: Klipper and RepRapFirmware forget where they are.
             ('M', 18 | 84) => self.homed = [false; 3],
             ('G', 21)
@@ -216,7 +250,7 @@ impl Firmware {
             return false;
         };
         let (left, done) = match running {
-            Running::Now => return self.keep(Running::Now, true),
+            Running::Now | Running::Order(..) => return self.keep(Running::Now, true),
             Running::Until(t) => (Running::Until(t), self.clock >= t),
             Running::Plan {
                 number,
@@ -242,6 +276,7 @@ impl Firmware {
                 let then = match *then {
                     Running::Until(seconds) => Running::Until(self.clock + seconds),
                     Running::Probe(seconds) => Running::Probe(self.clock + seconds),
+                    Running::Order(number, text) => self.heat_command(number, &Words::read(&text)),
                     other => other,
                 };
                 self.running = Some(then);
@@ -308,6 +343,11 @@ impl Firmware {
             // The file's E goes on, the filament does not.
             self.shift[3] -= to[3] - self.at[3];
             to[3] = self.at[3];
+        }
+        if self.options.dialect == D::Repetier && self.relative[3] && words.has('E') {
+            // Printer.cpp, setDestinationStepsFromGCode(): a relative E is counted from 0 for every move, and 0 it is
+            // afterwards.
+            self.shift[3] = to[3];
         }
         let from = std::mem::replace(&mut self.at, to);
         Running::Plan {
@@ -455,7 +495,8 @@ fn dialect_knows(dialect: D, code: (char, u32)) -> bool {
             0, 1, 17, 73, 85, 108, 113, 155, 201, 203, 205, 211, 410, 413, 600, 900, 999,
         ],
         D::Duet => &[85, 113, 155, 205, 211, 410, 413, 900],
-        D::Repetier => &[17, 85, 113, 211, 410, 413, 600, 900],
+        // Commands.cpp, processMCode().
+        D::Repetier => &[0, 1, 113, 211, 410, 413, 600, 900],
     };
     code.0 != 'M' || !missing.contains(&code.1)
 }

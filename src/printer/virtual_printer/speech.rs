@@ -72,8 +72,6 @@ impl Firmware {
                 bed(1),
                 bed(2)
             ),
-            // Printer.cpp: a relative E is counted from 0 for every move, and 0 it is afterwards.
-            D::Repetier if self.relative[3] => format!("X:{x:.2} Y:{y:.2} Z:{z:.3} E:0.0000"),
             D::Repetier => format!("X:{x:.2} Y:{y:.2} Z:{z:.3} E:{e:.4}"),
         }
     }

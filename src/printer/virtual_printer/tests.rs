@@ -1,6 +1,6 @@
 //! Each firmware's own habits, as its source has them: what is said, what is executed, what turns heaters off.
 
-use super::super::line::frame;
+use super::super::line::{checksum, frame};
 use super::*;
 use crate::gcode::Printer;
 
@@ -140,7 +140,8 @@ fn a_damaged_line_is_answered_as_each_source_has_it() {
         (D::Duet, ""),
         (
             D::Repetier,
-            "Error:Wrong checksum\r\n\r\nResend:2\r\nok\r\n",
+            // With an emergency parser each line is read twice.
+            "Error:Wrong checksum\r\nError:Wrong checksum\r\n\r\nResend:2\r\nok\r\n",
         ),
     ] {
         let mut talk = Talk::with(dialect);
@@ -329,6 +330,56 @@ fn repetier_takes_half_a_line_without_a_checksum() {
     let said = talk.raw(&format!("N{number} G1 X10\n Y10*33\n"));
     assert!(said.contains(&format!("ok {number}\r\n")), "{said}");
     assert!(said.contains(&format!("Resend:{}", number + 1)), "{said}");
+}
+
+#[test]
+fn repetier_reads_the_last_number_wherever_it_stands() {
+    let mut talk = Talk::with(Dialect::Repetier);
+    talk.hot();
+    let number = talk.next;
+    let line = format!("N0 G1 X10 Y5 F6000 N{number}");
+    // Cut: the number in front is not due. `ok` behind a line without a number says the number that was read last.
+    assert!(talk.raw("N0 G1 X10\n").contains("skip 0\r\n"));
+    assert!(talk.raw("M105\n").contains("ok 0\r\n"));
+    // `(` ends a line, and nothing behind it is looked at.
+    assert!(talk.raw("N0 G1 X10(Y5 N99*1\n").contains("skip 0\r\n"));
+    let sum = checksum(line.as_bytes());
+    let said = talk.raw(&format!("{line}*{sum}\n"));
+    assert!(said.contains(&format!("ok {number}\r\n")), "{said}");
+    assert!(talk.raw("M114\n").contains("X:10.00 Y:5.00"));
+    // Words in any order, and the checksum of a line without a number.
+    assert!(talk.raw("X12 G1\n").contains(&format!("ok {number}\r\n")));
+    assert!(talk.raw("M114*1\n").contains("Wrong checksum"));
+    let said = talk.raw(&format!("M114*{}\n", checksum(b"M114")));
+    assert!(said.contains("X:12.00 Y:5.00"), "{said}");
+}
+
+#[test]
+fn repetier_forgets_e_at_each_relative_push() {
+    let mut talk = Talk::with(Dialect::Repetier);
+    talk.hot();
+    for (line, e) in [
+        ("M82", ""),
+        ("G92 E0", "E:0.0000"),
+        ("G1 E2 F300", "E:2.0000"),
+        ("M83", "E:2.0000"),
+        ("G1 E1.5", "E:0.0000"),
+        ("M82", "E:0.0000"),
+        ("G1 E1", "E:1.0000"),
+    ] {
+        talk.line(line);
+        let said = talk.line("M114");
+        assert!(said.contains(e), "{line}: {said}");
+    }
+}
+
+#[test]
+fn repetier_takes_a_byte_with_its_highest_bit_for_a_binary_command() {
+    let mut talk = Talk::with(Dialect::Repetier);
+    // The first byte of a line: what follows is no text, whatever line ends it has. Nothing goes on, and it asks again.
+    let said = talk.raw("\u{80}0 M105 N1*37\n");
+    assert!(!said.contains("ok 1"), "{said}");
+    assert!(talk.wait(0.5).contains("Resend:1\r\n"));
 }
 
 #[test]

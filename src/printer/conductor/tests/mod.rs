@@ -9,6 +9,7 @@ use crate::printer::wire::{JobStatus, Phase};
 
 mod cool;
 mod firmwares;
+mod receipt;
 mod stops;
 mod tune;
 mod waits;

@@ -47,6 +47,9 @@ pub(super) struct Receiver {
     pub(super) stopped: bool,
     /// Repetier: wrong numbers that are skipped without another Resend; below 0: none.
     skips: i32,
+    /// Repetier: the number that was read last, also of a line that was refused; a binary command is being read.
+    pub(super) read_last: i64,
+    binary: bool,
     /// When the last byte was read, virtual s.
     touched: f64,
 }
@@ -66,6 +69,8 @@ impl Receiver {
             resend_ok,
             stopped: false,
             skips: -1,
+            read_last: 0,
+            binary: false,
             touched: 0.0,
         }
     }
@@ -94,6 +99,7 @@ impl Receiver {
         self.line.clear();
         (self.comment, self.escaped, self.stopped) = (false, false, false);
         (self.last, self.skips) = (0, -1);
+        (self.read_last, self.binary) = (0, false);
     }
 
     /// Reads bytes until a line is complete. `read` gets what was taken, `flushed` what a fault threw away.
