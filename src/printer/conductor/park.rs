@@ -23,6 +23,11 @@ type Script = Vec<(String, Class)>;
 fn setting(text: impl Into<String>) -> (String, Class) {
     (text.into(), Class::Setting)
 }
+/// Pushes of our own are relative. G91 does not make them so everywhere: Prusa-Firmware and RepRapFirmware leave E absolute
+/// behind an M82.
+fn relative_e() -> (String, Class) {
+    setting("M83")
+}
 fn motion(text: String) -> (String, Class) {
     (text, Class::Move(3_000))
 }
@@ -43,6 +48,7 @@ pub(super) fn chamber_off(printer: &Printer) -> Option<&'static str> {
 pub(super) fn park(at: &[f64; 4], hot: bool, printer: &Printer) -> Script {
     let mut script = vec![("M400".to_owned(), Class::Drain), setting("G91")];
     if hot {
+        script.push(relative_e());
         script.push(motion(format!("G1 E-{RETRACT_MM} F{RETRACT_MM_MIN}")));
     }
     let lift = lift_mm(at, printer);
@@ -84,11 +90,10 @@ pub(super) fn reheat(held: &Tracker, cooled: [bool; 2]) -> Script {
     }
     if cooled[0] && hotend_c > 0.0 {
         script.push((format!("M109 S{hotend_c}"), Class::Heat));
-        script.push(setting("G91"));
+        script.push(relative_e());
         let push = RETRACT_MM + PRIME_COLD_MM;
         script.push(motion(format!("G1 E{push} F180")));
         script.push(motion(format!("G1 E-{RETRACT_MM} F{RETRACT_MM_MIN}")));
-        script.push(setting("G90"));
     }
     script
 }
@@ -107,10 +112,9 @@ pub(super) fn unpark(held: &Tracker, hot: bool, printer: &Printer) -> Script {
         script.push(motion(format!("G1 Z{:.4} F{LIFT_MM_MIN}", at[2])));
     }
     if hot {
-        script.push(setting("G91"));
+        script.push(relative_e());
         let push = RETRACT_MM + PRIME_MM;
         script.push(motion(format!("G1 E{push} F{RETRACT_MM_MIN}")));
-        script.push(setting("G90"));
     }
     // The file's E is what it was; the prime does not count.
     if at[3].is_finite() {
@@ -120,9 +124,8 @@ pub(super) fn unpark(held: &Tracker, hot: bool, printer: &Printer) -> Script {
     if relative[0] {
         script.push(setting("G91"));
     }
-    if relative[3] != relative[0] {
-        script.push(setting(if relative[3] { "M83" } else { "M82" }));
-    }
+    // Whatever G90 and G91 mean for E there.
+    script.push(setting(if relative[3] { "M83" } else { "M82" }));
     script.push(setting(format!("G1 F{:.1}", held.feed_mm_min())));
     script.push(setting("M84 S120"));
     script

@@ -73,7 +73,10 @@ impl Moonraker {
         };
         let size = plan.bytes.len() as u64;
         let is_whole = (self.look.file).is_some_and(|f| f.position == size && f.size == size);
-        let is_there = self.look.at_mm.is_some_and(|at| is_at(facts, &at, &plan.end()));
+        let is_there = self
+            .look
+            .at_mm
+            .is_some_and(|at| is_at(facts, &at, &plan.end()));
         let is_filled = plan.fits_filament(print.filament_mm, job.flow_tuned);
         if is_whole && is_there && is_filled {
             (job.agreed, job.differed) = (job.agreed + 1, 0);

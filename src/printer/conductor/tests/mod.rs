@@ -9,6 +9,7 @@ use crate::printer::wire::{JobStatus, Phase};
 
 mod cool;
 mod firmwares;
+mod modes;
 mod receipt;
 mod stops;
 mod tune;

@@ -19,7 +19,7 @@ fn on(gcode: &str, faults: Faults, seed: u64, change: impl FnOnce(&mut Options))
 }
 
 /// The same strokes with absolute E.
-fn absolute(lines: usize) -> String {
+pub(super) fn absolute(lines: usize) -> String {
     let mut text = String::from(
         "M140 S40\nM104 S150\nG28\nM190 S40\nM109 S180\nG90\nM82\nG92 E0\nG1 Z0.3 F600\n",
     );
