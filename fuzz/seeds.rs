@@ -158,6 +158,16 @@ pub(crate) fn dicom() -> Vec<Vec<u8>> {
     seeds
 }
 
+/// The same without preamble and meta group.
+pub(crate) fn data_sets() -> Vec<Vec<u8>> {
+    let data = |file: &Vec<u8>| {
+        let length = file.get(140..144)?.first_chunk::<4>().copied()?;
+        let at = 144 + u32::from_le_bytes(length) as usize;
+        file.get(at..).map(<[u8]>::to_vec)
+    };
+    dicom().iter().filter_map(data).collect()
+}
+
 fn gzipped(bytes: &[u8]) -> Vec<u8> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
     gzip.write_all(bytes).unwrap();

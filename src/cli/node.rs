@@ -15,13 +15,19 @@ pub(super) struct Args {
     /// Configuration of the station; without it /etc/calvaria/calvaria.toml where that is there.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Listens at nothing: exit code 0 where a node is configured, else 1.
+    /// Listens at nothing: exit code 0 where a node is configured, 1 where not, 255 where the configuration can not be read.
     #[arg(long)]
     is_wanted: bool,
 }
 
 pub(super) fn run(args: Args) -> Outcome {
-    let (config, _) = Config::find(args.config.as_deref()).map_err(Failure::usage)?;
+    let found = Config::find(args.config.as_deref());
+    // To systemd any other code of an `ExecCondition` says that the unit is not wanted.
+    let code = if args.is_wanted { 255 } else { 2 };
+    let (config, _) = found.map_err(|error| Failure {
+        code,
+        text: error.to_string(),
+    })?;
     if args.is_wanted {
         let none = || Failure::failed("no node is configured");
         return config.node.is_wanted().then_some(()).ok_or_else(none);

@@ -259,7 +259,8 @@ impl Header {
     }
 
     fn number(&self) -> Result<Number, Refusal> {
-        if !self.is("BinaryData")? && self.get("BinaryData").is_some() {
+        // Text is what a header without the word means.
+        if !self.is("BinaryData")? {
             return Err(refused("its values are text, which is not read"));
         }
         Ok(match self.need("ElementType")? {
@@ -286,6 +287,10 @@ impl Header {
     fn skip(&self, raw: &mut Box<dyn BufRead + '_>, bytes: u64) -> Result<(), Refusal> {
         let text = self.get("HeaderSize").unwrap_or("0");
         let wrong = || refused("its HeaderSize can not be meant");
+        if text != "0" && self.data_beside().is_none() {
+            // Of a file with header and values in one it counts from the beginning, or from here: readers differ.
+            return Err(wrong());
+        }
         match text.parse::<i64>().map_err(|_| wrong())? {
             0 => Ok(()),
             -1 if !self.is("CompressedData")? => {
@@ -400,6 +405,8 @@ mod tests {
             ("DimSize = 2 1 2", "DimSize = 0 1 2", "sizes"),
             ("MET_SHORT", "MET_LONG", "MET_LONG"),
             ("BinaryData = True", "BinaryData = False", "text"),
+            ("BinaryData = True\n", "", "text"),
+            ("NDims = 3", "HeaderSize = 4\nNDims = 3", "HeaderSize"),
             ("0 1 0 -1 0 0 0 0 1", "0 1 0 0 1 0 0 0 1", "span"),
             ("0.5 2 3", "0.5 2 nan", "numbers"),
             (

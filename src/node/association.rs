@@ -4,7 +4,7 @@ use super::arrivals::Arrivals;
 use super::dimse::{self, COMMAND_BYTES_MAX, Request, Status};
 use super::instance::{Incoming, Way};
 use super::negotiate::{self, Agreed, Rejection};
-use super::pdu::{self, Fragment, Pdu, PduFault};
+use super::pdu::{self, Fragment, Patience, Pdu, PduFault};
 use super::stream::Stream;
 use super::{Setup, plain};
 use std::collections::BTreeMap;
@@ -88,7 +88,12 @@ impl<'a> Association<'a> {
         let limits = &self.setup.limits;
         let mut buffer = Vec::new();
         let by = began + limits.request;
-        let first = pdu::read(stream, &mut buffer, by, limits.request, self.is_over)?;
+        let patience = Patience {
+            first: by,
+            whole: limits.request,
+            last: by,
+        };
+        let first = pdu::read(stream, &mut buffer, patience, self.is_over)?;
         let request = match first {
             None => return Ok(End::Closed),
             Some(Pdu::Request(request)) => request,
@@ -118,8 +123,12 @@ impl<'a> Association<'a> {
             if now >= whole {
                 return Err(End::TooMuch("it took too long"));
             }
-            let by = (now + limits.idle).min(whole);
-            match pdu::read(stream, &mut buffer, by, limits.pdu, self.is_over)? {
+            let patience = Patience {
+                first: (now + limits.idle).min(whole),
+                whole: limits.pdu,
+                last: whole,
+            };
+            match pdu::read(stream, &mut buffer, patience, self.is_over)? {
                 None => return Ok(End::Closed),
                 Some(Pdu::Abort) => return Ok(End::CallerAborted),
                 Some(Pdu::Request(_)) => return Err(PduFault::Unexpected(1).into()),

@@ -14,8 +14,8 @@ const CT_OF_MANY_FRAMES: [&str; 2] = ["1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10
 pub(super) const IMPLICIT_LITTLE: &str = "1.2.840.10008.1.2";
 
 /// Syntaxes that are read, the best first: nothing to decompress, then lossless ones, then those that may have lost
-/// something. Deflated data sets are not among them: two megabytes of one can be two gigabytes.
-const READ: [&str; 16] = [
+/// something. JPEG baseline and extended are not among them: a CT of 8 bits is too coarse, and 12 are not decoded. Deflated data sets are not among them: two megabytes of one can be two gigabytes.
+const READ: [&str; 14] = [
     "1.2.840.10008.1.2.1",
     IMPLICIT_LITTLE,
     "1.2.840.10008.1.2.4.70",
@@ -30,8 +30,6 @@ const READ: [&str; 16] = [
     "1.2.840.10008.1.2.4.203",
     "1.2.840.10008.1.2.4.91",
     "1.2.840.10008.1.2.4.81",
-    "1.2.840.10008.1.2.4.51",
-    "1.2.840.10008.1.2.4.50",
 ];
 
 /// Is this a class whose instances are taken?

@@ -202,18 +202,21 @@ fn disk(error: &io::Error) -> Refused {
     (Status::OutOfResources, why)
 }
 
+/// Preamble, mark, and the element that says how long the rest of the meta group is.
+pub(super) const HEAD: usize = 128 + 4 + 12;
+
 /// Preamble and meta group of a file (PS3.10 section 7.1).
 fn head(class: &str, instance: &str, syntax: &str, way: &Way) -> Vec<u8> {
     let mut group = Vec::new();
     long(&mut group, 0x0001, b"OB", &[0, 1]);
-    short(&mut group, 0x0002, b"UI", class, 0);
-    short(&mut group, 0x0003, b"UI", instance, 0);
-    short(&mut group, 0x0010, b"UI", syntax, 0);
-    short(&mut group, 0x0012, b"UI", IMPLEMENTATION, 0);
-    short(&mut group, 0x0013, b"SH", IMPLEMENTATION_NAME, b' ');
-    short(&mut group, 0x0016, b"AE", &way.from, b' ');
-    short(&mut group, 0x0017, b"AE", &way.from, b' ');
-    short(&mut group, 0x0018, b"AE", &way.to, b' ');
+    text(&mut group, 0x0002, b"UI", class, 0);
+    text(&mut group, 0x0003, b"UI", instance, 0);
+    text(&mut group, 0x0010, b"UI", syntax, 0);
+    text(&mut group, 0x0012, b"UI", IMPLEMENTATION, 0);
+    text(&mut group, 0x0013, b"SH", IMPLEMENTATION_NAME, b' ');
+    text(&mut group, 0x0016, b"AE", &way.from, b' ');
+    text(&mut group, 0x0017, b"AE", &way.from, b' ');
+    text(&mut group, 0x0018, b"AE", &way.to, b' ');
     let mut from = way.address.clone().into_bytes();
     if from.len() % 2 == 1 {
         from.push(b' ');
@@ -228,7 +231,7 @@ fn head(class: &str, instance: &str, syntax: &str, way: &Way) -> Vec<u8> {
 }
 
 /// An element of group 0002 whose length has 16 bits.
-fn short(into: &mut Vec<u8>, element: u16, vr: &[u8; 2], text: &str, pad: u8) {
+fn text(into: &mut Vec<u8>, element: u16, vr: &[u8; 2], text: &str, pad: u8) {
     let mut value = text.as_bytes().to_vec();
     if value.len() % 2 == 1 {
         value.push(pad);

@@ -50,22 +50,31 @@ fn of_wire(error: &io::Error) -> &'static str {
     }
 }
 
-/// Reads one PDU into `buffer`, its head left out: its first byte until `by`, the rest within `whole`. `None`: the caller
-/// has closed.
+/// Until when a PDU is waited for.
+#[derive(Clone, Copy)]
+pub(super) struct Patience {
+    /// Its first byte.
+    pub(super) first: Instant,
+    /// From its first byte to its last.
+    pub(super) whole: Duration,
+    /// Its last byte, whenever the first came.
+    pub(super) last: Instant,
+}
+
+/// Reads one PDU into `buffer`, its head left out. `None`: the caller has closed.
 ///
 /// # Errors
 /// [`PduFault`].
 pub(super) fn read(
     stream: &mut Stream,
     buffer: &mut Vec<u8>,
-    by: Instant,
-    whole: Duration,
+    patience: Patience,
     is_over: impl Fn() -> bool,
 ) -> Result<Option<Pdu>, PduFault> {
-    if !stream.wait(by, is_over)? {
+    if !stream.wait(patience.first, is_over)? {
         return Ok(None);
     }
-    let by = Instant::now() + whole;
+    let by = (Instant::now() + patience.whole).min(patience.last);
     let mut head = [0_u8; 6];
     stream.fill(&mut head, by)?;
     let [kind, _, l0, l1, l2, l3] = head;

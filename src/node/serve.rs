@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// Connections beyond the associations that are served: they are told that there are too many.
 const TOLD: usize = 16;
+/// Connections from addresses that no caller has: they are told so, and take no more places than these.
+const STRANGERS: usize = 4;
 /// How long associations have to end when the node is told to.
 const END: Duration = Duration::from_secs(10);
 
@@ -66,6 +68,17 @@ impl Shared {
         let limits = &self.setup.limits;
         let mut open = self.open();
         let all: usize = open.values().sum();
+        let strange =
+            |address: &IpAddr| !self.setup.callers.iter().any(|c| c.network.has(*address));
+        let strangers = || {
+            open.iter()
+                .filter(|(a, _)| strange(a))
+                .map(|(_, n)| n)
+                .sum::<usize>()
+        };
+        if strange(&address) && strangers() >= STRANGERS {
+            return None;
+        }
         let of_address = open.entry(address).or_default();
         if all >= limits.associations + TOLD || *of_address >= limits.of_one_address + TOLD {
             return None;

@@ -239,7 +239,7 @@ fn stored(node: &Running) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for study in std::fs::read_dir(node.drop.path()).unwrap() {
         let study = study.unwrap().path();
-        if study.file_name().is_some_and(|n| n != ".node") {
+        if study.is_dir() && study.file_name().is_some_and(|n| n != ".node") {
             found.extend(std::fs::read_dir(study).unwrap().map(|f| f.unwrap().path()));
         }
     }
@@ -337,6 +337,70 @@ fn a_caller_who_is_not_named_is_rejected() {
     peer.send(&request("STRANGER"));
     assert_eq!(peer.hears(), Said::Rejected([1, 1, 3]));
     assert_eq!(peer.hears(), Said::Closed);
+}
+
+#[test]
+fn the_same_instance_of_another_sender_is_kept_once() {
+    let mut node = node_with(Limits::default(), 0);
+    node.stopper.stop();
+    node.thread.take().unwrap().join().unwrap();
+    let setup = |aet: &str| Setup {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        aet: "CALVARIA".into(),
+        callers: vec![Caller {
+            aet: aet.into(),
+            network: "127.0.0.1".parse().unwrap(),
+        }],
+        drop: node.drop.path().into(),
+        free_mib: 0,
+        tls: None,
+        limits: Limits::default(),
+    };
+    let data = slice(CT, "1.2.3.1", "1.2.3", "CT");
+    for aet in ["PACS", "CT-ROOM-2"] {
+        let (served, stopper) = Node::bind(setup(aet)).unwrap();
+        let mut peer = Peer(TcpStream::connect(served.address().unwrap()).unwrap());
+        let thread = std::thread::spawn(move || served.serve());
+        peer.send(&request(aet));
+        assert_eq!(peer.hears(), Said::Accepted);
+        assert_eq!(peer.store(CT, "1.2.3.1", &data), Said::Status(0));
+        stopper.stop();
+        thread.join().unwrap();
+    }
+    assert_eq!(stored(&node).len(), 1);
+    node.thread = Some(std::thread::spawn(|| ()));
+}
+
+#[test]
+fn strangers_take_no_places() {
+    let node = node_with(Limits::default(), 0);
+    let elsewhere = Setup {
+        callers: vec![Caller {
+            aet: "PACS".into(),
+            network: "10.0.0.0/8".parse().unwrap(),
+        }],
+        drop: node.drop.path().join("other"),
+        listen: "127.0.0.1:0".parse().unwrap(),
+        aet: "CALVARIA".into(),
+        free_mib: 0,
+        tls: None,
+        limits: Limits::default(),
+    };
+    let (served, stopper) = Node::bind(elsewhere).unwrap();
+    let address = served.address().unwrap();
+    let thread = std::thread::spawn(move || served.serve());
+    let connect = || {
+        let tcp = TcpStream::connect(address).unwrap();
+        tcp.set_read_timeout(Some(5 * SECOND)).unwrap();
+        Peer(tcp)
+    };
+    let mut held: Vec<Peer> = (0..4).map(|_| connect()).collect();
+    assert_eq!(connect().hears(), Said::Closed);
+    held[0].send(&request("PACS"));
+    assert_eq!(held[0].hears(), Said::Rejected([1, 1, 3]));
+    drop(held);
+    stopper.stop();
+    thread.join().unwrap();
 }
 
 #[test]

@@ -40,12 +40,12 @@ pub fn checksum(bytes: &[u8]) -> u8 {
 /// # Errors
 /// [`FrameError`] when the result could be misread.
 pub fn frame(number: u64, command: &str, line_max_bytes: usize) -> Result<String, FrameError> {
-    framed(number, command, line_max_bytes, false)
+    framed(number, command, line_max_bytes, None)
 }
 
 /// As [`frame`], for a firmware that reads numbers so. Where the last number of a line counts it is
 /// `N0 {command} N{number}*{checksum}`: what is left of a line that lost its checksum, or everything from a false line end
-/// on, has the number 0, which is never due, or one with the digits of the checksum in it. So it is refused, although no
+/// on, has the number 0 (or 32768 where 0 is due), which is not due, or one with the digits of the checksum in it. So it is refused, although no
 /// checksum is asked for. Two such lines without the line end between them have the number of the second.
 ///
 /// # Errors
@@ -57,7 +57,7 @@ pub fn frame_for(
     line_max_bytes: usize,
 ) -> Result<String, FrameError> {
     if !numbering.last_counts {
-        return framed(number, command, line_max_bytes, false);
+        return framed(number, command, line_max_bytes, None);
     }
     let is_text = numbering.texts.iter().any(|m| is_command(command, *m));
     if let Some(odd) = command
@@ -67,9 +67,9 @@ pub fn frame_for(
     {
         return Err(FrameError::Character(odd));
     }
-    // Every 65,536th number is 0 to a firmware that compares 16 bits of it.
-    let is_zero = number & 0xffff == 0;
-    framed(number, command, line_max_bytes, !is_text && !is_zero)
+    // Every 65,536th number is 0 to a firmware that compares 16 bits of it: then the middle of them is not due.
+    let guard = if number & 0xffff == 0 { 0x8000 } else { 0 };
+    framed(number, command, line_max_bytes, (!is_text).then_some(guard))
 }
 
 /// Is it `M{number}`, with words or without?
@@ -83,7 +83,7 @@ fn framed(
     number: u64,
     command: &str,
     line_max_bytes: usize,
-    is_guarded: bool,
+    guard: Option<u64>,
 ) -> Result<String, FrameError> {
     if command.trim().is_empty() {
         return Err(FrameError::Empty);
@@ -91,14 +91,13 @@ fn framed(
     if let Some(odd) = unsendable(command) {
         return Err(FrameError::Character(odd));
     }
-    let line = if is_guarded {
-        format!("N0 {command} N{number}")
-    } else {
-        format!("N{number} {command}")
+    let line = match guard {
+        Some(guard) => format!("N{guard} {command} N{number}"),
+        None => format!("N{number} {command}"),
     };
     let mut framed = with_sum(&line, "");
     let fits = |framed: &String| framed.len() < line_max_bytes;
-    if !is_guarded && may_join(&framed) {
+    if guard.is_none() && may_join(&framed) {
         let ways = [(" ", ""), ("", "0"), (" ", "0")];
         let others = ways.map(|(space, zero)| with_sum(&format!("{line}{space}"), zero));
         let safe = (others.into_iter().filter(fits)).find(|framed| !may_join(framed));
@@ -227,9 +226,6 @@ mod tests {
             let line = line.trim_end();
             let (whole, sum) = line.rsplit_once('*').unwrap();
             assert!(is_taken(whole, number), "{line}");
-            if number & 0xffff == 0 {
-                continue;
-            }
             for cut in 1..whole.len() {
                 // From the number on the words are whole.
                 let words = whole[..cut].contains("F3600 N");

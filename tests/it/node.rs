@@ -267,4 +267,6 @@ fn without_a_section_there_is_no_node() {
     let done = node(&[]);
     assert_eq!(done.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&done.stderr).contains("pacs.ward"));
+    fs::write(&config, "[node]\nlisten = '127.0.0.1'\n").unwrap();
+    assert_eq!(node(&["--is-wanted"]).status.code(), Some(255));
 }

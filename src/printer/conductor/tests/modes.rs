@@ -22,7 +22,8 @@ fn a_hold_pushes_as_much_as_it_should_whatever_the_firmware_makes_of_g91() {
         for (mode, text) in [("M83", part(3, 900)), ("M82", absolute(700))] {
             let mut rig = Rig::of(firmware, &text, 3);
             rig.begin();
-            assert!(rig.until(400.0, |rig| rig.executed().len() > 40));
+            let moves = rig.until(900.0, |rig| rig.executed().len() > 40);
+            assert!(moves, "{firmware:?} {mode}: {:?}", rig.fault());
             rig.conductor.pause(rig.ms()).unwrap();
             let held = |rig: &mut Rig| rig.job().is_some_and(|j| j.phase == Phase::Paused);
             assert!(rig.until(60.0, held), "{firmware:?} {mode}");
