@@ -400,7 +400,7 @@ mod tests {
         for (from, to, word) in [
             ("ElementSpacing = 0.5 2 3\n", "", "how large"),
             ("NDims = 3", "NDims = 2", "dimensions"),
-            ("DimSize = 2 1 2", "DimSize = 2 1 3", "ends after 4"),
+            ("DimSize = 2 1 2", "DimSize = 2 1 3", "ends after"),
             ("DimSize = 2 1 2", "DimSize = 1 1 2", "after the last voxel"),
             ("DimSize = 2 1 2", "DimSize = 0 1 2", "sizes"),
             ("MET_SHORT", "MET_LONG", "MET_LONG"),

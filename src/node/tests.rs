@@ -39,19 +39,32 @@ fn left_over(drop: &Path) -> usize {
     std::fs::read_dir(drop.join(".node")).unwrap().count()
 }
 
-fn node_with(limits: Limits, free_mib: u64) -> Running {
-    let drop = tempfile::tempdir().unwrap();
-    let setup = Setup {
+/// A node for callers of one title from one network, at any port.
+fn setup(drop: &Path, aet: &str, network: &str) -> Setup {
+    Setup {
         listen: "127.0.0.1:0".parse().unwrap(),
         aet: "CALVARIA".into(),
         callers: vec![Caller {
-            aet: "PACS".into(),
-            network: "127.0.0.0/8".parse().unwrap(),
+            aet: aet.into(),
+            network: network.parse().unwrap(),
         }],
-        drop: drop.path().into(),
-        free_mib,
+        drop: drop.into(),
+        free_mib: 0,
         tls: None,
+        limits: Limits::default(),
+    }
+}
+
+fn node_with(limits: Limits, free_mib: u64) -> Running {
+    node_of("PACS", "127.0.0.0/8", limits, free_mib)
+}
+
+fn node_of(aet: &str, network: &str, limits: Limits, free_mib: u64) -> Running {
+    let drop = tempfile::tempdir().unwrap();
+    let setup = Setup {
+        free_mib,
         limits,
+        ..setup(drop.path(), aet, network)
     };
     let (node, stopper) = Node::bind(setup).unwrap();
     let address = node.address().unwrap();
@@ -236,8 +249,12 @@ fn slice(class: &str, instance: &str, study: &str, modality: &str) -> Vec<u8> {
 
 /// Files of all studies.
 fn stored(node: &Running) -> Vec<PathBuf> {
+    stored_in(node.drop.path())
+}
+
+fn stored_in(drop: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for study in std::fs::read_dir(node.drop.path()).unwrap() {
+    for study in std::fs::read_dir(drop).unwrap() {
         let study = study.unwrap().path();
         if study.is_dir() && study.file_name().is_some_and(|n| n != ".node") {
             found.extend(std::fs::read_dir(study).unwrap().map(|f| f.unwrap().path()));
@@ -341,24 +358,10 @@ fn a_caller_who_is_not_named_is_rejected() {
 
 #[test]
 fn the_same_instance_of_another_sender_is_kept_once() {
-    let mut node = node_with(Limits::default(), 0);
-    node.stopper.stop();
-    node.thread.take().unwrap().join().unwrap();
-    let setup = |aet: &str| Setup {
-        listen: "127.0.0.1:0".parse().unwrap(),
-        aet: "CALVARIA".into(),
-        callers: vec![Caller {
-            aet: aet.into(),
-            network: "127.0.0.1".parse().unwrap(),
-        }],
-        drop: node.drop.path().into(),
-        free_mib: 0,
-        tls: None,
-        limits: Limits::default(),
-    };
+    let drop = tempfile::tempdir().unwrap();
     let data = slice(CT, "1.2.3.1", "1.2.3", "CT");
     for aet in ["PACS", "CT-ROOM-2"] {
-        let (served, stopper) = Node::bind(setup(aet)).unwrap();
+        let (served, stopper) = Node::bind(setup(drop.path(), aet, "127.0.0.1")).unwrap();
         let mut peer = Peer(TcpStream::connect(served.address().unwrap()).unwrap());
         let thread = std::thread::spawn(move || served.serve());
         peer.send(&request(aet));
@@ -367,40 +370,16 @@ fn the_same_instance_of_another_sender_is_kept_once() {
         stopper.stop();
         thread.join().unwrap();
     }
-    assert_eq!(stored(&node).len(), 1);
-    node.thread = Some(std::thread::spawn(|| ()));
+    assert_eq!(stored_in(drop.path()).len(), 1);
 }
 
 #[test]
 fn strangers_take_no_places() {
-    let node = node_with(Limits::default(), 0);
-    let elsewhere = Setup {
-        callers: vec![Caller {
-            aet: "PACS".into(),
-            network: "10.0.0.0/8".parse().unwrap(),
-        }],
-        drop: node.drop.path().join("other"),
-        listen: "127.0.0.1:0".parse().unwrap(),
-        aet: "CALVARIA".into(),
-        free_mib: 0,
-        tls: None,
-        limits: Limits::default(),
-    };
-    let (served, stopper) = Node::bind(elsewhere).unwrap();
-    let address = served.address().unwrap();
-    let thread = std::thread::spawn(move || served.serve());
-    let connect = || {
-        let tcp = TcpStream::connect(address).unwrap();
-        tcp.set_read_timeout(Some(5 * SECOND)).unwrap();
-        Peer(tcp)
-    };
-    let mut held: Vec<Peer> = (0..4).map(|_| connect()).collect();
-    assert_eq!(connect().hears(), Said::Closed);
+    let node = node_of("PACS", "10.0.0.0/8", Limits::default(), 0);
+    let mut held: Vec<Peer> = (0..4).map(|_| Peer::connect(&node)).collect();
+    assert_eq!(Peer::connect(&node).hears(), Said::Closed);
     held[0].send(&request("PACS"));
     assert_eq!(held[0].hears(), Said::Rejected([1, 1, 3]));
-    drop(held);
-    stopper.stop();
-    thread.join().unwrap();
 }
 
 #[test]

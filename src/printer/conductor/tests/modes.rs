@@ -19,7 +19,14 @@ fn a_hold_pushes_as_much_as_it_should_whatever_the_firmware_makes_of_g91() {
         Dialect::Repetier,
     ];
     for firmware in firmwares {
+        // There no tool is chosen by itself.
+        let tool = if firmware == Dialect::Duet {
+            "T0\n"
+        } else {
+            ""
+        };
         for (mode, text) in [("M83", part(3, 900)), ("M82", absolute(700))] {
+            let text = format!("{tool}{text}");
             let mut rig = Rig::of(firmware, &text, 3);
             rig.begin();
             let moves = rig.until(900.0, |rig| rig.executed().len() > 40);
