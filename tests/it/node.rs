@@ -76,7 +76,10 @@ impl Node {
     fn studies(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(&self.drop).unwrap().map(|e| e.unwrap().path());
         let mut found: Vec<_> = entries
-            .filter(|p| p.file_name().is_some_and(|n| n != ".node"))
+            .filter(|p| {
+                !p.file_name()
+                    .is_some_and(|n| n.to_string_lossy().starts_with('.'))
+            })
             .collect();
         found.sort();
         found
