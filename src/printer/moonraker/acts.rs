@@ -9,6 +9,9 @@ use super::{
 use crate::status::Tune;
 use std::path::PathBuf;
 
+/// A link that is told to end stops a printer then that is not off yet. Its process lives for 25 s.
+const END_STOP_MS: Millis = 18_000;
+
 impl Moonraker {
     fn take_job(
         &mut self,
@@ -50,7 +53,8 @@ impl Moonraker {
             return Err(refused("busy", &text, "Wait until that has ended."));
         }
         let waits = self.off.as_ref().is_some_and(Off::is_of_print);
-        if self.reach != Reach::Ready || self.looked_ms.is_none() || waits || self.ending {
+        if self.reach != Reach::Ready || self.looked_ms.is_none() || waits || self.ending.is_some()
+        {
             return Err(refused(
                 "not_ready",
                 "The printer is not ready.",
@@ -76,6 +80,16 @@ impl Moonraker {
             }
             Stage::Pausing | Stage::Parking | Stage::Paused => Ok(()),
             _ => Err(not_printing()),
+        }
+    }
+
+    /// The link has to end soon: what is not proved to be off by then is stopped. A cancel may wait behind a heater.
+    pub(super) fn watch_end(&mut self, now: Millis) {
+        let due = self.ending.is_some_and(|since| now >= since + END_STOP_MS);
+        let ours = self.off.as_ref().is_some_and(Off::is_ours);
+        let theirs = self.foreign().is_some() || self.reach == Reach::Stranger;
+        if due && ours && !theirs && !self.halted {
+            self.emergency_stop_because(now, faults::not_heard(&faults::link_ended()));
         }
     }
 
@@ -198,7 +212,8 @@ impl Driver for Moonraker {
         });
     }
     fn terminate(&mut self, now: Millis) {
-        if !std::mem::replace(&mut self.ending, true) {
+        if self.ending.is_none() {
+            self.ending = Some(now);
             self.end_job(now, Some(faults::link_ended()));
             if !self.halted {
                 self.off.get_or_insert_with(|| Off::found(None));
@@ -207,8 +222,17 @@ impl Driver for Moonraker {
         self.settle(now);
     }
     fn is_finished(&self) -> bool {
-        // Somebody else's print is not waited for.
-        let done = self.foreign().is_some() || (self.off.is_none() && self.orders.is_empty());
-        self.ending && (done || self.halted || self.reach != Reach::Ready)
+        if self.ending.is_none() {
+            return false;
+        }
+        if self.halted {
+            // A stop is to reach it.
+            return self.stop.is_none();
+        }
+        // Somebody else's print is not waited for, and nobody who has nothing of ours.
+        let theirs = self.foreign().is_some() || self.reach == Reach::Stranger;
+        let arrives = |open: &super::Open| matches!(open.what, Request::Upload { .. });
+        let nobody = self.reach != Reach::Ready && !self.off.as_ref().is_some_and(Off::is_ours);
+        theirs || nobody || (self.off.is_none() && self.orders.iter().all(arrives))
     }
 }

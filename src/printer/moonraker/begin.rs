@@ -5,7 +5,7 @@
 
 use super::super::transport::Millis;
 use super::{
-    Action, Answer, Finding, Moonraker, Open, Plan, Reach, Request, Stage, Trouble, words,
+    Action, Answer, Finding, LOOK_MS, Moonraker, Open, Plan, Reach, Request, Stage, Trouble, words,
 };
 
 /// Times a file is uploaded before it is given up.
@@ -29,11 +29,10 @@ impl Moonraker {
         match plan {
             Err(finding) => self.end_job(now, Some(finding)),
             Ok(plan) => {
-                let unknown = if self.settings.commands.is_empty() {
-                    Vec::new()
-                } else {
-                    plan.unknown_among(&self.settings.commands)
-                };
+                if self.settings.commands.is_empty() {
+                    return self.end_job(now, Some(words::no_commands()));
+                }
+                let unknown = plan.unknown_among(&self.settings.commands);
                 if !unknown.is_empty() {
                     let finding = words::unknown_commands(&unknown.join(", "));
                     return self.end_job(now, Some(finding));
@@ -77,7 +76,7 @@ impl Moonraker {
         if uploads >= UPLOADS_MAX {
             return self.end_job(now, Some(words::not_stored(why)));
         }
-        self.order(now, Request::Delete(name));
+        self.is_waste(name);
         self.upload(now);
     }
 
@@ -117,13 +116,21 @@ impl Moonraker {
                 Ok(_) => self.start(now),
                 // These orders may be given twice.
                 Err(trouble) if trouble.is_open() && now < job.since + START_MS => {
-                    self.order(now, Request::Script(AS_THE_FILE_SAYS.into()));
+                    job.again_ms = Some(now + LOOK_MS);
                 }
                 Err(trouble) => {
                     self.end_job(now, Some(words::not_started(&trouble.to_string())));
                 }
             },
             _ => {}
+        }
+    }
+
+    /// The orders ahead of the start, once more.
+    pub(super) fn prepare_again(&mut self, now: Millis) {
+        let preparing = (self.job.as_mut()).filter(|job| job.stage == Stage::Preparing);
+        if preparing.is_some_and(|job| job.again_ms.take_if(|at| now >= *at).is_some()) {
+            self.order(now, Request::Script(AS_THE_FILE_SAYS.into()));
         }
     }
 
@@ -140,9 +147,9 @@ impl Moonraker {
             if now >= job.since + START_MS {
                 return self.end_job(now, Some(words::not_begun()));
             }
-            return self.order(now, Request::Script(AS_THE_FILE_SAYS.into()));
+            job.again_ms = Some(now + LOOK_MS);
+            return;
         }
-        job.offset_mm = self.look.offset_mm.unwrap_or(0.0);
         let record = job.begun(now);
         let name = job.name.clone();
         self.actions.push(Action::Journal(record));

@@ -17,12 +17,22 @@ const ANSWER_BYTES_MAX: u64 = 16 << 20;
 const FILE_BYTES_MAX: u64 = super::super::program::FILE_BYTES_MAX + 1;
 
 /// How it is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Address {
     /// `HOST:PORT`.
     pub host: String,
     /// Moonraker's API key; empty: none.
     pub key: String,
+}
+
+/// Without the key.
+impl std::fmt::Debug for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Address")
+            .field("host", &self.host)
+            .field("key", &!self.key.is_empty())
+            .finish()
+    }
 }
 
 /// Who asks, as long as the process lives.
@@ -119,5 +129,20 @@ fn trouble(error: ureq::Error) -> Trouble {
     match error {
         ureq::Error::Timeout(_) => Trouble::Late,
         other => Trouble::Unreachable(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_is_in_no_log() {
+        let address = Address {
+            host: "voron:7125".into(),
+            key: "b0a1".into(),
+        };
+        let said = format!("{address:?}");
+        assert!(said.contains("voron") && !said.contains("b0a1"), "{said}");
     }
 }

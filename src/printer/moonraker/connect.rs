@@ -7,6 +7,7 @@
 use super::super::journal::LINK_RESTARTED;
 use super::super::wire::{JobStatus, PrinterName};
 use super::api::{Info, Klippy};
+use super::off::Off;
 use super::{Answer, Finding, Look, Millis, Moonraker, Open, Reach, Request, Trouble, words};
 
 /// Questions in a row without an answer make nobody of somebody.
@@ -133,6 +134,10 @@ impl Moonraker {
             return;
         }
         self.identity = Some(found);
+        if self.reach == Reach::Stranger {
+            // What could not be ordered meanwhile.
+            self.off = Some(Off::found(self.last.as_ref()));
+        }
         self.reach = Reach::Ready;
         self.connect_fault = None;
         self.recovers = None;
@@ -188,6 +193,7 @@ impl Moonraker {
         if self.job.is_none() {
             self.watch_off(now, asked);
         }
+        self.clear_up(now);
     }
 
     /// What its configuration has to have for any of this.
@@ -197,7 +203,10 @@ impl Moonraker {
             missing.push("[virtual_sdcard]");
         }
         let known = &self.settings.commands;
-        if !known.is_empty() && !known.contains("PAUSE") {
+        if known.is_empty() {
+            return Some(words::no_commands());
+        }
+        if !known.contains("PAUSE") {
             missing.push("[pause_resume]");
         }
         (!missing.is_empty()).then(|| words::lacks(&missing.join(", ")))
@@ -207,7 +216,8 @@ impl Moonraker {
     pub(super) fn foreign(&self) -> Option<&str> {
         let print = self.look.active().filter(|_| self.reach == Reach::Ready)?;
         let ours = self.job.as_ref().is_some_and(|job| job.name == print.name)
-            || self.off.as_ref().is_some_and(|off| off.is_of(&print.name));
+            || self.off.as_ref().is_some_and(|off| off.is_of(&print.name))
+            || self.waste.iter().any(|(name, _)| *name == print.name);
         (!ours).then_some(print.name.as_str())
     }
 

@@ -129,9 +129,14 @@ impl Moonraker {
         }));
         self.last = Some(last);
         // Orders for the print that are still on their way say nothing more.
-        self.orders
-            .retain(|open| matches!(open.what, Request::Delete(_) | Request::Stop));
+        self.orders.retain(|open| {
+            matches!(
+                open.what,
+                Request::Delete(_) | Request::Upload { .. } | Request::Stop
+            )
+        });
         if !job.name.is_empty() {
+            self.is_waste(job.name.clone());
             self.off = Some(Off::after(now, &job, fault));
         }
     }

@@ -6,6 +6,7 @@
 
 use super::super::conductor::faults;
 use super::super::journal::Record;
+use super::reading::PrintState;
 use super::{Answer, Millis, Moonraker, Open, Reach, Request, Stage, Trouble, words};
 
 /// Nozzle above the part while parked, mm.
@@ -52,7 +53,7 @@ impl Moonraker {
             }
             Stage::Starting | Stage::Running => {
                 (job.held_ms, job.cooled, job.held_c) = (now, [false; 2], targets_c);
-                job.parked = false;
+                (job.parked, job.hands, job.idle) = (false, true, true);
                 job.enter(now, Stage::Paused);
                 self.fault = Some(words::paused_there());
                 self.journal(Record::Paused);
@@ -135,7 +136,7 @@ impl Moonraker {
             lines.extend(self.away_lines());
         }
         if let Some(job) = &mut self.job {
-            job.parked = on_part;
+            (job.parked, job.hands, job.idle) = (on_part, false, true);
             (job.held_ms, job.cooled, job.held_c) = (now, [false; 2], targets_c);
             job.enter(now, Stage::Parking);
         }
@@ -172,6 +173,7 @@ impl Moonraker {
             },
             (Stage::Unparking, Request::Script(_)) if open.since >= job.since => match answer {
                 Ok(_) => {
+                    job.idle = false;
                     job.enter(now, Stage::Resuming);
                     self.order(now, Request::Resume);
                 }
@@ -195,6 +197,7 @@ impl Moonraker {
             return;
         };
         job.enter(now, Stage::Reheating);
+        job.hands = false;
         let mut lines = Vec::new();
         let [hotend_c, bed_c] = job.held_c;
         if job.cooled[1] {
@@ -273,6 +276,7 @@ impl Moonraker {
             return;
         };
         (job.cooled, job.parked, job.hold_answered) = ([false; 2], false, false);
+        job.hands = false;
         job.enter(now, Stage::Running);
         job.done_ms = now;
         let ours = |name: &str| ["hold_cools", "paused_there", "does_not_go_on"].contains(&name);
@@ -340,15 +344,30 @@ impl Moonraker {
     /// Given up, and Klipper goes on: it is told again.
     pub(super) fn cancel_again(&mut self, now: Millis) {
         let waits = self.is_ordered(|what| *what == Request::Cancel);
-        let Some(job) = &self.job else {
+        let Some(job) = &mut self.job else {
             return;
         };
-        if now >= job.since + CANCEL_AGAIN_MS {
-            // It stands behind a heater, or homing.
-            self.fault = Some(words::cancel_waits());
-            if !waits {
-                self.order(now, Request::Cancel);
-            }
+        if now < job.since + CANCEL_AGAIN_MS {
+            return;
+        }
+        // It stands behind a heater, or homing. A second one would lie behind the first.
+        let is_held = (self.look.print.as_ref()).is_some_and(|p| p.state == PrintState::Paused);
+        let is_lost = !waits && (!job.late || is_held || job.reads_on(&self.look));
+        self.fault = Some(words::cancel_waits());
+        if is_lost {
+            self.order(now, Request::Cancel);
+        }
+    }
+
+    /// To be held, and Klipper goes on: many a macro for `PAUSE` lifts and retracts once more each time, so that a second order
+    /// is given only when the first one does not lie there.
+    pub(super) fn hold_on(&mut self, now: Millis) {
+        let waits = self.is_ordered(|what| *what == Request::Pause);
+        let Some(job) = self.job.as_mut().filter(|job| job.stage == Stage::Pausing) else {
+            return;
+        };
+        if !waits && !job.hold_answered && job.reads_on(&self.look) {
+            self.order(now, Request::Pause);
         }
     }
 }

@@ -82,8 +82,12 @@ pub(super) struct Job {
     pub(super) flow_tuned: bool,
     /// The fan is to be set, behind an order of the file or of a person.
     pub(super) fan_due: bool,
-    /// Height over where the file has it that was there before the print, mm.
-    pub(super) offset_mm: f64,
+    /// Height over where the file has it that is the printer's own, mm, once the file has homed and levelled: macros of the
+    /// printer may calibrate it there.
+    pub(super) offset_mm: Option<f64>,
+    /// What it was in the last look, and what was ordered.
+    pub(super) height_mm: f64,
+    pub(super) heights_mm: Vec<f64>,
     /// Since when it is held, and which heaters were switched off since: hotend, bed.
     pub(super) held_ms: Millis,
     pub(super) cooled: [bool; 2],
@@ -91,6 +95,16 @@ pub(super) struct Job {
     pub(super) held_c: [f64; 2],
     /// We moved the head away.
     pub(super) parked: bool,
+    /// Somebody's hands may be at the head: it was held at the printer.
+    pub(super) hands: bool,
+    /// Klipper's own time limit was set for a hold.
+    pub(super) idle: bool,
+    /// Line at which nobody waited for an order any more that is not in force.
+    read_from: Option<usize>,
+    /// One got no answer in time: it may wait behind the line in work.
+    pub(super) late: bool,
+    /// When the orders ahead of the start are given again.
+    pub(super) again_ms: Option<Millis>,
     /// The order to hold was answered.
     pub(super) hold_answered: bool,
     /// Looks that agree with the plan's end, and that do not.
@@ -135,11 +149,18 @@ impl Job {
             tuned: Tuned::default(),
             flow_tuned: false,
             fan_due: false,
-            offset_mm: 0.0,
+            offset_mm: None,
+            height_mm: 0.0,
+            heights_mm: Vec::new(),
             held_ms: 0,
             cooled: [false; 2],
             held_c: [0.0; 2],
             parked: false,
+            hands: false,
+            idle: false,
+            read_from: None,
+            late: false,
+            again_ms: None,
             hold_answered: false,
             agreed: 0,
             differed: 0,
@@ -150,7 +171,29 @@ impl Job {
     }
 
     pub(super) fn enter(&mut self, now: Millis, stage: Stage) {
-        (self.stage, self.since) = (stage, now);
+        (self.stage, self.since, self.read_from, self.late) = (stage, now, None, false);
+    }
+
+    /// The printer's own height, where a print may have left another one.
+    pub(super) fn own_height_mm(&self) -> Option<f64> {
+        let own_mm = self.offset_mm?;
+        let touched = !self.heights_mm.is_empty() || self.tuned.z_mm != 0.0;
+        touched.then_some(own_mm)
+    }
+
+    /// Klipper carries an order out between two lines: has it gone on by two since nobody waits for that order, then it does not
+    /// lie there any more.
+    pub(super) fn reads_on(&mut self, look: &Look) -> bool {
+        let (Some(plan), Some(file)) = (&self.plan, look.file) else {
+            return false;
+        };
+        let done = plan.lines_at(file.position);
+        let from = *self.read_from.get_or_insert(done);
+        let on = done >= from + 2;
+        if on {
+            self.read_from = None;
+        }
+        on
     }
 
     /// Klipper was told to begin, or is about to be.

@@ -144,6 +144,8 @@ pub struct Moonraker {
     looked_ms: Option<Millis>,
     job: Option<Job>,
     last: Option<JobStatus>,
+    /// Files that are stored there and not needed any more, and when each is tried to be removed next.
+    waste: Vec<(String, Millis)>,
     /// The heaters are to be off, and that is not proved yet.
     off: Option<off::Off>,
     fault: Option<Finding>,
@@ -161,7 +163,8 @@ pub struct Moonraker {
     /// A restart was ordered by a person, since then.
     recovers: Option<Millis>,
     halt: Option<Finding>,
-    ending: bool,
+    /// The link is told to end, since then.
+    ending: Option<Millis>,
     shown: Option<Status>,
     shown_ms: Millis,
     actions: Vec<Action>,
@@ -187,6 +190,7 @@ impl Moonraker {
             look: Look::default(),
             looked_ms: None,
             job: None,
+            waste: Vec::new(),
             last,
             connect_fault: None,
             unfit: None,
@@ -197,7 +201,7 @@ impl Moonraker {
             mains_off: None,
             recovers: None,
             halt: None,
-            ending: false,
+            ending: None,
             shown: None,
             shown_ms: 0,
             actions: Vec::new(),
@@ -238,6 +242,8 @@ impl Moonraker {
         self.watch_away(now);
         self.watch_hold(now);
         self.watch_orders(now);
+        self.prepare_again(now);
+        self.watch_end(now);
         self.switch_off(now);
         if self.question.is_none() && now >= self.next_ms {
             self.ask_on(now);
@@ -256,6 +262,7 @@ impl Moonraker {
             .chain([question])
             .chain(self.stop.map(stop::next_stop_ms))
             .chain(self.mains_off)
+            .chain(self.job.as_ref().and_then(|job| job.again_ms))
             .chain(shown)
             .min()
             .unwrap_or(now + 1_000)
@@ -266,7 +273,7 @@ impl Moonraker {
     fn look_ms(&self) -> Millis {
         if self.stop.is_some() {
             LOOK_STOP_MS
-        } else if self.job.is_some() || self.off.is_some() || self.ending {
+        } else if self.job.is_some() || self.off.is_some() || self.ending.is_some() {
             LOOK_MS
         } else {
             LOOK_IDLE_MS
@@ -319,6 +326,12 @@ impl Moonraker {
         }
         if let Err(Trouble::Refused { status: 401, .. }) = &answer {
             self.connect_fault = Some(words::no_key());
+        }
+        if let Request::Delete(name) = &open.what {
+            return self.removed(name, &answer);
+        }
+        if answer == Err(Trouble::Late) {
+            self.is_late();
         }
         match self.job.as_ref().map(|job| job.stage) {
             None => {}

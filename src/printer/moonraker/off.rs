@@ -11,7 +11,8 @@ use super::super::journal::LINK_RESTARTED;
 use super::super::wire::JobStatus;
 use super::begin::stem;
 use super::job::Job;
-use super::{Finding, Millis, Moonraker, Reach, Request, Stage, words};
+use super::reading::PrintState;
+use super::{Answer, Finding, Millis, Moonraker, Reach, Request, Stage, Trouble, words};
 use std::borrow::Cow;
 
 /// Looks that decide.
@@ -22,6 +23,8 @@ const SAY_MS: Millis = 10_000;
 const UNSAFE_MS: Millis = 300_000;
 /// An order that did not help is given again after so long.
 const AGAIN_MS: Millis = 5_000;
+/// A stored file that could not be removed is tried again after so long.
+const REMOVE_AGAIN_MS: Millis = 10_000;
 /// Nozzle above the part at the end of a print that was given up, mm.
 const LIFT_MM: f64 = 5.0;
 const MARGIN_MM: f64 = 5.0;
@@ -44,10 +47,26 @@ pub(super) struct Off {
     left_at: Option<[f64; 3]>,
     /// Height that was there before the print, mm.
     offset_mm: Option<f64>,
+    /// Klipper's own time limit was set for a hold.
+    idle: bool,
     agreed: u32,
-    /// When something was ordered last.
-    ordered: Option<Millis>,
+    /// When something of each kind was ordered last.
+    ordered: [Option<Millis>; 3],
+    /// The order to give a print up got no answer in time: it may wait behind the line in work.
+    late: bool,
+    /// Place in the file of a print that is to be given up, and how often it changed since nobody waits for that order.
+    read: (u64, u32),
 }
+
+/// The end of the link cut that print off.
+fn is_cut(last: &JobStatus) -> bool {
+    (last.fault.as_ref()).is_some_and(|fault| fault.name == LINK_RESTARTED)
+}
+
+/// Kinds of orders.
+const GIVE_UP: usize = 0;
+const SWITCH_OFF: usize = 1;
+const TIDY: usize = 2;
 
 impl Off {
     /// A printer that was found; `last`: the last job, whose print may still go on there.
@@ -61,8 +80,11 @@ impl Off {
             why: last.and_then(|job| job.fault.clone()),
             left_at: None,
             offset_mm: None,
+            idle: last.is_some_and(is_cut),
             agreed: 0,
-            ordered: None,
+            ordered: [None; 3],
+            late: false,
+            read: (0, 0),
         }
     }
 
@@ -75,8 +97,10 @@ impl Off {
             since: now,
             name: Some(job.name.clone()),
             stem: stem(&job.sha256),
-            left_at: place.filter(|_| given_up && !job.parked),
-            offset_mm: begun.then_some(job.offset_mm),
+            // Where it was held at the printer, somebody's hands may be there.
+            left_at: place.filter(|_| given_up && !job.parked && !job.hands),
+            offset_mm: job.own_height_mm(),
+            idle: job.idle,
             why,
             ..Self::found(None)
         }
@@ -92,6 +116,16 @@ impl Off {
     pub(super) fn is_of_print(&self) -> bool {
         self.name.is_some()
     }
+
+    /// Something of ours may be on: not what somebody does there by hand.
+    pub(super) fn is_ours(&self) -> bool {
+        let is_cut = (self.why.as_ref()).is_some_and(|why| why.name == LINK_RESTARTED);
+        self.is_of_print() || is_cut
+    }
+
+    fn is_due(&self, kind: usize, now: Millis) -> bool {
+        self.ordered[kind].is_none_or(|at| now >= at + AGAIN_MS)
+    }
 }
 
 impl Moonraker {
@@ -99,14 +133,14 @@ impl Moonraker {
     pub(super) fn watch_off(&mut self, now: Millis, asked: Millis) {
         let active = self.look.active().map(|print| print.name.clone());
         if self.off.is_none()
-            && let (Some(name), Some(last)) = (&active, &self.last)
-            && name.starts_with(&stem(&last.sha256))
+            && let Some(name) = active.as_ref().filter(|name| self.is_ours(name))
         {
             // An order that was long on its way, or somebody printed it once more at Klipper's page: no print of a released
             // part goes on without its job.
             self.off = Some(Off {
                 since: now,
-                ..Off::found(Some(last))
+                name: Some(name.clone()),
+                ..Off::found(self.last.as_ref())
             });
         }
         let Some(off) = &mut self.off else {
@@ -121,8 +155,8 @@ impl Moonraker {
         let orders = self
             .orders
             .iter()
-            .any(|open| !matches!(open.what, Request::Delete(_)));
-        let due = off.ordered.is_none_or(|at| now >= at + AGAIN_MS) && !orders;
+            .any(|open| !matches!(open.what, Request::Delete(_) | Request::Upload { .. }));
+        let due = |off: &Off, kind: usize| !orders && off.is_due(kind, now);
         match &active {
             Some(name) if !off.is_of(name) => {
                 // The heat is theirs until they are done. What we left on goes off then.
@@ -132,9 +166,24 @@ impl Moonraker {
             Some(name) => {
                 off.name = Some(name.clone());
                 off.agreed = 0;
-                if due {
-                    off.ordered = Some(now);
-                    self.order(now, Request::Cancel);
+                let position = self.look.file.map_or(0, |file| file.position);
+                if orders {
+                    off.read.1 = 0;
+                } else if off.read.0 != position {
+                    off.read.1 += 1;
+                }
+                off.read.0 = position;
+                // One that waits behind a line in work is carried out between two lines: another one would come on top.
+                let is_held = self
+                    .look
+                    .active()
+                    .is_some_and(|p| p.state == PrintState::Paused);
+                let is_lost = !off.late || is_held || off.read.1 >= 2;
+                if due(off, GIVE_UP) && is_lost {
+                    off.ordered[GIVE_UP] = Some(now);
+                    off.late = false;
+                    let lines = ["CANCEL_PRINT", "TURN_OFF_HEATERS", "M107"];
+                    self.script(now, &lines.map(str::to_owned));
                 }
                 return;
             }
@@ -142,21 +191,27 @@ impl Moonraker {
         }
         if self.look.is_hot() {
             off.agreed = 0;
-            if due {
-                off.ordered = Some(now);
+            if due(off, SWITCH_OFF) {
+                off.ordered[SWITCH_OFF] = Some(now);
                 self.script(now, &["TURN_OFF_HEATERS".into(), "M107".into()]);
             }
             return;
         }
         let needed = self.settings.heaters.len().max(1);
-        if orders || self.look.heaters.len() < needed || off.ordered.is_some_and(|at| asked < at) {
+        if orders
+            || self.look.heaters.len() < needed
+            || off.ordered.iter().flatten().any(|at| asked < *at)
+        {
             return;
         }
-        if let Some(lines) = self.last_lines() {
+        let may = due(off, TIDY);
+        let lines = self.last_lines();
+        if !lines.is_empty() {
             if let Some(off) = &mut self.off {
                 off.agreed = 0;
-                if due {
-                    off.ordered = Some(now);
+                if may {
+                    (off.left_at, off.idle) = (None, false);
+                    off.ordered[TIDY] = Some(now);
                     self.script(now, &lines);
                 }
             }
@@ -165,23 +220,23 @@ impl Moonraker {
         if let Some(off) = &mut self.off {
             off.agreed += 1;
             if off.agreed >= AGREE {
-                self.is_off(now);
+                self.is_off();
             }
         }
     }
 
     /// What is still to be ordered of a printer that is cold: up and away from the part, once; factors, height and time limit as
     /// they were.
-    fn last_lines(&mut self) -> Option<Vec<String>> {
-        let lift = self.lift_lines();
-        let idle = self.idle_line(false);
-        let off = self.off.as_mut()?;
+    fn last_lines(&self) -> Vec<String> {
+        let Some(off) = &self.off else {
+            return Vec::new();
+        };
         let differs = |is: f64, wanted: f64| (is - wanted).abs() > 0.001;
         let mut lines = Vec::new();
-        if off.left_at.take().is_some() {
-            lines.push(idle);
-            lines.extend(lift);
+        if off.idle {
+            lines.push(self.idle_line(false));
         }
+        lines.extend(self.lift_lines());
         if off.name.is_some()
             && let Some(factors) = self.look.factors
             && factors.iter().any(|f| differs(*f, 1.0))
@@ -193,7 +248,7 @@ impl Moonraker {
         {
             lines.push(format!("SET_GCODE_OFFSET Z={wanted:.3}"));
         }
-        (!lines.is_empty()).then_some(lines)
+        lines
     }
 
     fn lift_lines(&self) -> Vec<String> {
@@ -217,18 +272,77 @@ impl Moonraker {
     }
 
     /// Proved.
-    fn is_off(&mut self, now: Millis) {
+    fn is_off(&mut self) {
         let Some(off) = self.off.take() else {
             return;
         };
         if let Some(name) = off.name {
-            self.order(now, Request::Delete(name));
+            self.is_waste(name);
         }
         let of_job = self.last.as_mut().and_then(|job| job.fault.as_mut());
         for fault in of_job.into_iter().chain(self.fault.as_mut()) {
             if fault.name == LINK_RESTARTED {
                 *fault = faults::restarted_and_off();
             }
+        }
+    }
+
+    /// An order of ours got no answer in time.
+    pub(super) fn is_late(&mut self) {
+        if let Some(off) = &mut self.off {
+            off.late = true;
+        }
+        if let Some(job) = &mut self.job {
+            job.late = true;
+        }
+    }
+
+    /// A file of this link's, or of its last job.
+    fn is_ours(&self, name: &str) -> bool {
+        let of_last = |last: &JobStatus| name.starts_with(&stem(&last.sha256));
+        self.last.as_ref().is_some_and(of_last) || self.waste.iter().any(|(other, _)| other == name)
+    }
+
+    /// A stored file is not needed any more.
+    pub(super) fn is_waste(&mut self, name: String) {
+        if self.waste.iter().all(|(other, _)| *other != name) {
+            self.waste.push((name, 0));
+        }
+    }
+
+    /// Removes what is stored there and not needed, one file at a time, until the printer says that it is gone.
+    pub(super) fn clear_up(&mut self, now: Millis) {
+        let is_open = |open: &super::Open| matches!(open.what, Request::Delete(_));
+        if self.orders.iter().any(is_open) || self.off.as_ref().is_some_and(Off::is_of_print) {
+            return;
+        }
+        let active = self.look.active().map(|print| print.name.clone());
+        let orders = &self.orders;
+        let arrives = |name: &str| {
+            let is_it =
+                |what: &Request| matches!(what, Request::Upload { name: n, .. } if n == name);
+            orders.iter().any(|open| is_it(&open.what))
+        };
+        let next = self
+            .waste
+            .iter_mut()
+            .find(|(name, due)| now >= *due && active.as_ref() != Some(name) && !arrives(name));
+        if let Some((name, due)) = next {
+            *due = now + REMOVE_AGAIN_MS;
+            let name = name.clone();
+            self.order(now, Request::Delete(name));
+        }
+    }
+
+    /// Removed, or not there.
+    pub(super) fn removed(&mut self, name: &str, answer: &Result<Answer, Trouble>) {
+        let gone = match answer {
+            Ok(_) => true,
+            Err(Trouble::Refused { status, .. }) => matches!(status, 400 | 404),
+            Err(_) => false,
+        };
+        if gone {
+            self.waste.retain(|(other, _)| other != name);
         }
     }
 
@@ -239,7 +353,8 @@ impl Moonraker {
         }
         let cancelling = (self.job.as_ref()).filter(|job| job.stage == Stage::Cancelling);
         let since = match (&self.off, cancelling) {
-            (Some(off), _) => off.seen,
+            // What somebody does by hand at Klipper's page, e.g. a calibration of a heater, is theirs.
+            (Some(off), _) => off.seen.filter(|_| off.is_ours()),
             (None, Some(job)) => Some(job.since),
             (None, None) => None,
         };
@@ -258,7 +373,11 @@ impl Moonraker {
         fault: Option<&'a Finding>,
     ) -> Option<Cow<'a, Finding>> {
         let open = self.off.as_ref().filter(|off| now >= off.since + SAY_MS);
-        if open.is_some_and(Off::is_of_print) && !self.halted {
+        let hot = |off: &Off| {
+            let long = off.seen.is_some_and(|seen| now >= seen + UNSAFE_MS);
+            off.is_of_print() || long
+        };
+        if open.is_some_and(hot) && !self.halted {
             return Some(Cow::Owned(faults::may_be_hot(fault.cloned())));
         }
         fault.map(Cow::Borrowed)

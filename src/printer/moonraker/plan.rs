@@ -47,6 +47,8 @@ pub struct Plan {
     filament_mm: [f64; 2],
     /// Its commands, e.g. `G1`.
     words: BTreeSet<String>,
+    /// Lines up to the last one that homes or levels before filament is pushed.
+    levelled: usize,
 }
 
 impl Plan {
@@ -81,6 +83,7 @@ impl Plan {
         let (mut ends, mut at, mut words) = (Vec::new(), Vec::new(), BTreeSet::new());
         let mut heat = vec![(0, [0.0; 2])];
         let mut pushed_mm = 0.0;
+        let mut levelled = 0;
         let mut tail_mm = [f64::INFINITY, f64::NEG_INFINITY];
         for (index, (number, command)) in commands(text).enumerate() {
             let command = command.map_err(|e| refused(format!("line {number}: {e}")))?;
@@ -96,6 +99,9 @@ impl Plan {
             let Some(Line { text, done_s, .. }) = program.lines.get(index) else {
                 return Err(refused(format!("line {number} was not prepared.")));
             };
+            if pushed_mm == 0.0 && matches!(effect, Effect::Home(_) | Effect::Probe) {
+                levelled = index + 1;
+            }
             let place = tracker.apply(text);
             if heat.last().is_some_and(|(_, c)| *c != tracker.targets_c) {
                 heat.push((index + 1, tracker.targets_c));
@@ -117,6 +123,7 @@ impl Plan {
             at,
             heat,
             words,
+            levelled,
             bytes: bytes.into(),
         })
     }
@@ -139,6 +146,11 @@ impl Plan {
         let next = self.heat.partition_point(|(from, _)| *from <= lines);
         let last = next.checked_sub(1).and_then(|at| self.heat.get(at));
         last.map_or([0.0; 2], |(_, targets_c)| *targets_c)
+    }
+
+    /// Are the lines done that home and level before anything is printed?
+    pub(super) fn is_levelled(&self, lines: usize) -> bool {
+        lines >= self.levelled
     }
 
     /// X, Y, Z, E behind the last line, mm; NaN where they are not known.

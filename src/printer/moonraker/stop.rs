@@ -98,6 +98,8 @@ impl Moonraker {
         if self.reach == Reach::Stranger {
             // A person says that this printer is meant.
             (self.identity, self.fault) = (None, None);
+            (self.halted, self.stop, self.stop_why, self.stop_lost) = (false, None, None, false);
+            self.mains_off = None;
             self.reach = Reach::Asking;
             self.off = Some(super::off::Off::found(None));
             self.ask_anew(now);

@@ -89,6 +89,46 @@ impl Moonraker {
         }
     }
 
+    /// The printer's own height, and one that somebody set at Klipper's page: within the bounds it is a tune of theirs, and
+    /// recorded. `false`: it is beyond them.
+    pub(super) fn hear_height(&mut self) -> bool {
+        let bound_mm = self.setup.printer.tuning.z_mm;
+        let (Some(is), Some(job)) = (self.look.offset_mm, &mut self.job) else {
+            return true;
+        };
+        let levelled = |job: &super::Job| {
+            let plan = job.plan.as_ref();
+            plan.is_some_and(|plan| plan.is_levelled(job.done))
+        };
+        if job.stage != Stage::Running || !levelled(job) {
+            return true;
+        }
+        let Some(own) = job.offset_mm else {
+            (job.offset_mm, job.height_mm) = (Some(is), is);
+            return true;
+        };
+        let is_ours = |mm: &f64| (is - mm).abs() <= ALIKE;
+        // As before, as wanted, or one of ours that came late.
+        let known = [job.height_mm, own + job.tuned.z_mm];
+        if known.iter().chain(&job.heights_mm).any(is_ours) {
+            job.height_mm = is;
+            return true;
+        }
+        let z_mm = is - own;
+        if z_mm.abs() > bound_mm + ALIKE {
+            return false;
+        }
+        (job.height_mm, job.tuned.z_mm) = (is, z_mm);
+        let tuned = job.tuned;
+        self.journal(Record::Tuned {
+            speed_percent: tuned.speed_percent,
+            flow_percent: tuned.flow_percent,
+            fan_percent: tuned.fan_percent,
+            z_mm: tuned.z_mm,
+        });
+        true
+    }
+
     /// Orders what is wanted and not in force.
     pub(super) fn tune_on(&mut self, now: Millis) {
         let busy = self.is_ordered(|what| matches!(what, Request::Script(_)));
@@ -111,9 +151,12 @@ impl Moonraker {
                 lines.push(format!("M221 S{}", job.tuned.flow_percent));
             }
         }
-        let wanted_mm = job.offset_mm + job.tuned.z_mm;
-        if offset.is_some_and(|is| differs(is, wanted_mm)) {
-            lines.push(format!("SET_GCODE_OFFSET Z={wanted_mm:.3} MOVE=1"));
+        if let (Some(is), Some(own)) = (offset, job.offset_mm) {
+            let wanted_mm = own + job.tuned.z_mm;
+            if differs(is, wanted_mm) {
+                job.heights_mm.push(wanted_mm);
+                lines.push(format!("SET_GCODE_OFFSET Z={wanted_mm:.3} MOVE=1"));
+            }
         }
         if std::mem::take(&mut job.fan_due) {
             lines.extend(job.tuned.fan_line());

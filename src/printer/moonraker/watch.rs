@@ -9,12 +9,14 @@ use super::super::transport::{Class, POSITION_MM};
 use super::begin::START_MS;
 use super::job::Run;
 use super::reading::{Print, PrintState};
-use super::{Millis, Moonraker, Request, Stage, words};
+use super::{Finding, Millis, Moonraker, Request, Stage, words};
 
 /// Looks in a row in which the head is where no line of the file has it.
 const ASTRAY_MAX: u32 = 2;
 /// Klipper says a place with three decimals.
 const ASTRAY_MM: f64 = 2.0 * POSITION_MM;
+/// Targets that are alike, C.
+const TARGET_C: f64 = 0.5;
 
 impl Moonraker {
     /// Klipper is ready, and there is a job.
@@ -103,12 +105,7 @@ impl Moonraker {
         match job.stage {
             Stage::Starting => job.enter(now, Stage::Running),
             Stage::Running => {}
-            Stage::Pausing => {
-                // `PAUSE` says of itself when it was done before: one that got lost is given again.
-                if !self.is_ordered(|what| *what == Request::Pause) {
-                    self.order(now, Request::Pause);
-                }
-            }
+            Stage::Pausing => self.hold_on(now),
             Stage::Cancelling => return self.cancel_again(now),
             Stage::Resuming => self.goes_on(now),
             // Somebody let it go on there.
@@ -144,12 +141,15 @@ impl Moonraker {
             return self.stop_safe(now, words::stuck());
         }
         self.hear_lines(before);
+        if !self.hear_height() {
+            return self.stop_safe(now, words::other_height());
+        }
         self.tune_on(now);
         if self.is_astray() {
             return self.stop_safe(now, words::astray());
         }
-        if self.is_cold() {
-            self.stop_safe(now, faults::targets_lost());
+        if let Some(why) = self.is_cold() {
+            self.stop_safe(now, why);
         }
     }
 
@@ -180,23 +180,33 @@ impl Moonraker {
         job.astray >= ASTRAY_MAX
     }
 
-    /// A heater is off that the file has on, behind the last line and behind the one in work, twice: somebody switched it off.
-    fn is_cold(&mut self) -> bool {
+    /// A heater that the file has on is off, or wanted as warm neither as behind the last line nor as behind the one in work,
+    /// twice: somebody else set it. A macro that homes or levels may have a heat of its own meanwhile.
+    fn is_cold(&mut self) -> Option<Finding> {
         let targets_c = self.targets_c();
-        let Some(job) = &mut self.job else {
-            return false;
-        };
-        let Some(plan) = &job.plan else {
-            return false;
-        };
+        let job = self.job.as_mut()?;
+        let plan = job.plan.as_ref()?;
         let (before, after) = (plan.heat(job.done), plan.heat(job.done + 1));
-        let off = (0..2).any(|h| before[h] > 0.0 && after[h] > 0.0 && targets_c[h] <= 0.0);
-        job.off = if off && job.stage == Stage::Running {
+        let on = (0..2).filter(|&h| before[h] > 0.0 && after[h] > 0.0);
+        let differs = |h: &usize| {
+            let by = |wanted_c: f64| (targets_c[*h] - wanted_c).abs() > TARGET_C;
+            by(before[*h]) && by(after[*h])
+        };
+        let other = on.clone().any(|h| differs(&h));
+        let macros = matches!(job.class_in_work(), Some(Class::Home | Class::Probe));
+        job.off = if other && !macros && job.stage == Stage::Running {
             job.off + 1
         } else {
             0
         };
-        job.off >= ASTRAY_MAX
+        let is_off = on.clone().any(|h| targets_c[h] <= 0.0);
+        (job.off >= ASTRAY_MAX).then(|| {
+            if is_off {
+                faults::targets_lost()
+            } else {
+                words::other_heat()
+            }
+        })
     }
 
     /// Targets of nozzle and bed, C.

@@ -175,6 +175,27 @@ pub(super) fn astray() -> Finding {
     )
 }
 
+pub(super) fn other_heat() -> Finding {
+    Finding::refuse(
+        "heat_differs",
+        "The print was stopped: a heater is set to another temperature than the file has it. Did somebody change it at Klipper's own page? The part can not be trusted.",
+    )
+}
+
+pub(super) fn other_height() -> Finding {
+    Finding::refuse(
+        "height_differs",
+        "The print was stopped: somebody changed the height (Z offset) at Klipper's own page by more than the profile allows while printing. The part can not be trusted.",
+    )
+}
+
+pub(super) fn no_commands() -> Finding {
+    Finding::refuse(
+        "klipper_lacks",
+        "Klipper does not tell which commands it knows, so that a file can not be compared with them, and an unknown one would be left out without a word. Nothing is printed. Update Klipper.",
+    )
+}
+
 pub(super) fn other_end() -> Finding {
     Finding::refuse(
         "position_differs",

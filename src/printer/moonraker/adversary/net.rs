@@ -33,6 +33,11 @@ pub(super) struct Net {
     pub(super) weather: Weather,
     /// Nothing gets through until then.
     pub(super) cut_until: Ms,
+    /// So many answers more are a proxy's own.
+    pub(super) strange_next: u64,
+    /// The same for all scripts, and how many were sent.
+    pub(super) refuses_scripts: bool,
+    pub(super) scripts: u64,
     /// Requests on their way, answers on their way.
     to: Vec<(Ms, Ask)>,
     waiting: Vec<Waiting>,
@@ -45,6 +50,9 @@ impl Net {
         Self {
             weather,
             cut_until: 0,
+            strange_next: 0,
+            refuses_scripts: false,
+            scripts: 0,
             to: Vec::new(),
             waiting: Vec::new(),
             back: Vec::new(),
@@ -64,7 +72,14 @@ impl Net {
         }
     }
 
+    /// What is on its way to the fake does not arrive, either.
+    pub(super) fn drop_all(&mut self) {
+        self.forget();
+        self.to.clear();
+    }
+
     pub(super) fn send(&mut self, now: Ms, dice: &mut Dice, ask: Ask) {
+        self.scripts += u64::from(matches!(ask.what, Request::Script(_)));
         if now < self.cut_until || dice.comes(self.weather.lost) {
             self.count("request lost");
             let at = now + 20 + dice.below(3_000);
@@ -162,6 +177,11 @@ impl Net {
         let mut answer = http::answer(&ask.what, status, body);
         if dice.comes(self.weather.strange) && !matches!(ask.what, Request::ReadBack(_)) {
             self.count("strange answer");
+            answer = http::answer(&ask.what, 502, b"<html>Bad Gateway</html>");
+        }
+        let is_script = matches!(ask.what, Request::Script(_));
+        if self.strange_next > 0 || (self.refuses_scripts && is_script) {
+            self.strange_next = self.strange_next.saturating_sub(1);
             answer = http::answer(&ask.what, 502, b"<html>Bad Gateway</html>");
         }
         let mut at = now + 1 + dice.below(20);

@@ -20,6 +20,8 @@ const STEP_MS: u64 = 50;
 const DAY_MS: u64 = 6 * 3_600_000;
 /// After its end it is watched for so long.
 const AFTER_MS: u64 = 900_000;
+/// The process of a link that is told to end lives so long at most.
+const END_MS: u64 = 25_000;
 /// A person comes to a print that is held.
 const VISIT_MS: u64 = 75 * 60_000;
 
@@ -46,9 +48,16 @@ pub(super) enum Act {
     Cut,
     LinkKilled,
     OtherPrinter,
+    HigherThere,
+    ColderThere,
+    LinkEnds,
+    // On staged days alone.
+    SamePrinter,
+    Blip,
+    HeaterMended,
 }
 
-const ACTS: [Act; 19] = [
+const ACTS: [Act; 22] = [
     Act::Pause,
     Act::Resume,
     Act::Cancel,
@@ -68,14 +77,17 @@ const ACTS: [Act; 19] = [
     Act::Cut,
     Act::LinkKilled,
     Act::OtherPrinter,
+    Act::HigherThere,
+    Act::ColderThere,
+    Act::LinkEnds,
 ];
 
 pub(super) struct Siege {
     dice: Dice,
     now: u64,
     machine: Moonraker,
-    server: Server,
-    net: Net,
+    pub(super) server: Server,
+    pub(super) net: Net,
     plan: Plan,
     printer: Printer,
     acts: Vec<(u64, Act)>,
@@ -83,7 +95,12 @@ pub(super) struct Siege {
     ended: Option<(Phase, Option<Finding>)>,
     /// Somebody moved the head in the print.
     jogged: bool,
-    tuned: bool,
+    tuned: u32,
+    /// Acts that came.
+    came: Vec<Act>,
+    /// The link was told to end, and since when its process is gone.
+    ends: Option<u64>,
+    gone: Option<u64>,
     said: Vec<String>,
     /// Another printer stands there.
     other: bool,
@@ -134,6 +151,7 @@ impl Siege {
             ..Server::default()
         };
         server.klipper.parks = dice.comes(4_000);
+        server.klipper.calibrates_mm = dice.comes(3_000).then_some(-0.12);
         server.klipper.put(
             "other.gcode",
             b"M104 S200\nG28\nM109 S200\nG1 X50 Y50 F1200\nG4 P60000\nM104 S0\n",
@@ -183,7 +201,10 @@ impl Siege {
             journal: String::new(),
             ended: None,
             jogged: false,
-            tuned: false,
+            tuned: 0,
+            came: Vec::new(),
+            ends: None,
+            gone: None,
             said: Vec::new(),
             other: false,
             links: 0,
@@ -199,6 +220,7 @@ impl Siege {
         siege.server.store_faults.clear();
         siege.server.klipper.broken_heater = None;
         siege.server.klipper.parks = false;
+        siege.server.klipper.calibrates_mm = None;
         siege.acts = acts
             .iter()
             .map(|(at_s, act)| (at_s * 1_000, *act))
@@ -227,6 +249,16 @@ impl Siege {
             self.act(act);
         }
         let came = self.net.run(self.now, &mut self.dice, &mut self.server);
+        if let Some(since) = self.ends
+            && (self.machine.is_finished() || self.now >= since + END_MS)
+        {
+            self.tell(|| "GONE".into());
+            self.net.drop_all();
+            (self.ends, self.gone) = (None, Some(self.now));
+        }
+        if self.gone.is_some() {
+            return;
+        }
         for (id, answer) in came {
             if let Err(trouble) = &answer {
                 self.tell(|| format!("<- {id} {trouble:?}"));
@@ -294,6 +326,10 @@ impl Siege {
 
     fn act(&mut self, act: Act) {
         self.tell(|| format!("ACT {act:?}"));
+        if self.gone.is_some() || self.ends.is_some() {
+            return;
+        }
+        self.came.push(act);
         let now = self.now;
         let in_print = self.server.klipper.prints().is_some();
         self.net.count("act");
@@ -310,7 +346,7 @@ impl Siege {
                     z_mm: Some(0.05),
                 };
                 let taken = self.machine.tune(now, tune);
-                self.tuned |= taken.is_ok();
+                self.tuned += u32::from(taken.is_ok());
                 taken
             }
             _ => Ok(()),
@@ -370,6 +406,21 @@ impl Siege {
             Act::OtherPrinter => {
                 self.server.hostname = "ender".into();
                 self.other = true;
+            }
+            Act::SamePrinter => {
+                self.server.hostname = "voron".into();
+                self.other = false;
+            }
+            Act::HigherThere => {
+                self.tuned += 1;
+                self.there("SET_GCODE_OFFSET Z_ADJUST=0.05 MOVE=1");
+            }
+            Act::ColderThere => self.there("M104 S180"),
+            Act::Blip => self.net.strange_next = 2,
+            Act::HeaterMended => self.server.klipper.broken_heater = None,
+            Act::LinkEnds => {
+                self.machine.terminate(now);
+                self.ends = Some(now);
             }
             _ => {}
         }
@@ -456,12 +507,79 @@ impl Siege {
         if let Some(name) = klipper
             .prints()
             .filter(|_| klipper.state() == super::super::fake::klipper::State::Ready)
+            .filter(|_| self.gone.is_none() || self.is_calm())
         {
             return Some(format!("{name} goes on"));
         }
-        klipper
-            .is_hot()
-            .then(|| format!("hot: {:?}", self.machine.status(self.now).fault))
+        if klipper.is_hot() && (self.gone.is_none() || self.is_calm()) {
+            return Some(format!("hot: {:?}", self.machine.status(self.now).fault));
+        }
+        self.left()
+    }
+
+    /// Nothing gets lost that matters.
+    fn is_calm(&self) -> bool {
+        let weather = &self.net.weather;
+        let all = [
+            weather.lost,
+            weather.answer_lost,
+            weather.late,
+            weather.strange,
+        ];
+        all.iter().all(|rate| *rate == 0) && !self.came.contains(&Act::Cut)
+    }
+
+    /// What a print leaves behind that has to be as before.
+    fn left(&self) -> Option<String> {
+        let klipper = &self.server.klipper;
+        let came = |act: Act| self.came.contains(&act);
+        if klipper.pauses_again > 0 && !came(Act::PauseThere) {
+            return Some("a macro for PAUSE moved twice in one hold".into());
+        }
+        let ready = klipper.state() == super::super::fake::klipper::State::Ready;
+        if !ready || self.machine.halted || self.gone.is_some() || self.links > 0 {
+            return None;
+        }
+        let own_mm = klipper.calibrates_mm.unwrap_or(0.0);
+        let height_mm = klipper.tuned()[2];
+        if ![0.0, own_mm].contains(&height_mm) && !came(Act::HigherThere) {
+            return Some(format!("height {height_mm}"));
+        }
+        let name = klipper.names().find(|name| name.starts_with("calvaria"));
+        if let Some(name) = name {
+            return Some(format!("{name} is stored"));
+        }
+        if self.is_calm() && klipper.idle_s() != 600.0 {
+            return Some(format!("idle timeout {}", klipper.idle_s()));
+        }
+        let made: Vec<_> = klipper.made().collect();
+        let part = made
+            .iter()
+            .rfind(|one| one.by_file)
+            .map_or(0.0, |one| one.to[2]);
+        let last = made.last().map_or(0.0, |one| one.to[2]);
+        let cancelled = self.ended.as_ref().and_then(|(_, fault)| fault.as_ref());
+        let lifts = cancelled.is_some_and(|fault| fault.name == "cancelled")
+            && made.iter().any(|one| one.by_file && one.to[3] > 0.0)
+            && klipper.is_homed()
+            && !came(Act::PauseThere)
+            && !came(Act::HigherThere);
+        (lifts && self.is_calm() && last < part + 4.0)
+            .then(|| format!("nozzle on the part: {last} over {part}"))
+    }
+
+    /// So long nobody does anything.
+    pub(super) fn pass(&mut self, ms: u64) {
+        let until = self.now + ms;
+        while self.now < until {
+            self.step();
+        }
+    }
+
+    /// Highest place of the head, mm.
+    pub(super) fn top_mm(&self) -> f64 {
+        let made = self.server.klipper.made();
+        made.map(|one| one.to[2]).fold(0.0, f64::max)
     }
 
     fn made_as_planned(&self) -> Result<(), String> {
@@ -477,7 +595,9 @@ impl Siege {
         let mut made = Vec::new();
         for one in self.server.klipper.made() {
             if one.by_file {
-                made.push((one.to, one.to[3] - before_e));
+                let mut to = one.to;
+                to[2] -= self.server.klipper.calibrates_mm.unwrap_or(0.0);
+                made.push((to, one.to[3] - before_e));
             }
             before_e = one.to[3];
         }
@@ -486,8 +606,8 @@ impl Siege {
         }
         for (k, ((to, e), (plan, plan_e))) in made.iter().zip(&planned).enumerate() {
             let near = |a: f64, b: f64, within: f64| (a - b).abs() <= within;
-            let z_mm = if self.tuned { 0.051 } else { 1e-6 };
-            let e_mm = if self.tuned { 0.02 } else { 1e-6 };
+            let z_mm = 1e-6 + 0.0501 * f64::from(self.tuned);
+            let e_mm = if self.tuned > 0 { 0.02 } else { 1e-6 };
             let same = near(to[0], plan[0], 1e-6)
                 && near(to[1], plan[1], 1e-6)
                 && near(to[2], plan[2], z_mm)

@@ -103,12 +103,104 @@ fn what_people_and_printers_do_has_the_end_that_the_manual_says() {
             &[(44, Act::OtherPrinter), (45, Act::Cut)],
             stopped("other_printer"),
         ),
+        // When the first one is back, its print is given up.
+        (
+            &[
+                (44, Act::OtherPrinter),
+                (45, Act::Blip),
+                (50, Act::SamePrinter),
+            ],
+            stopped("other_printer"),
+        ),
+        (&[(45, Act::HigherThere)], printed("")),
+        (&[(45, Act::ColderThere)], stopped("heat_differs")),
+        (&[(45, Act::LinkEnds)], stopped("link_stopped")),
+        // It heats, and a cancel waits.
+        (&[(10, Act::LinkEnds)], stopped("link_stopped")),
+        // A proxy in front of it has a bad moment.
+        (
+            &[(45, Act::Blip), (46, Act::LinkEnds)],
+            stopped("link_stopped"),
+        ),
+        // Klipper's own time limit is given back, and the nozzle does not stay on the part.
+        (&[(45, Act::Pause), (60, Act::Cancel)], stopped("cancelled")),
+        (
+            &[(45, Act::PauseThere), (60, Act::Cancel)],
+            stopped("cancelled"),
+        ),
     ] {
         let mut siege = Siege::staged(acts);
         assert_eq!(siege.judge(), outcome, "{acts:?}");
         let is_said = said.is_empty() || siege.said().iter().any(|name| name == said);
         assert!(is_said, "{acts:?}: {:?}", siege.said());
     }
+}
+
+#[test]
+fn a_height_that_the_printer_calibrates_while_it_homes_stays() {
+    for acts in [&[][..], &[(45, Act::Tune)], &[(45, Act::Cancel)]] {
+        let mut siege = Siege::staged(acts);
+        siege.server.klipper.calibrates_mm = Some(-0.12);
+        let outcome = siege.judge();
+        assert!(!outcome.is_bad(), "{acts:?} {outcome:?}");
+        assert_eq!(siege.server.klipper.tuned()[2], -0.12, "{acts:?}");
+    }
+}
+
+#[test]
+fn a_hold_that_waits_behind_a_heater_is_carried_out_once() {
+    let mut siege = Siege::staged(&[
+        (10, Act::Pause),
+        (300, Act::HeaterMended),
+        (500, Act::Resume),
+    ]);
+    siege.server.klipper.parks = true;
+    siege.server.klipper.broken_heater = Some(1);
+    assert_eq!(siege.judge(), Outcome::Printed);
+    assert_eq!(siege.server.klipper.pauses_again, 0);
+}
+
+#[test]
+fn a_link_that_is_told_to_end_stops_what_does_not_hear_it() {
+    let mut siege = Siege::staged(&[(10, Act::LinkEnds)]);
+    siege.server.klipper.broken_heater = Some(1);
+    assert_eq!(siege.judge(), Outcome::Stopped("link_stopped".into()));
+    assert!(siege.server.stops > 0);
+}
+
+#[test]
+fn nothing_is_moved_where_somebody_held_it_at_the_printer() {
+    let mut siege = Siege::staged(&[(45, Act::PauseThere), (60, Act::Cancel)]);
+    assert_eq!(siege.judge(), Outcome::Stopped("cancelled".into()));
+    assert!(siege.top_mm() < 2.0, "{}", siege.top_mm());
+}
+
+#[test]
+fn a_klipper_that_does_not_tell_its_commands_prints_nothing() {
+    let mut siege = Siege::staged(&[]);
+    siege.server.hides_commands = true;
+    assert_eq!(siege.judge(), Outcome::Refused("klipper_lacks".into()));
+}
+
+#[test]
+fn what_somebody_heats_by_hand_is_not_stopped() {
+    let mut siege = Siege::staged(&[]);
+    let hand = "M104 S150\nG4 P900000";
+    siege.server.klipper.do_there(hand);
+    siege.pass(600_000);
+    assert_eq!(siege.server.stops, 0);
+}
+
+#[test]
+fn orders_ahead_of_the_start_are_not_given_as_fast_as_they_are_refused() {
+    let mut siege = Siege::staged(&[]);
+    siege.net.refuses_scripts = true;
+    assert_eq!(siege.judge(), Outcome::Stopped("not_started".into()));
+    assert!(
+        (20..200).contains(&siege.net.scripts),
+        "{}",
+        siege.net.scripts
+    );
 }
 
 #[test]

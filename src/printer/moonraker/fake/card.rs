@@ -139,13 +139,18 @@ impl Klipper {
                 self.start_file(&name)?;
             }
             "SDCARD_RESET_FILE" => self.reset_file(),
-            "PAUSE" if !self.is_paused => {
-                if self.runs {
-                    self.sd_paused = true;
-                    self.note_pause();
+            "PAUSE" => {
+                if !self.is_paused {
+                    if self.runs {
+                        self.sd_paused = true;
+                        self.note_pause();
+                    }
+                    self.saved = Some(self.motion.clone());
+                } else if self.parks {
+                    self.pauses_again += 1;
                 }
-                self.saved = Some(self.motion.clone());
                 self.is_paused = true;
+                // Such macros do not look whether they are done once more.
                 if self.parks {
                     let z = self.motion.last[2] + 10.0;
                     self.motion.last = [5.0, 5.0, z, from[3]];

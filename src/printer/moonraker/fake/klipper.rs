@@ -100,6 +100,10 @@ pub struct Klipper {
     summed_s: f64,
     /// `PAUSE` and `RESUME` are macros that park.
     pub parks: bool,
+    /// `G28` and `G32` have macros that calibrate the height: what they set, mm.
+    pub calibrates_mm: Option<f64>,
+    /// Times that a macro for `PAUSE` moved in a print that was held already.
+    pub pauses_again: usize,
     /// A heater that never gets warm.
     pub broken_heater: Option<usize>,
 }
@@ -136,6 +140,8 @@ impl Default for Klipper {
             busy_s: 1000.0,
             summed_s: 1000.0,
             parks: false,
+            calibrates_mm: None,
+            pauses_again: 0,
             broken_heater: None,
         }
     }
@@ -213,6 +219,11 @@ impl Klipper {
             round(motion.extrude_factor),
             round(motion.homing[2]),
         ]
+    }
+
+    /// Its idle timeout, s.
+    pub fn idle_s(&self) -> f64 {
+        self.idle_s
     }
 
     /// Its clock, s.
@@ -411,6 +422,12 @@ impl Klipper {
                 for axis in 0..3 {
                     self.motion.base[axis] = self.motion.homing[axis];
                 }
+                if let Some(by_mm) = self.calibrates_mm {
+                    for line in ["Z=0".to_owned(), format!("Z_ADJUST={by_mm}")] {
+                        let words = Words::read(&format!("SET_GCODE_OFFSET {line}"));
+                        self.motion.offset(&words);
+                    }
+                }
                 self.drain_for(if words.command == "G28" {
                     HOME_S
                 } else {
@@ -495,6 +512,8 @@ impl Klipper {
             busy_s: now_s,
             summed_s: now_s,
             parks: self.parks,
+            calibrates_mm: self.calibrates_mm,
+            pauses_again: self.pauses_again,
             ..Self::default()
         };
         fresh.made.retain(|made| made.at_s <= now_s);
@@ -532,6 +551,11 @@ impl Klipper {
 
     pub(super) fn answer(&mut self, ticket: u64) -> Option<Result<(), String>> {
         self.answers.remove(&ticket)
+    }
+
+    /// All axes are homed.
+    pub fn is_homed(&self) -> bool {
+        self.homed
     }
 
     /// The head moves.

@@ -14,7 +14,7 @@
 //! | [`moonraker`] | `moonraker/components/application.py`, `klippy_apis.py`, `file_manager.py`, `authorization.py` |
 //!
 //! Left out: acceleration (a move takes its length over its speed), all but one extruder and a bed, macros but for one that
-//! parks in a pause.
+//! parks in a pause and one that calibrates the height when it homes.
 
 mod card;
 pub mod klipper;

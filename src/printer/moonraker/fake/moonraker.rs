@@ -40,6 +40,8 @@ pub struct Moonraker {
     pub klipper_gone: bool,
     /// Faults of the next uploads.
     pub store_faults: Vec<StoreFault>,
+    /// Klipper does not tell which commands it knows.
+    pub hides_commands: bool,
     /// The emergency stops that came.
     pub stops: usize,
 }
@@ -205,6 +207,7 @@ impl Moonraker {
             "extruder" => heater(0),
             "heater_bed" => heater(1),
             "heaters" => json!({"available_heaters": ["extruder", "heater_bed"]}),
+            "gcode" if self.hides_commands => json!({}),
             "gcode" => {
                 let all = COMMANDS.iter().map(|name| ((*name).to_owned(), json!({})));
                 json!({ "commands": all.collect::<Map<_, _>>() })
