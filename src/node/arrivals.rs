@@ -44,8 +44,13 @@ impl Arrivals {
         let growing = drop.join(GROWING);
         fs::create_dir_all(drop)?;
         let lock = File::create(drop.join(LOCK))?;
-        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|_| io::Error::other("another node receives into it"))?;
+        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|error| {
+            match error {
+                Errno::WOULDBLOCK => io::Error::other("another node receives into it"),
+                // Some network shares know no locks.
+                other => other.into(),
+            }
+        })?;
         match fs::remove_dir_all(&growing) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
             _ => {}
